@@ -1,0 +1,1 @@
+"""A laboratory for the gradients of recurrent neural networks."""
