@@ -1,0 +1,159 @@
+"""What an experiment file says: a question, a grid, a measure, a figure and claims."""
+
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+RELATIONS = ("==", "<=", ">=")
+
+
+class NotMeasured(Exception):
+    """Raised by a claim's `measured` or `expected` when the table lacks the rows it needs."""
+
+
+class Verdict(NamedTuple):
+    """How a claim stands: "ok", "falls short" or "not measured", with the numbers behind it."""
+
+    claim: "Claim"
+    outcome: str
+    measured: float = math.nan
+    expected: float = math.nan
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A number or law that a table must show, and a wrong table that must not show it.
+
+    measured(frame) reads the table only; expected is a number, or a function of the frame that
+    computes it without the code under test. It holds when, with e = expected, m = measured and
+    t = tolerance (times |e| if `relative`):
+
+        "=="  |m - e| <= t        "<="  m <= e + t        ">="  m >= e - t
+
+    control(frame) returns a frame with a stated error, on which the claim must fall short.
+    """
+
+    name: str
+    statement: str
+    source: str
+    measured: Callable
+    expected: float | Callable
+    tolerance: float
+    why: str
+    control: Callable
+    relation: str = "=="
+    relative: bool = False
+
+    def __post_init__(self):
+        if self.relation not in RELATIONS:
+            raise ValueError(
+                f"claim {self.name}: relation {self.relation!r}, not one of {RELATIONS}"
+            )
+
+    def judge(self, frame) -> Verdict:
+        """Hold the claim against a table; nan never holds."""
+        try:
+            measured = float(self.measured(frame))
+            expected = float(self.expected(frame) if callable(self.expected) else self.expected)
+        except NotMeasured as missing:
+            return Verdict(self, "not measured", reason=str(missing))
+        outcome = "ok" if self._holds(measured, expected) else "falls short"
+        return Verdict(self, outcome, measured, expected)
+
+    def _holds(self, measured, expected):
+        slack = self.tolerance * (abs(expected) if self.relative else 1.0)
+        if self.relation == "==":
+            return abs(measured - expected) <= slack
+        if self.relation == "<=":
+            return measured <= expected + slack
+        return measured >= expected - slack
+
+
+@dataclass(eq=False)
+class Experiment:
+    """One question, the grid that answers it, what is measured, how it is drawn and claimed.
+
+    question   one sentence.
+    grid       axis -> values (their product), or a list of such mappings with the same axes
+               (the union of the products).
+    split      axis names: one block for each combination of their values; the other axes vary
+               inside a block. A block is what one worker measures at a time.
+    measure    "package.module:function", imported only when it runs, or a function:
+               measure(block) -> columns, a dict of arrays with one entry a point, which may hold
+               "status" and "message". `estimate(block) -> (seconds, bytes)` beside it (in its
+               module, or as its attribute) foretells one worker's time and peak memory.
+    figure     figure(frame) -> matplotlib figure, from the table alone.
+    constants  name -> value, the same for all points. None means text that was not given.
+    quick      axis or constant -> values to put in their place under --quick.
+    name       the stem of the experiment's file unless given.
+
+    Raises ValueError for axes that differ between products, and for unknown names in `split`
+    or `quick`.
+    """
+
+    question: str
+    grid: Mapping[str, Sequence] | Sequence[Mapping[str, Sequence]]
+    split: Sequence[str]
+    measure: str | Callable
+    figure: Callable
+    claims: Sequence[Claim] = ()
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    quick: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+    file: str | None = None
+
+    def __post_init__(self):
+        self.file = self.file or sys._getframe(2).f_code.co_filename
+        if self.name is None and not os.path.isfile(self.file):
+            raise ValueError("an experiment that stands in no file needs name=")
+        self.name = self.name or os.path.splitext(os.path.basename(self.file))[0]
+        products = [self.grid] if isinstance(self.grid, Mapping) else self.grid
+        self.grid = [{axis: _values(v) for axis, v in product.items()} for product in products]
+        self._check()
+        _unify(self.grid)
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The names of the grid's axes, in their order."""
+        return tuple(self.grid[0])
+
+    def main(self):
+        """The closing line of an experiment file: the same as `gradlab run FILE ARGS...`."""
+        from gradlab.cli import main  # the one way up: a file that is run as a script starts there
+
+        sys.exit(main(["run", self.file, *sys.argv[1:]]))
+
+    def _check(self):
+        if len({frozenset(product) for product in self.grid}) != 1:
+            raise ValueError(f"{self.name}: every product of the grid needs the same axes")
+        known = (*self.axes, *self.constants)
+        if len(set(known)) != len(known):
+            raise ValueError(f"{self.name}: an axis and a constant share a name")
+        for what, names, right in (("split", self.split, self.axes), ("quick", self.quick, known)):
+            if wrong := [name for name in names if name not in right]:
+                raise ValueError(
+                    f"{self.name}: {what} names {', '.join(wrong)}; there are {', '.join(right)}"
+                )
+        for axis in self.axes:
+            if not all(product[axis] for product in self.grid):
+                raise ValueError(f"{self.name}: axis {axis} has no values")
+
+
+def _values(values):
+    """A list of plain Python values, whatever sequence, array or single value was given."""
+    values = values.tolist() if hasattr(values, "tolist") else values
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        values = [values]
+    return [value.item() if hasattr(value, "item") else value for value in values]
+
+
+def _unify(products):
+    """An axis that holds a float anywhere holds floats everywhere: 0 and 0.0 are one point."""
+    for axis in products[0]:
+        if any(isinstance(value, float) for product in products for value in product[axis]):
+            for product in products:
+                product[axis] = [float(value) for value in product[axis]]
