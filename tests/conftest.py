@@ -1,0 +1,24 @@
+"""What every test shares: Hypothesis profiles, a backend without a window, the real data."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+os.environ["MPLBACKEND"] = "Agg"
+
+# Compiling makes the first example slow, hence no deadline. CI repeats its examples exactly.
+settings.register_profile("compiled", deadline=None, derandomize="CI" in os.environ)
+settings.register_profile("interpreted", deadline=None, derandomize=True, max_examples=5)
+settings.load_profile(os.environ.get("GRADLAB_HYPOTHESIS", "compiled"))
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real data beside the checkout; it is no part of the repository."""
+    if not SHARED.is_dir():
+        pytest.skip("no real data: the folder shared/data is not beside this checkout")
+    return SHARED

@@ -1,0 +1,162 @@
+"""Who imports whom (the rooms of the package), and what may stand at the top of the repository."""
+
+import subprocess
+import sys
+from typing import NamedTuple
+
+import pytest
+from sources import ROOT, files, imports, module_name
+
+ANY_PACKAGE = "any package but numba"
+NUMERIC = {"errors", "numpy", "scipy"}
+CORE = {"nets", "learning", "tasks", "theory"}
+ALL = {*CORE, "", "cells", "measures", "suite", "explorer", "cli", "errors", ANY_PACKAGE}
+
+
+class Rule(NamedTuple):
+    """The rooms and packages that a room may import at the top of its files, and inside functions.
+
+    A room may always import itself and the standard library; "" is gradlab's own public face.
+    """
+
+    now: set
+    inside: set = frozenset()
+
+
+# The longest prefix decides; a new room needs a line here.
+RULES = {
+    "gradlab": Rule({"errors"}, ALL),
+    "gradlab.errors": Rule(set()),
+    "gradlab.cells": Rule({"errors", "numpy", "numba", "scipy"}),
+    "gradlab.tasks": Rule(NUMERIC),
+    "gradlab.tasks.series": Rule(NUMERIC, {"pandas"}),
+    "gradlab.theory": Rule(NUMERIC),
+    "gradlab.nets": Rule({"errors", "cells", ANY_PACKAGE}),
+    "gradlab.learning": Rule({"errors", "nets", ANY_PACKAGE}),
+    "gradlab.learning.clipping": Rule(NUMERIC),
+    "gradlab.measures": Rule({"errors", *CORE, ANY_PACKAGE}),
+    "gradlab.suite": Rule({"errors", ANY_PACKAGE}),
+    # An experiment file that is run as a script starts the command line.
+    "gradlab.suite.experiment": Rule({"errors"}, {"cli", ANY_PACKAGE}),
+    "gradlab.explorer": Rule({"errors", "measures", *CORE, ANY_PACKAGE}),
+    "gradlab.cli": Rule({"", "errors", "suite"}, ALL),
+    "experiments": Rule({"suite", "numpy"}, {"suite", "theory", ANY_PACKAGE}),
+}
+
+
+def room(target):
+    """gradlab.cells.elman -> cells; gradlab and gradlab.Network -> "" (the public face)."""
+    name = [*target.split("."), ""][1]
+    return name if f"gradlab.{name}" in RULES or (ROOT / "gradlab" / name).is_dir() else ""
+
+
+def rule_for(module):
+    matches = [key for key in RULES if f"{module}.".startswith(f"{key}.")]
+    best = max(matches, key=len)
+    return None if best == "gradlab" != module else RULES[best]
+
+
+def allowed(target, lazy, module, rule):
+    """Whether `module`, held to `rule`, may import `target` there."""
+    top = target.split(".")[0]
+    permitted = rule.now | rule.inside if lazy else rule.now
+    if top == "experiments" or target.startswith("gradlab._experiments"):
+        return False
+    if top == "gradlab":
+        own = module.startswith("gradlab.") and room(target) == room(module)
+        return own or room(target) in permitted
+    if top in sys.stdlib_module_names or top in permitted:
+        return True
+    return ANY_PACKAGE in permitted and top != "numba"
+
+
+def offences(source, module, package):
+    """The lines of `source` that break the rule of `module`."""
+    rule = rule_for(module)
+    if rule is None:
+        return [f"{module}: a new room; say in RULES what it may import"]
+    return [
+        f"{module}:{found.line} imports {found.target}"
+        for found in imports(source, package)
+        if not allowed(found.target, found.lazy, module, rule)
+    ]
+
+
+@pytest.mark.parametrize("path", files("gradlab") + files("experiments"), ids=module_name)
+def test_imports_go_one_way(path):
+    module = module_name(path)
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    assert not offences(path.read_text(encoding="utf-8"), module, package)
+
+
+WRONG = [
+    ("gradlab.cells.elman", "from gradlab.nets import draws"),
+    ("gradlab.cells.elman", "from ..nets import draws"),
+    ("gradlab.cells.elman", "import pandas"),
+    ("gradlab.tasks.noise", "from gradlab import theory"),
+    ("gradlab.tasks.noise", "def f():\n    import pandas"),
+    ("gradlab.tasks.series", "import pandas"),
+    ("gradlab.theory", "import gradlab.cells.elman"),
+    ("gradlab.nets.network", "from gradlab.measures import gradients"),
+    ("gradlab.learning.clipping", "from gradlab.nets import losses"),
+    ("gradlab.measures.gradients", "from gradlab.cells import elman"),
+    ("gradlab.suite.sweep", "from gradlab import Network"),
+    ("gradlab.suite.sweep", "import gradlab"),
+    ("gradlab.suite.sweep", "def f():\n    from gradlab.tasks import noise"),
+    ("gradlab.suite.sweep", "importlib.import_module('gradlab.nets.draws')"),
+    ("gradlab.suite.sweep", "import experiments.spectral_radius"),
+    ("gradlab.suite.sweep", "from gradlab.cli import main"),
+    ("gradlab.nets.network", "import numba"),
+    ("gradlab.cli", "from gradlab._experiments import spectral_radius"),
+    ("gradlab.cli", "import pandas"),
+    ("gradlab.attic.old", "import numpy"),
+    ("gradlab", "import pandas"),
+    ("experiments.other", "from gradlab.theory import rate"),
+    ("experiments.other", "import matplotlib.pyplot as plt"),
+    ("experiments.other", "import experiments.spectral_radius"),
+]
+
+
+@pytest.mark.parametrize(("module", "source"), WRONG)
+def test_a_wrong_import_is_seen(module, source):
+    assert len(offences(source, module, module.rpartition(".")[0])) == 1
+
+
+HEAVY = {"numba", "pandas", "scipy", "matplotlib", "seaborn", "pyarrow"}
+LIGHT = {
+    "gradlab": "import gradlab",
+    "gradlab.cli": "import gradlab.cli",
+    **{p.stem: f"import runpy; runpy.run_path({str(p)!r})" for p in files("experiments")},
+}
+
+
+def loaded(statement):
+    """The heavy packages that a fresh interpreter holds after `statement`."""
+    code = f"{statement}\nimport sys\nprint(*{HEAVY!r} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_nothing_heavy_is_loaded_early(name):
+    assert not loaded(LIGHT[name])
+
+
+def test_a_heavy_import_is_seen():
+    assert "scipy" in loaded("import scipy")
+
+
+TOP = {
+    *("experiments", "gradlab", "results", "tests"),
+    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "pyproject.toml", "uv.lock"),
+}
+
+
+def test_the_top_level_holds_what_it_should():
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: what belongs to the repository is not known")
+    listed = subprocess.run(
+        ["git", "-C", ROOT, "ls-files"], capture_output=True, text=True, check=True
+    )
+    found = {line.split("/")[0] for line in listed.stdout.splitlines()}
+    assert {name for name in found if not name.startswith(".")} == TOP

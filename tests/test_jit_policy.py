@@ -1,0 +1,109 @@
+"""One jit policy: Numba's decorators are called in cells/jit.py alone, and with its options."""
+
+import ast
+import importlib
+import pkgutil
+
+import numba
+import pytest
+from numba.core.dispatcher import Dispatcher
+from sources import ROOT, files, imports, module_name
+
+import gradlab.cells
+
+DECORATORS = {"njit", "jit", "vectorize", "guvectorize", "cfunc", "stencil", "jitclass"}
+DECORATORS |= {"register_jitable", "generated_jit"}
+POLICY = ROOT / "gradlab" / "cells" / "jit.py"
+FORBIDDEN_MATH = {"fast", "nnan", "ninf"}
+
+
+def decorators(source):
+    """The Numba decorators that `source` names, as an attribute or by import from numba."""
+    named = {node.attr for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
+    for found in imports(source):
+        if found.target.startswith("numba."):
+            named.add(found.target.rpartition(".")[2])
+    return named & DECORATORS
+
+
+def options(source):
+    """Each value that `source` gives to fastmath or parallel, as (name, node)."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.keyword) and node.arg:
+            yield node.arg, node.value
+        elif isinstance(node, ast.Dict):
+            yield from (
+                (getattr(k, "value", None), v) for k, v in zip(node.keys, node.values, strict=True)
+            )
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
+            yield getattr(node.targets[0].slice, "value", None), node.value
+
+
+def switched_on(source):
+    return [n for n, v in options(source) if n in {"fastmath", "parallel"} and _is_true(v)]
+
+
+def _is_true(node):
+    return isinstance(node, ast.Constant) and bool(node.value)
+
+
+@pytest.mark.parametrize("path", files("gradlab") + files("experiments"), ids=module_name)
+def test_only_the_policy_calls_numba_s_decorators(path):
+    source = path.read_text(encoding="utf-8")
+    assert not switched_on(source)
+    assert path == POLICY or not decorators(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from numba import njit",
+        "import numba\n@numba.njit(cache=True)\ndef f(): pass",
+        "import numba as nb\ng = nb.vectorize(f)",
+        "def f():\n    from numba import guvectorize",
+        "from numba.experimental import jitclass",
+    ],
+)
+def test_a_decorator_elsewhere_is_seen(source):
+    assert decorators(source)
+
+
+@pytest.mark.parametrize(
+    "source", ["kernel(fastmath=True)", "o = {'parallel': True}", "o['fastmath'] = True"]
+)
+def test_a_forbidden_option_is_seen(source):
+    assert switched_on(source)
+
+
+def dispatchers():
+    """Every compiled function of the cells, by the name it was defined under."""
+    for found in pkgutil.iter_modules(gradlab.cells.__path__, "gradlab.cells."):
+        for value in vars(importlib.import_module(found.name)).values():
+            if isinstance(value, Dispatcher):
+                yield f"{value.__module__}.{value.__name__}", value
+
+
+def breaches(dispatcher):
+    """The options of a compiled function that are not the policy's."""
+    given = dispatcher.targetoptions
+    math = given.get("fastmath", False)
+    wrong = {name for name in ("nopython", "nogil") if not given.get(name)}
+    wrong |= {"parallel"} if given.get("parallel") else set()
+    wrong |= {"error_model"} if given.get("error_model") != "numpy" else set()
+    return wrong | ({"fastmath"} if math is True or FORBIDDEN_MATH & set(math or ()) else set())
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled with NUMBA_DISABLE_JIT")
+def test_every_kernel_is_compiled_by_the_policy_and_once():
+    kernels = dict(dispatchers())
+    assert kernels
+    assert not {name: bad for name, one in kernels.items() if (bad := breaches(one))}
+    assert len({one.py_func for one in kernels.values()}) == len(set(kernels.values()))
+
+
+def test_a_kernel_of_another_policy_is_seen():
+    @numba.njit(fastmath=True, error_model="python")
+    def other():
+        pass
+
+    assert breaches(other) == {"fastmath", "error_model", "nogil"}
