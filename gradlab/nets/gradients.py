@@ -1,0 +1,131 @@
+"""Drives the kernels over slices of time and adds up what they give.
+
+Slices of some 20 steps are as fast as one large kernel, compile in a tenth of its time, and their
+share of the weight gradients is added up while it is in cache.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+
+from gradlab.cells.arrays import Adjoint, Trace
+from gradlab.cells.reduce import align, join, outer_sums, receive, sums
+
+ROWS = 200  # of a slice's product, where the lanes are few
+
+
+def slices(lengths, steps=None, cuts=()):
+    """(start, stop, lanes) from the last step to the first, for falling `lengths` (L,).
+
+    Cut where a lane begins (so that `lanes` is constant within a slice) and at `cuts`.
+    """
+    edges = sorted({0, *map(int, lengths), *(int(cut) for cut in cuts)})
+    for low, high in reversed(list(pairwise(edges))):
+        lanes = int(np.count_nonzero(lengths >= high))
+        size = steps or max(ROWS // lanes, 16)
+        for stop in range(high, low, -size):
+            yield max(low, stop - size), stop, lanes
+
+
+def forward(cell, weights, gain, x, initial, lengths):
+    """States of R lanes from `initial` (R, S) under x (T, R or 1, D); lengths (R,) falling."""
+    steps, (lanes, size) = len(x), initial.shape
+    state = np.empty((steps + 1, lanes, size), initial.dtype)
+    saved = np.empty((steps, lanes, cell.saved_size(size)), initial.dtype)
+    trace = Trace(state, saved)
+    state[0] = initial
+    for start, stop, active in sorted(slices(lengths, steps=max(steps, 1))):
+        cell.forward(weights, gain, x, trace, (start, stop, active))
+        state[start + 1 :, active:] = 0
+    return trace
+
+
+def backward(cell, run, lengths, head, direct=None, steps=None, cuts=(), keep=False):
+    """Yield (span, adjoint) for each slice, from the last to the first.
+
+    run = (weights, gain, trace); lengths (L,) falling, L a multiple of the trace's R or at most R;
+    head (L, S): dL/d(state) at each lane's last step; direct(span) -> rows (steps * L, S): what
+    every step's own loss adds. When it is through, norm2, exponent and carry of t = 0 are set.
+    """
+    weights, gain, trace = run
+    spans = list(slices(lengths, steps, cuts))
+    adjoint = _adjoint(len(weights.bias), trace, spans, head, keep)
+    started, none = 0, head[:0]
+    for span in spans:
+        lanes = span[2]
+        adjoint.carry[started:lanes] = head[started:lanes]
+        started = lanes
+        rows = none if direct is None else direct(span)
+        cell.backward(weights, gain, trace, rows, adjoint, span)
+        if span[0] == 0:
+            receive(adjoint, none, 0, lanes)
+        yield span, adjoint
+
+
+def _adjoint(delta_size, trace, spans, head, keep):
+    rows = max((stop - start) * lanes for start, stop, lanes in spans)
+    steps, lanes, size = len(trace.state), *head.shape
+    return Adjoint(
+        delta=np.empty((rows, delta_size), head.dtype),
+        carry=np.empty_like(head),
+        norm2=np.zeros((steps, lanes)),
+        exponent=np.zeros((steps, lanes), np.int64),
+        states=np.zeros((steps, lanes, size) if keep else (0, 0, size), head.dtype),
+    )
+
+
+def log2_norms(adjoint):
+    """log2 ||dL/d(state)|| (T + 1, L); -inf where it is exactly zero (as after a lane's end)."""
+    with np.errstate(divide="ignore"):
+        return 0.5 * np.log2(adjoint.norm2) + adjoint.exponent
+
+
+class Sums:
+    """dL/dW, dL/dU, dL/db added over lanes and steps; each is `total[name]` * 2^exponent[name]."""
+
+    def __init__(self, sources, weights):
+        self.sources = sources
+        self.total = _totals(sources, weights, 1)
+        self.exponent = {name: np.zeros(1, np.int64) for name in sources}
+
+    def add(self, adjoint, span):
+        top = np.zeros(span[2], np.int64)
+        align(adjoint, span, True, top)
+        for name, source in self.sources.items():
+            total, exponent = self.total[name], self.exponent[name]
+            factors = np.empty((1, 2), total.dtype)
+            join(top[:1], _FIRST, total, exponent, factors)
+            sums(adjoint.delta, source, span, factors[0], total[0])
+
+
+class LaneSums:
+    """The same for each lane by itself, as sweeps need it: total[name] (A, G, M).
+
+    In a slice, lane l adds to entry slot[l]; entries are more than lanes where a lane's sum is
+    kept in parts.
+    """
+
+    def __init__(self, sources, weights, entries):
+        self.sources = sources
+        self.total = _totals(sources, weights, entries)
+        self.exponent = {name: np.zeros(entries, np.int64) for name in sources}
+
+    def add(self, adjoint, span, slot):
+        top = np.zeros(span[2], np.int64)
+        align(adjoint, span, False, top)
+        for name, source in self.sources.items():
+            total = self.total[name]
+            factors = np.empty((len(slot), 2), total.dtype)
+            join(top, slot, total, self.exponent[name], factors)
+            outer_sums(adjoint.delta, source, span, slot, factors, total)
+
+
+def _totals(sources, weights, entries):
+    rows = len(weights.bias)
+    return {
+        name: np.zeros((entries, rows, source.shape[2]), source.dtype)
+        for name, source in sources.items()
+    }
+
+
+_FIRST = np.zeros(1, np.int64)

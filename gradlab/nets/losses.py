@@ -1,0 +1,83 @@
+"""Losses of the lectures: summed over outputs and steps, averaged over lanes.
+
+Each takes the readout o = c + V h as it is; the squashing belongs to the loss or is named.
+"""
+
+import numpy as np
+from scipy.special import expit, log_softmax, softmax
+
+from gradlab.errors import UserError
+
+
+def squared_error(outputs, targets):
+    """L_t = sum over outputs of (o - y)^2, no factor one half. Returns L_t (...) and dL_t/do."""
+    difference = outputs - targets
+    return (difference**2).sum(-1), 2 * difference
+
+
+def cross_entropy(outputs, classes):
+    """L_t = -log softmax(o)[class]; classes are integers (...). Returns L_t and dL_t/do."""
+    hot = np.zeros_like(outputs)
+    np.put_along_axis(hot, classes[..., None], 1, axis=-1)
+    value = -np.take_along_axis(log_softmax(outputs, axis=-1), classes[..., None], axis=-1)
+    return value[..., 0], softmax(outputs, axis=-1) - hot
+
+
+def binary_cross_entropy(outputs, targets):
+    """L_t = -sum over outputs of y log s + (1 - y) log(1 - s), s = sigmoid(o), y in [0, 1].
+
+    Written as log(1 + exp(o)) - y o, which no large o can spoil. Returns L_t and dL_t/do.
+    """
+    value = (np.logaddexp(0, outputs) - targets * outputs).sum(-1)
+    return value, expit(outputs) - targets
+
+
+def _through_softmax(outputs):
+    y = softmax(outputs, axis=-1)
+    return y, lambda dy: y * (dy - (y * dy).sum(-1, keepdims=True))
+
+
+def _through_sigmoid(outputs):
+    y = expit(outputs)
+    return y, lambda dy: y * (1 - y) * dy
+
+
+def _through_identity(outputs):
+    return outputs, lambda dy: dy
+
+
+READOUTS = {
+    "identity": _through_identity,
+    "softmax": _through_softmax,
+    "sigmoid": _through_sigmoid,
+}
+LOSSES = {
+    "squared_error": squared_error,
+    "cross_entropy": cross_entropy,
+    "binary_cross_entropy": binary_cross_entropy,
+}
+_OWN_READOUT = {
+    "squared_error": "identity",
+    "cross_entropy": "softmax",
+    "binary_cross_entropy": "sigmoid",
+}
+
+
+def loss_of(outputs, targets, loss, readout=None):
+    """Loss (...) and dL/do (..., O) of outputs o (..., O) under `loss` and `readout`.
+
+    Cross-entropies bring their own readout; the squared error of y = softmax(o) or sigmoid(o) is
+    taken through it. Raises UserError for a name, or a pair, that there is not.
+    """
+    if loss not in LOSSES:
+        raise UserError(f"loss must be one of {', '.join(LOSSES)}, not {loss!r}")
+    readout = readout or _OWN_READOUT[loss]
+    if readout not in READOUTS:
+        raise UserError(f"readout must be one of {', '.join(READOUTS)}, not {readout!r}")
+    if loss != "squared_error":
+        if readout != _OWN_READOUT[loss]:
+            raise UserError(f"loss {loss} has the readout {_OWN_READOUT[loss]}, not {readout}")
+        return LOSSES[loss](outputs, targets)
+    y, back = READOUTS[readout](outputs)
+    value, dy = squared_error(y, targets)
+    return value, back(dy)
