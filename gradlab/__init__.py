@@ -1,1 +1,25 @@
-"""A laboratory for the gradients of recurrent neural networks."""
+"""A laboratory for the gradients of recurrent neural networks.
+
+run(name)       run an experiment and return its table
+read(name)      the table of a former run
+Network         a recurrent network with all its gradients
+"""
+
+from importlib import import_module
+
+_HOMES = {
+    "Network": "gradlab.nets.network",
+    "read": "gradlab.suite.run",
+    "run": "gradlab.suite.run",
+}
+__all__ = ["Network", "read", "run"]
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gradlab' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__():
+    return sorted({*globals(), *_HOMES})

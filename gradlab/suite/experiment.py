@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 RELATIONS = ("==", "<=", ">=")
+OK, FALLS_SHORT, NOT_MEASURED = "ok", "FALLS SHORT", "not measured"
 
 
 class NotMeasured(Exception):
@@ -15,13 +16,24 @@ class NotMeasured(Exception):
 
 
 class Verdict(NamedTuple):
-    """How a claim stands: "ok", "falls short" or "not measured", with the numbers behind it."""
+    """How a claim stands: "ok", "FALLS SHORT" or "not measured", with the numbers behind it."""
 
     claim: "Claim"
     outcome: str
     measured: float = math.nan
     expected: float = math.nan
     reason: str = ""
+
+    def __str__(self):
+        claim = self.claim
+        start = f"{self.outcome:12}  {claim.name}: {claim.statement}"
+        if self.reason:
+            return f"{start} ({self.reason})"
+        return (
+            f"{start}: measured {self.measured:.6g}, expected {claim.relation} "
+            f"{self.expected:.6g}, tolerance {claim.tolerance:g}"
+            f"{' of it' if claim.relative else ''} ({claim.source})"
+        )
 
 
 @dataclass(frozen=True)
@@ -60,8 +72,10 @@ class Claim:
             measured = float(self.measured(frame))
             expected = float(self.expected(frame) if callable(self.expected) else self.expected)
         except NotMeasured as missing:
-            return Verdict(self, "not measured", reason=str(missing))
-        outcome = "ok" if self._holds(measured, expected) else "falls short"
+            return Verdict(self, NOT_MEASURED, reason=str(missing))
+        except KeyError as missing:
+            return Verdict(self, NOT_MEASURED, reason=f"the table lacks {missing}")
+        outcome = OK if self._holds(measured, expected) else FALLS_SHORT
         return Verdict(self, outcome, measured, expected)
 
     def _holds(self, measured, expected):
@@ -113,6 +127,7 @@ class Experiment:
         self.name = self.name or os.path.splitext(os.path.basename(self.file))[0]
         products = [self.grid] if isinstance(self.grid, Mapping) else self.grid
         self.grid = [{axis: _values(v) for axis, v in product.items()} for product in products]
+        self.constants = {name: _plain(value) for name, value in self.constants.items()}
         self._check()
         _unify(self.grid)
 
@@ -148,7 +163,12 @@ def _values(values):
     values = values.tolist() if hasattr(values, "tolist") else values
     if isinstance(values, str) or not hasattr(values, "__iter__"):
         values = [values]
-    return [value.item() if hasattr(value, "item") else value for value in values]
+    return [_plain(value) for value in values]
+
+
+def _plain(value):
+    """A NumPy scalar as the Python number that it is."""
+    return value.item() if getattr(value, "shape", None) == () else value
 
 
 def _unify(products):

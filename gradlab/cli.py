@@ -1,0 +1,168 @@
+"""The commands of gradlab. What is heavy is imported by the command that needs it."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from gradlab.errors import UserError
+
+FINE, FELL_SHORT, WRONG_USE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, taken like Ctrl-C."""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with this project's errors: one line."""
+
+    def error(self, message):
+        raise UserError(f"{message} (see `{self.prog} --help`)")
+
+
+def main(arguments=None):
+    """Run a command line; returns the exit code."""
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        options = _parser().parse_args(arguments)
+        return options.command(options)
+    except (UserError, OSError) as error:
+        print(f"gradlab: {' '.join(str(error).split())}", file=sys.stderr)
+        return WRONG_USE
+    except KeyboardInterrupt as stop:
+        _leave(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(*_):
+    raise Terminated
+
+
+def _leave(code):
+    """Leave now: sys.exit would wait for the blocks that still run. What is stored is complete."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _parser():
+    parser = Parser(prog="gradlab", description="A laboratory for the gradients of recurrent nets.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _command(commands, _list, "list", "the experiments, and which have results")
+    _add_run(_command(commands, _run, "run", "measure an experiment: table, figure, claims"))
+    plot = _command(commands, _plot, "plot", "draw the figure again from the table")
+    plot.add_argument("name", metavar="NAME")
+    check = _command(commands, _check, "check", "hold the claims against the tables that exist")
+    check.add_argument("names", metavar="NAME", nargs="*")
+    export = _command(commands, _export, "export", "the table as CSV, or the figure as PDF or SVG")
+    export.add_argument("name", metavar="NAME")
+    export.add_argument("--format", choices=("csv", "pdf", "svg"), default="csv")
+    export.add_argument("--output", metavar="FILE", help="default: beside the table")
+    return parser
+
+
+def _command(commands, function, name, text):
+    command = commands.add_parser(name, help=text, description=text)
+    command.add_argument("--results", metavar="DIR", default="results", help="default: results")
+    command.set_defaults(command=function)
+    return command
+
+
+def _add_run(run):
+    run.add_argument("name", metavar="NAME|FILE", nargs="?", default="spectral_radius")
+    run.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="other values for an axis or a constant: a=0.5:1.5:21, a=1,2,4 or key=value",
+    )
+    run.add_argument("--quick", action="store_true", help="a small grid, into DIR/quick")
+    run.add_argument("--workers", metavar="N", type=_positive, help="default: all cores")
+    run.add_argument("--fresh", action="store_true", help="run blocks again that are stored")
+
+
+def _positive(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+    return int(text)
+
+
+def _list(options):
+    from gradlab.suite import library
+    from gradlab.suite.grid import points
+
+    for name in library.names():
+        try:
+            experiment = library.load(name)
+        except UserError as error:
+            print(f"{name}: cannot be loaded: {error}")
+            continue
+        ran = "results" if _table(options, name).exists() else "not run"
+        print(f"{name}: {experiment.question} ({len(points(experiment))} points, {ran})")
+    return FINE
+
+
+def _run(options):
+    from gradlab.suite import run
+
+    experiment = run.prepare(options.name, options.quick, dict(map(_pair, options.set)))
+    folder = run.place(options.results, options.quick)
+    return _code(run.complete(experiment, folder, options.workers, options.fresh)[1])
+
+
+def _pair(text):
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--set {text}: not KEY=VALUE")
+    return name, value
+
+
+def _plot(options):
+    from gradlab.suite import library, run
+
+    experiment = library.load(options.name)
+    frame = run.read(experiment.name, options.results)
+    run.draw(experiment, frame, run.beside(options.results, experiment.name, "png"))
+    return FINE
+
+
+def _check(options):
+    from gradlab.suite import library, store
+
+    verdicts = []
+    for name in options.names or library.names():
+        experiment = library.load(name)
+        if not _table(options, experiment.name).exists():
+            print(f"{'not run':12}  {experiment.name}: `gradlab run {name}`")
+            continue
+        frame = store.read_table(options.results, experiment.name)
+        verdicts += [claim.judge(frame) for claim in experiment.claims]
+    for verdict in verdicts:
+        print(verdict)
+    return _code(verdicts)
+
+
+def _export(options):
+    from gradlab.suite import library, run
+
+    experiment = library.load(options.name)
+    frame = run.read(experiment.name, options.results)
+    path = Path(options.output or run.beside(options.results, experiment.name, options.format))
+    if options.format == "csv":
+        frame.to_csv(path, index=False)
+        print(f"wrote {path}")
+    else:
+        run.draw(experiment, frame, path)
+    return FINE
+
+
+def _table(options, name):
+    return Path(options.results) / f"{name}.parquet"
+
+
+def _code(verdicts):
+    return FELL_SHORT if any(v.outcome == "FALLS SHORT" for v in verdicts) else FINE

@@ -1,0 +1,139 @@
+"""From an experiment's grid to its points and blocks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gradlab.errors import UserError
+
+
+@dataclass(frozen=True)
+class Block:
+    """The points that one worker measures at a time: axis -> 1-d array, all equally long."""
+
+    points: Mapping[str, np.ndarray]
+    constants: Mapping[str, Any]
+
+    def __len__(self):
+        return len(next(iter(self.points.values())))
+
+
+def points(experiment):
+    """The grid as a list of tuples in the order of its axes, each point once."""
+    rows = {}
+    for part in experiment.grid:
+        rows.update(dict.fromkeys(product(*(part[axis] for axis in experiment.axes))))
+    return list(rows)
+
+
+def blocks(experiment):
+    """[(block, positions)]: the blocks, and where their points stand in the grid.
+
+    Follows from the grid alone, so a point has the same neighbours whoever measures it.
+    """
+    rows = points(experiment)
+    split = [experiment.axes.index(axis) for axis in experiment.split]
+    groups = {}
+    for position, row in enumerate(rows):
+        groups.setdefault(tuple(row[i] for i in split), []).append(position)
+    return [(_block(experiment, rows, group), np.array(group)) for group in groups.values()]
+
+
+def _block(experiment, rows, group):
+    columns = zip(*(rows[position] for position in group), strict=True)
+    arrays = (np.array(column) for column in columns)
+    return Block(dict(zip(experiment.axes, arrays, strict=True)), dict(experiment.constants))
+
+
+def is_file(name):
+    """Whether a constant of this name holds the path of a file: `file`, `weights_file`."""
+    return name == "file" or name.endswith("_file")
+
+
+def shown(constants):
+    """The constants as tables and provenance show them: a file without its folder."""
+    return {k: Path(v).name if is_file(k) and v else v for k, v in constants.items()}
+
+
+def changed(experiment, values):
+    """The experiment with other values on some axes and constants.
+
+    values: name -> a value, a list of values (axes), or text: "0.5", "1,2,4", "0.5:1.5:21"
+    (from, to, how many). They take the type of what they replace; None is replaced by text.
+    Raises UserError for unknown names and for values of a wrong type.
+    """
+    axes = {}
+    constants = dict(experiment.constants)
+    for name, value in values.items():
+        if name in experiment.axes:
+            axes[name] = _axis(name, value, experiment.grid[0][name][0])
+        elif name in constants:
+            constants[name] = _convert(name, value, experiment.constants[name])
+        else:
+            known = ", ".join((*experiment.axes, *constants))
+            raise UserError(f"{experiment.name} has no {name}; it has {known}")
+    grid = [{**part, **axes} for part in experiment.grid]
+    return replace(experiment, grid=grid, constants=constants)
+
+
+def _axis(name, value, default):
+    if isinstance(value, str) and not isinstance(default, str) and ":" in value:
+        value = _linspace(name, value)
+    elif isinstance(value, str):
+        value = value.split(",")
+    values = value if isinstance(value, list | tuple | range | np.ndarray) else [value]
+    if not len(values):
+        raise UserError(f"{name} has no values")
+    return [_convert(name, one, default) for one in values]
+
+
+def _linspace(name, text):
+    try:
+        start, stop, count = text.split(":")
+        # 12 digits: 0.5:1.5:21 holds the 0.55 that a user types
+        return [
+            float(f"{value:.12g}") for value in np.linspace(float(start), float(stop), int(count))
+        ]
+    except ValueError:
+        raise UserError(f"{name}={text}: not a range FROM:TO:COUNT such as 0.5:1.5:21") from None
+
+
+def _convert(name, value, default):
+    """The value in the type of the default: text, a switch, a whole number or a number."""
+    if value is None and default is None:
+        return None
+    kind = str if default is None else type(default)
+    if kind not in _KINDS:
+        raise UserError(f"{name} cannot be set: {default!r} is not a single value")
+    what, convert = _KINDS[kind]
+    try:
+        return convert(value)
+    except (KeyError, ValueError, TypeError, OverflowError):
+        raise UserError(f"{name}={value}: not {what}") from None
+
+
+def _whole(value):
+    number = float(value)
+    if number != int(number):
+        raise ValueError(value)
+    return int(number)
+
+
+def _number(value):
+    number = float(value)
+    if np.isnan(number):
+        raise ValueError(value)
+    return number
+
+
+_SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_KINDS = {
+    str: ("text", str),
+    bool: ("true or false", lambda value: _SWITCH[str(value).lower()]),
+    int: ("a whole number", _whole),
+    float: ("a number", _number),
+}

@@ -1,0 +1,63 @@
+"""What a sweep will cost, said before it starts, and whether this machine can hold it."""
+
+from gradlab.errors import UserError
+from gradlab.suite import machine
+from gradlab.suite.work import resolve
+
+GIB = 2**30
+
+
+def estimates(measure, blocks):
+    """[(seconds, bytes)] of one worker for each block, zeros if the measure cannot tell.
+
+    Raises UserError if the measure's `estimate` refuses the block's parameters.
+    """
+    estimate = resolve(measure)[1]
+    if estimate is None:
+        return [(0.0, 0)] * len(blocks)
+    try:
+        return [estimate(block) for block in blocks]
+    except (ValueError, TypeError) as error:
+        raise UserError(str(error)) from error
+
+
+def threads(costs, wanted=None):
+    """How many threads can work at once without running out of memory; all cores are wanted.
+
+    Raises UserError if a single block does not fit.
+    """
+    sizes = sorted((size for _, size in costs), reverse=True)
+    count = min(wanted or machine.cores(), len(sizes))
+    free = machine.available()
+    if free is None:
+        return count
+    if sizes[0] > free:
+        raise UserError(
+            f"a block needs {sizes[0] / GIB:.2f} GiB and {free / GIB:.2f} GiB are free: "
+            "make it smaller, by fewer values on the axes inside a block or a finer split"
+        )
+    while sum(sizes[:count]) > free:
+        count -= 1
+    return count
+
+
+def describe(costs, count):
+    """What `count` threads will take, or, for workers elsewhere (None), all blocks one by one."""
+    seconds, sizes = (sorted(column, reverse=True) for column in zip(*costs, strict=True))
+    if not any(seconds):
+        return ""
+    if count is None:
+        return f": about {_duration(sum(seconds))} of one worker, {_size(sizes[0])} each"
+    wait = max(sum(seconds) / count, seconds[0])
+    return f" on {count} threads: about {_duration(wait)}, {_size(sum(sizes[:count]))}"
+
+
+def _duration(seconds):
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _size(size):
+    return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / 2**20:.0f} MiB"

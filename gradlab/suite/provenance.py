@@ -1,0 +1,81 @@
+"""Where numbers come from: versions, commit and machine, without host names and paths."""
+
+import json
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+
+from gradlab.suite import machine
+from gradlab.suite.grid import shown
+from gradlab.suite.library import PACKAGE
+
+LIBRARIES = ("gradlab", "numba", "numpy", "scipy", "pandas")
+
+
+def origin():
+    """What computed a block: {"versions", "commit", "machine"}."""
+    return {"versions": _versions(), "commit": _commit(), "machine": _machine()}
+
+
+def describe(experiment, frame, origins):
+    """The content of NAME.json. Blocks of one origin are counted together."""
+    constants = shown(experiment.constants)
+    seeds = sorted({seed for part in experiment.grid for seed in part.get("seed", ())})
+    return {
+        "question": experiment.question,
+        "grid": experiment.grid,
+        "split": list(experiment.split),
+        "constants": constants,
+        "seed": seeds or constants.get("seed"),
+        "rows": len(frame),
+        "status": {str(k): int(n) for k, n in frame["status"].value_counts().items()},
+        "computed_by": _together(origins),
+    }
+
+
+def _together(origins):
+    groups = {}
+    for who in origins:
+        seconds = who.pop("seconds")
+        group = groups.setdefault(json.dumps(who), {**who, "blocks": 0, "seconds": 0.0})
+        group["blocks"] += 1
+        group["seconds"] = round(group["seconds"] + seconds, 3)
+    return list(groups.values())
+
+
+def _versions():
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            found[library] = None
+    return found
+
+
+def _commit():
+    """The checkout's commit, with a + if its sources were edited; None outside a checkout."""
+    top = PACKAGE.parent
+    if not (top / ".git").exists():  # an environment inside someone else's repository
+        return None
+    try:
+        edited = _git(top, "status", "--porcelain", "gradlab", "experiments")
+        return _git(top, "rev-parse", "HEAD") + ("+" if edited else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder, *words):
+    call = ["git", "-C", str(folder), *words]
+    done = subprocess.run(call, capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()
+
+
+def _machine():
+    memory = machine.memory()
+    return {
+        "cpu": machine.processor(),
+        "cores": machine.cores(),
+        "memory_gib": memory and round(memory / 2**30, 1),
+        "platform": f"{platform.system()} {platform.machine()}",
+    }

@@ -1,0 +1,73 @@
+"""From an experiment to its table, figure, provenance and verdicts."""
+
+import json
+from pathlib import Path
+
+from gradlab.suite import figures, library, provenance, store
+from gradlab.suite.experiment import Experiment
+from gradlab.suite.grid import changed
+from gradlab.suite.sweep import sweep
+
+
+def run(experiment, quick=False, set=None, results="results", executor=None, fresh=False):
+    """Run an experiment, write NAME.parquet, NAME.png and NAME.json, and return the table.
+
+    experiment   a name, the path of a FILE.py, or an Experiment.
+    quick        with its quick values, into results/quick.
+    set          name -> value, values or text such as "0.5:1.5:21" for axes and constants.
+    executor     any concurrent.futures.Executor, a number of threads, or None: a thread a core.
+    fresh        do not use the blocks that a former run stored.
+
+    The table is a pandas DataFrame, one row a point in the grid's order: parameters,
+    measurements, status (and message). Raises gradlab.errors.UserError for wrong input.
+    """
+    experiment = prepare(experiment, quick, set)
+    return complete(experiment, place(results, quick), executor, fresh)[0]
+
+
+def read(name, results="results"):
+    """The table of a former run as a pandas DataFrame. Raises UserError if there is none."""
+    return store.read_table(results, name)
+
+
+def prepare(experiment, quick=False, values=None):
+    """The experiment with its quick values and with those that the user set."""
+    if not isinstance(experiment, Experiment):
+        experiment = library.load(experiment)
+    if quick:
+        experiment = changed(experiment, experiment.quick)
+    return changed(experiment, values or {})
+
+
+def place(results, quick):
+    """The folder that results go to: a quick run never writes over a reference run."""
+    return Path(results) / "quick" if quick else Path(results)
+
+
+def complete(experiment, folder, executor=None, fresh=False):
+    """(table, verdicts) of a prepared experiment, all written to `folder`."""
+    frame, origins = sweep(experiment, folder, executor, fresh)
+    table, figure, origin = (beside(folder, experiment.name, x) for x in ("parquet", "png", "json"))
+    store.write(frame, table)
+    with store.replacing(origin) as temporary:
+        content = provenance.describe(experiment, frame, origins)
+        lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
+        temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    print(f"wrote {table}")
+    draw(experiment, frame, figure)
+    verdicts = [claim.judge(frame) for claim in experiment.claims]
+    for verdict in verdicts:
+        print(verdict)
+    return frame, verdicts
+
+
+def beside(folder, name, suffix):
+    """Where an experiment's table and what is made of it stand."""
+    return Path(folder) / f"{name}.{suffix}"
+
+
+def draw(experiment, frame, path):
+    """Draw the experiment's figure from a table alone into a PNG, PDF or SVG."""
+    with figures.style(), store.replacing(path) as temporary:
+        figures.save(experiment.figure(frame), temporary)
+    print(f"wrote {path}")

@@ -1,0 +1,56 @@
+"""Which numbers a stored block may stand for: the hash of its points and of its sources.
+
+Sources are the file of the measure and all that it may compute with; not the figure and the
+claims, so redrawing never recomputes. What a measure imports from a user's own other files is
+not seen: `--fresh` is for that.
+"""
+
+import hashlib
+import importlib.util
+import inspect
+import json
+from pathlib import Path
+
+from gradlab.errors import UserError
+from gradlab.suite.grid import is_file
+from gradlab.suite.library import PACKAGE
+
+ROOMS = ("cells", "nets", "learning", "tasks", "measures")
+
+
+def digest(measure):
+    """sha256 over the measure's own file and gradlab's sources of numbers."""
+    files = [file for room in ROOMS for file in sorted((PACKAGE / room).rglob("*.py"))]
+    files += [file for file in [PACKAGE / "theory.py"] if file.is_file()]
+    total = hashlib.sha256(_source(measure))
+    for file in files:
+        total.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
+    return total.hexdigest()
+
+
+def key(block, sources):
+    """The name a block is stored under. A user's file counts by its content, not by its path."""
+    constants = {
+        name: _content(name, value) if is_file(name) and value is not None else value
+        for name, value in block.constants.items()
+    }
+    points = {axis: values.tolist() for axis, values in block.points.items()}
+    text = json.dumps([points, constants, sources], sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _content(name, path):
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"{name}={path}: {error.strerror}") from None
+
+
+def _source(measure):
+    if isinstance(measure, str):
+        spec = importlib.util.find_spec(measure.partition(":")[0])
+        if spec is None:
+            raise UserError(f"measure {measure}: no such module")
+        return Path(spec.origin).read_bytes()
+    file = Path(inspect.getfile(measure))
+    return file.read_bytes() if file.is_file() else inspect.getsource(measure).encode()

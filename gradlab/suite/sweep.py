@@ -1,0 +1,177 @@
+"""Grid -> blocks -> executor -> rows. Only the driver, which is here, writes."""
+
+import sys
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from gradlab.errors import UserError
+from gradlab.suite import plan, provenance, sources, store
+from gradlab.suite.grid import Block, blocks, shown
+from gradlab.suite.work import one_blas_thread, run_block
+
+LAST = ("status", "message")
+
+
+class Part(NamedTuple):
+    """A block, the places of its points in the grid, and the shard it is stored in."""
+
+    block: Block
+    positions: np.ndarray
+    path: Path
+
+
+def sweep(experiment, folder, executor=None, fresh=False):
+    """(table, origins): the rows in the grid's order, and what computed the blocks.
+
+    executor: any concurrent.futures.Executor, a number of threads, or None for a thread a core.
+    Blocks that are stored under `folder` are not run again unless `fresh`; a block that raises
+    gives rows with status "error" and runs again the next time. Raises UserError for input that
+    the measure refuses, for a block that does not fit into memory, and if every block fails.
+    """
+    parts = _parts(experiment, Path(folder) / f"{experiment.name}.shards")
+    done = {} if fresh else _stored(parts)
+    missing = [part for part in parts if part.path not in done]
+    points = sum(len(part.block) for part in parts)
+    print(f"{experiment.name}: {points} points in {len(parts)} blocks, {len(done)} of them stored")
+    if missing:
+        _tell_strangers(parts, missing)
+        _run(experiment.measure, missing, done, executor)
+        _tell_errors(parts, done)
+    return _table(parts, done), [origin for _, origin in done.values() if origin]
+
+
+def _parts(experiment, shards):
+    digest = sources.digest(experiment.measure)
+    return [
+        Part(block, positions, shards / f"{sources.key(block, digest)}.parquet")
+        for block, positions in blocks(experiment)
+    ]
+
+
+def _stored(parts):
+    """path -> (rows, origin) of the blocks that a former run left."""
+    done = {}
+    for part in parts:
+        try:
+            if shard := store.read_shard(part.path, part.block):
+                done[part.path] = shard
+        except store.Damaged:
+            print(f"stored block {part.path.stem} is damaged: it runs again")
+    return done
+
+
+def _run(measure, missing, done, executor):
+    """Run blocks, the slowest first; each goes into `done` and into its shard."""
+    costs = plan.estimates(measure, [part.block for part in missing])
+    threads = None if isinstance(executor, Executor) else plan.threads(costs, executor)
+    print(f"{len(missing)} blocks to run{plan.describe(costs, threads)}")
+    order = sorted(range(len(missing)), key=lambda i: -costs[i][0])
+    with one_blas_thread(), _workers(executor, threads) as workers:
+        futures = {_submit(workers, measure, missing[i].block): missing[i] for i in order}
+        try:
+            _collect(futures, done)
+        except KeyboardInterrupt:
+            print(f"interrupted: the same command runs the {len(futures)} blocks that are missing")
+            raise
+        finally:  # one by one: not every executor knows shutdown(cancel_futures=)
+            for future in futures:
+                future.cancel()
+
+
+@contextmanager
+def _workers(executor, threads):
+    """The executor itself, or threads that are left alone at the end: they cannot be stopped."""
+    if threads is None:
+        yield executor
+        return
+    pool = ThreadPoolExecutor(threads)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _submit(workers, measure, block):
+    try:
+        return workers.submit(run_block, measure, block)
+    except BrokenExecutor as error:
+        failed = Future()
+        failed.set_exception(error)
+        return failed
+
+
+def _collect(futures, done):
+    """Take results as they come; each future is let go at once, a cluster keeps what is held."""
+    origin = provenance.origin()
+    total = sum(len(part.block) for part in futures.values())
+    with tqdm(total=total, unit=" points", disable=not _watched()) as bar:
+        for future in as_completed(list(futures)):
+            part = futures[future]
+            columns, message, seconds = _outcome(future)
+            rows = _rows(part.block, columns, message)
+            made = {**origin, "seconds": seconds} if columns else None
+            if made:
+                store.write(rows, part.path, made)
+            done[part.path] = rows, made
+            del futures[future]
+            bar.update(len(part.block))
+
+
+def _outcome(future):
+    """What `run_block` returned; a worker that died is a failed block, wrong input is raised."""
+    try:
+        return future.result()
+    except UserError:
+        raise
+    except Exception as error:
+        return None, f"{type(error).__name__}: {' '.join(str(error).split())}", 0.0
+
+
+def _watched():
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
+def _rows(block, columns, message):
+    """The block as a table: parameters, measured columns, status."""
+    constants = {k: [v] * len(block) for k, v in shown(block.constants).items() if v is not None}
+    columns = {"status": "error", "message": message} if columns is None else columns
+    return _status_last(pd.DataFrame({**block.points, **constants, "status": "ok", **columns}))
+
+
+def _status_last(frame):
+    last = [name for name in LAST if name in frame]
+    return frame[[name for name in frame if name not in LAST] + last]
+
+
+def _table(parts, done):
+    frame = pd.concat([done[part.path][0] for part in parts], ignore_index=True)
+    order = np.argsort(np.concatenate([part.positions for part in parts]))
+    frame = _status_last(frame.iloc[order].reset_index(drop=True))
+    if "message" in frame:
+        frame["message"] = frame["message"].fillna("")
+    return frame
+
+
+def _tell_strangers(parts, missing):
+    known = {part.path for part in parts}
+    if others := [p for p in parts[0].path.parent.glob("*.parquet") if p not in known]:
+        print(
+            f"{len(others)} stored blocks belong to another grid or to older sources; "
+            f"{len(missing)} blocks run again"
+        )
+
+
+def _tell_errors(parts, done):
+    failed = [rows for rows, origin in (done[part.path] for part in parts) if origin is None]
+    if not failed:
+        return
+    first = failed[0]["message"].iloc[0]
+    if len(failed) == len(parts):
+        raise UserError(f"every block failed, the first with {first}")
+    print(f"{len(failed)} blocks failed and are rows with status error, the first with {first}")
