@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from gradlab.errors import UserError
+from gradlab.suite.experiment import FALLS_SHORT
 
 FINE, FELL_SHORT, WRONG_USE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
@@ -165,4 +166,4 @@ def _table(options, name):
 
 
 def _code(verdicts):
-    return FELL_SHORT if any(v.outcome == "FALLS SHORT" for v in verdicts) else FINE
+    return FELL_SHORT if any(v.outcome == FALLS_SHORT for v in verdicts) else FINE

@@ -101,6 +101,6 @@ def centred(values, limit=None):
 def colours(values, edge=1.0):
     """A colour for each value: cool below the edge, ink on it, warm above, stronger when far."""
     far = np.asarray(values, dtype=float) - edge
-    reach = np.abs(far).max() or 1.0
-    shades = 0.5 + np.sign(far) * (0.16 + 0.26 * np.abs(far) / reach)
+    reach = np.where(far < 0, np.abs(far.min()), np.abs(far.max()))
+    shades = 0.5 + np.sign(far) * (0.16 + 0.26 * np.abs(far) / np.maximum(reach, 1e-12))
     return [CRITICAL if x == 0 else to_hex(DIVERGING(s)) for x, s in zip(far, shades, strict=True)]

@@ -49,6 +49,8 @@ def _free():
 def _container():
     try:
         limit, used = ((CGROUP / f"memory.{x}").read_text().strip() for x in ("max", "current"))
-        return None if limit == "max" else int(limit) - int(used)
-    except (OSError, ValueError):
+        stat = dict(line.split() for line in (CGROUP / "memory.stat").read_text().splitlines())
+        # what caches files is given back when it is needed
+        return None if limit == "max" else int(limit) - int(used) + int(stat["file"])
+    except (OSError, ValueError, KeyError):
         return None

@@ -44,12 +44,13 @@ def threads(costs, wanted=None):
 def describe(costs, count):
     """What `count` threads will take, or, for workers elsewhere (None), all blocks one by one."""
     seconds, sizes = (sorted(column, reverse=True) for column in zip(*costs, strict=True))
+    where = "" if count is None else f" on {count} thread{'s'[: count - 1]}"
     if not any(seconds):
-        return ""
+        return where
     if count is None:
         return f": about {_duration(sum(seconds))} of one worker, {_size(sizes[0])} each"
     wait = max(sum(seconds) / count, seconds[0])
-    return f" on {count} threads: about {_duration(wait)}, {_size(sum(sizes[:count]))}"
+    return f"{where}: about {_duration(wait)}, {_size(sum(sizes[:count]))}"
 
 
 def _duration(seconds):

@@ -77,7 +77,9 @@ def _run(measure, missing, done, executor):
         try:
             _collect(futures, done)
         except KeyboardInterrupt:
-            print(f"interrupted: the same command runs the {len(futures)} blocks that are missing")
+            print(
+                f"interrupted: the same command, without --fresh, runs the {len(futures)} missing blocks"
+            )
             raise
         finally:  # one by one: not every executor knows shutdown(cancel_futures=)
             for future in futures:
@@ -160,7 +162,7 @@ def _table(parts, done):
 
 def _tell_strangers(parts, missing):
     known = {part.path for part in parts}
-    if others := [p for p in parts[0].path.parent.glob("*.parquet") if p not in known]:
+    if others := [p for p in parts[0].path.parent.glob("[!.]*.parquet") if p not in known]:
         print(
             f"{len(others)} stored blocks belong to another grid or to older sources; "
             f"{len(missing)} blocks run again"

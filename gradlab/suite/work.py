@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from gradlab.errors import UserError
 
+SMALLEST = np.float64(5e-324)
 _held = False  # whether BLAS is held to one thread in this process
 
 
@@ -35,14 +36,14 @@ def _limit():
 
 def resolve(measure):
     """The function behind "package.module:function" and, if it stands beside it, `estimate`."""
-    if not isinstance(measure, str):
-        return measure, getattr(measure, "estimate", None)
-    module, _, name = measure.partition(":")
-    module = importlib.import_module(module)
-    function = getattr(module, name, None)
+    function = measure
+    if isinstance(measure, str):
+        module, _, name = measure.partition(":")
+        function = getattr(importlib.import_module(module), name, None)
     if function is None:
         raise UserError(f"measure {measure}: its module has no such function")
-    return function, getattr(function, "estimate", getattr(module, "estimate", None))
+    beside = getattr(function, "__globals__", {}).get("estimate")
+    return function, getattr(function, "estimate", beside)
 
 
 def run_block(measure, block):
@@ -52,10 +53,13 @@ def run_block(measure, block):
     """
     global _held
     if not _held:  # a worker process of a pool: for good
-        _held = bool(_limit())
+        _limit()
+        _held = True
     started = time.perf_counter()
     columns, message = None, ""
     try:
+        if not SMALLEST * np.float64(1.0) > 0:
+            raise ArithmeticError("a library built with -ffast-math flushes small numbers to zero")
         columns = _checked(resolve(measure)[0](block), block)
     except UserError:
         raise

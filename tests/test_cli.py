@@ -1,0 +1,180 @@
+"""The commands: what they print, what they write, and their exit codes."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import gradlab
+from gradlab.cli import main
+from gradlab.errors import UserError
+from gradlab.suite import library
+
+TESTS = Path(__file__).parent
+TOY = str(TESTS / "toy.py")
+
+
+@pytest.fixture(autouse=True)
+def only_the_toy(tmp_path, monkeypatch):
+    """A folder of experiments that holds the toy alone, and an empty working folder."""
+    (tmp_path / "experiments").mkdir()
+    shutil.copy(TOY, tmp_path / "experiments")
+    monkeypatch.setattr(library, "folder", lambda: tmp_path / "experiments")
+    monkeypatch.chdir(tmp_path)
+
+
+def test_run_writes_table_figure_and_provenance(capsys):
+    assert main(["run", "toy"]) == 0
+    assert sorted(path.name for path in Path("results").iterdir()) == [
+        *("toy.json", "toy.parquet", "toy.png", "toy.shards"),
+    ]
+    out = capsys.readouterr().out
+    assert "toy: 12 points in 4 blocks, 0 of them stored" in out
+    assert "ok            chain" in out
+    pd.testing.assert_frame_equal(gradlab.read("toy"), gradlab.run("toy"))
+
+
+def test_provenance_names_no_host_and_no_path():
+    main(["run", "toy", "--set", f"file={TOY}"])
+    text = Path("results/toy.json").read_text()
+    assert '"file": "toy.py"' in text and str(TESTS) not in text
+    assert os.uname().nodename not in text
+    content = json.loads(text)
+    assert content["grid"][0]["seed"] == content["seed"] == [0, 1, 2, 3]
+    assert content["status"] == {"ok": 12}
+    (made,) = content["computed_by"]
+    assert made["versions"]["numpy"] == np.__version__ and made["blocks"] == 4
+
+
+def test_set_and_quick_and_fresh(capsys):
+    assert main(["run", TOY, "--quick", "--results", "r", "--workers", "1"]) == 0
+    assert len(gradlab.read("toy", "r/quick")) == 1
+    assert "not measured  chain" in capsys.readouterr().out
+    assert main(["run", "toy", "--set", "weight=0.5:1.5:3", "--set", "seed=7", "--fresh"]) == 0
+    assert gradlab.read("toy")["weight"].tolist() == [0.5, 1.0, 1.5]
+    frame = gradlab.run("toy", set={"weight": [0.5], "length": 3}, quick=True)
+    assert frame["length"].tolist() == [3]
+
+
+def test_a_claim_that_falls_short_exits_with_one(capsys):
+    assert main(["run", "toy", "--set", "length=9"]) == 1
+    assert main(["check"]) == 1
+    assert "FALLS SHORT   chain" in capsys.readouterr().out
+
+
+def test_list_and_check_tell_what_ran(capsys):
+    assert main(["list"]) == main(["check"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "toy: How fast does the gradient of a chain of scalars vanish? (12 points, not run)",
+        "not run       toy: `gradlab run toy`",
+    ]
+    main(["run", "toy"])
+    capsys.readouterr()
+    assert main(["list"]) == main(["check", "toy"]) == 0
+    assert "(12 points, results)" in capsys.readouterr().out
+
+
+def test_list_survives_a_broken_file(capsys):
+    Path("experiments/broken.py").write_text("import math\n\nmath.nothing\n")
+    Path("experiments/empty.py").write_text("")
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    assert "broken.py:3: AttributeError" in out and "no line 'experiment = Experiment" in out
+    assert "toy: " in out
+
+
+def test_plot_draws_again_from_the_table_alone(monkeypatch):
+    main(["run", "toy"])
+    before = Path("results/toy.png").read_bytes()
+    shutil.rmtree("results/toy.shards")
+    Path("results/toy.png").unlink()
+    assert main(["plot", "toy"]) == 0
+    assert Path("results/toy.png").read_bytes() == before
+
+
+def test_export(capsys):
+    main(["run", "toy"])
+    assert main(["export", "toy"]) == 0
+    exported = pd.read_csv("results/toy.csv")
+    assert np.array_equal(exported["mix"], gradlab.read("toy")["mix"])
+    for kind in ("pdf", "svg"):
+        assert main(["export", "toy", "--format", kind, "--output", f"out.{kind}"]) == 0
+    assert Path("out.pdf").read_bytes().startswith(b"%PDF")
+    assert "<svg" in Path("out.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "required: COMMAND"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["run", "nothing"], "no experiment nothing; there are toy, or give a FILE.py"),
+        (["run", "nothing.py"], "no file nothing.py"),
+        (["run", "toy", "--set", "wieght=1"], "toy has no wieght; it has weight, seed, length"),
+        (["run", "toy", "--set", "weight"], "--set weight: not KEY=VALUE"),
+        (["run", "toy", "--set", "length=x"], "length=x: not a whole number"),
+        (["run", "toy", "--set", "length=0"], "length 0: not at least 1"),
+        (["run", "toy", "--set", "gib=1e9"], "a block needs 1000000000.00 GiB"),
+        (["run", "toy", "--set", "file=none"], "file=none: No such file"),
+        (["run", "toy", "--workers", "0"], "0 is not a whole number above 0"),
+        (["run", "toy", "--results", "experiments/toy.py"], "Not a directory"),
+        (["plot", "toy"], "no table results/toy.parquet; `gradlab run toy` makes it"),
+        (["export", "toy", "--format", "gif"], "invalid choice: 'gif'"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exits_with_two(capsys, arguments, message):
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("gradlab: ") and message in err
+    assert err.count("\n") == 1
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "toy.py", "--results", os.getcwd(), *arguments],
+        cwd=TESTS,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_script_is_the_command():
+    script = start("--set", "length=9")
+    out, err = script.communicate(timeout=60)
+    assert (script.returncode, err) == (1, "")
+    assert "FALLS SHORT" in out
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_keeps_what_is_done(number, code):
+    slow = ["--set", "pause=1.5", "--workers", "1"]
+    script = start(*slow)
+    deadline = time.monotonic() + 60
+    while not list(Path("toy.shards").glob("[!.]*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    script.send_signal(number)
+    out, err = script.communicate(timeout=60)
+    assert (script.returncode, err) == (code, "")
+    missing = int(re.search(r"the same command, without --fresh, runs the (\d) missing", out)[1])
+    assert 1 <= missing <= 3 and not Path("toy.parquet").exists()
+    script = start(*slow, "--workers", "4")
+    assert f"{4 - missing} of them stored" in script.communicate(timeout=60)[0]
+    assert Path("toy.parquet").exists()
+
+
+def test_the_public_names_are_lazy():
+    assert {"run", "read", "Network"} <= set(dir(gradlab))
+    with pytest.raises(AttributeError, match="no attribute 'walk'"):
+        gradlab.walk  # noqa: B018
+    with pytest.raises(UserError, match="no table"):
+        gradlab.read("toy")

@@ -1,0 +1,128 @@
+"""What an experiment file may say, how its grid falls into blocks, and how claims are judged."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from toy import experiment as toy
+
+from gradlab.errors import UserError
+from gradlab.suite import Claim, Experiment, NotMeasured
+from gradlab.suite.grid import blocks, changed, points
+
+
+def make(grid, **options):
+    return Experiment("?", grid, measure="m:f", figure=None, **{"split": [], "name": "e"} | options)
+
+
+def claim(**options):
+    options = {"measured": lambda frame: 1.05, "expected": 1.0, "tolerance": 0.1} | options
+    return Claim("c", "one", "arithmetic", why="-", control=None, **options)
+
+
+def test_a_name_is_the_stem_of_the_file():
+    assert toy.name == "toy"
+    assert toy.file.endswith("toy.py")
+    assert make({"a": [1]}, name=None).name == "test_experiment"
+
+
+def test_an_axis_is_plain_python_of_one_kind():
+    grid = [{"a": np.array([0, 1])}, {"a": [0.5, np.float64(1.0)]}]
+    assert make(grid).grid == [{"a": [0.0, 1.0]}, {"a": [0.5, 1.0]}]
+    assert make({"a": "tanh"}).grid == [{"a": ["tanh"]}]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"grid": [{"a": [1]}, {"b": [1]}]}, "same axes"),
+        ({"grid": {"a": []}}, "axis a has no values"),
+        ({"grid": {"a": [1]}, "split": ["b"]}, "split names b; there are a"),
+        ({"grid": {"a": [1]}, "quick": {"c": 1}}, "quick names c; there are a"),
+        ({"grid": {"a": [1]}, "constants": {"a": 1}}, "share a name"),
+    ],
+)
+def test_a_wrong_experiment_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(**options)
+
+
+def test_a_union_holds_a_point_once_in_order():
+    both = make([{"a": [1, 2], "b": [5]}, {"a": [2], "b": [5, 6]}])
+    assert points(both) == [(1, 5), (2, 5), (2, 6)]
+
+
+def test_blocks_share_the_split_and_know_their_places():
+    both = make({"a": [1.0, 2.0], "seed": [0, 1, 2]}, split=["seed"], constants={"n": 3})
+    found = blocks(both)
+    assert [block.points["seed"].tolist() for block, _ in found] == [[0, 0], [1, 1], [2, 2]]
+    assert [positions.tolist() for _, positions in found] == [[0, 3], [1, 4], [2, 5]]
+    assert all(len(block) == 2 and block.constants == {"n": 3} for block, _ in found)
+
+
+def test_values_take_the_type_of_what_they_replace():
+    plain = make({"a": [1.0], "seed": [0, 1]}, constants={"n": 3, "file": None, "on": True})
+    new = changed(plain, {"a": "0.5:1.5:5", "seed": "3", "n": "7", "file": "x.csv", "on": "no"})
+    assert new.grid == [{"a": [0.5, 0.75, 1.0, 1.25, 1.5], "seed": [3]}]
+    assert new.constants == {"n": 7, "file": "x.csv", "on": False}
+    assert changed(plain, {"a": np.array([1, 2])}).grid[0]["a"] == [1.0, 2.0]
+    assert changed(plain, {"a": "0.5:1.5:21"}).grid[0]["a"][1] == 0.55
+    assert changed(make({"f": ["tanh"]}), {"f": "tanh,relu"}).grid[0]["f"] == ["tanh", "relu"]
+    assert plain.constants["n"] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("lenght", "1", "toy has no lenght; it has weight, seed, length"),
+        ("weight", "one", "weight=one: not a number"),
+        ("weight", "nan", "weight=nan: not a number"),
+        ("weight", "1:2", "weight=1:2: not a range FROM:TO:COUNT"),
+        ("weight", "1:2:0", "weight has no values"),
+        ("seed", "1.5", "seed=1.5: not a whole number"),
+        ("length", "inf", "length=inf: not a whole number"),
+    ],
+)
+def test_wrong_values_are_named(name, value, message):
+    with pytest.raises(UserError, match=message):
+        changed(toy, {name: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "outcome"),
+    [
+        ({}, "ok"),
+        ({"tolerance": 0.01}, "FALLS SHORT"),
+        ({"expected": lambda frame: frame["x"].sum(), "tolerance": 0.01}, "FALLS SHORT"),
+        ({"expected": 1.2, "relative": True, "tolerance": 0.13}, "ok"),
+        ({"expected": 1.2, "relative": True, "tolerance": 0.12}, "FALLS SHORT"),
+        ({"relation": ">=", "expected": 0.0}, "ok"),
+        ({"relation": ">=", "expected": 1.2}, "FALLS SHORT"),
+        ({"relation": "<=", "expected": 9.0}, "ok"),
+        ({"relation": "<=", "expected": 0.9}, "FALLS SHORT"),
+        ({"measured": lambda frame: math.nan}, "FALLS SHORT"),
+        ({"measured": lambda frame: math.nan, "relation": "<="}, "FALLS SHORT"),
+        ({"measured": lambda frame: frame["y"].mean()}, "not measured"),
+    ],
+)
+def test_verdicts(options, outcome):
+    assert claim(**options).judge(pd.DataFrame({"x": [2.0]})).outcome == outcome
+
+
+def test_a_verdict_says_its_numbers_or_what_lacks():
+    line = str(claim(relative=True).judge(None))
+    assert line == (
+        "ok            c: one: measured 1.05, expected == 1, tolerance 0.1 of it (arithmetic)"
+    )
+
+    def measured(frame):
+        raise NotMeasured("needs rows with a = 1")
+
+    assert str(claim(measured=measured).judge(None)).endswith("c: one (needs rows with a = 1)")
+
+
+def test_an_unknown_relation_is_refused():
+    with pytest.raises(ValueError, match="relation '<'"):
+        replace(claim(), relation="<")
