@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from tqdm.auto import tqdm
 
 from gradlab.errors import UserError
-from gradlab.suite import plan, provenance, sources, store
-from gradlab.suite.grid import Block, blocks, shown
+from gradlab.suite import plan, provenance, sources, store, table
+from gradlab.suite.grid import Block, blocks
 from gradlab.suite.work import one_blas_thread, run_block
-
-LAST = ("status", "message")
 
 
 class Part(NamedTuple):
@@ -43,7 +40,9 @@ def sweep(experiment, folder, executor=None, fresh=False):
         _tell_strangers(parts, missing)
         _run(experiment.measure, missing, done, executor)
         _tell_errors(parts, done)
-    return _table(parts, done), [origin for _, origin in done.values() if origin]
+    rows = [done[part.path][0] for part in parts]
+    frame = table.in_order(rows, [part.positions for part in parts])
+    return frame, [origin for _, origin in done.values() if origin]
 
 
 def _parts(experiment, shards):
@@ -77,9 +76,8 @@ def _run(measure, missing, done, executor):
         try:
             _collect(futures, done)
         except KeyboardInterrupt:
-            print(
-                f"interrupted: the same command, without --fresh, runs the {len(futures)} missing blocks"
-            )
+            left = f"the {len(futures)} missing blocks"
+            print(f"interrupted: the same command, without --fresh, runs {left}")
             raise
         finally:  # one by one: not every executor knows shutdown(cancel_futures=)
             for future in futures:
@@ -116,8 +114,8 @@ def _collect(futures, done):
         for future in as_completed(list(futures)):
             part = futures[future]
             columns, message, seconds = _outcome(future)
-            rows = _rows(part.block, columns, message)
-            made = {**origin, "seconds": seconds} if columns else None
+            rows = table.of_block(part.block, columns, message)
+            made = None if columns is None else {**origin, "seconds": seconds}
             if made:
                 store.write(rows, part.path, made)
             done[part.path] = rows, made
@@ -137,27 +135,6 @@ def _outcome(future):
 
 def _watched():
     return sys.stderr.isatty() or "ipykernel" in sys.modules
-
-
-def _rows(block, columns, message):
-    """The block as a table: parameters, measured columns, status."""
-    constants = {k: [v] * len(block) for k, v in shown(block.constants).items() if v is not None}
-    columns = {"status": "error", "message": message} if columns is None else columns
-    return _status_last(pd.DataFrame({**block.points, **constants, "status": "ok", **columns}))
-
-
-def _status_last(frame):
-    last = [name for name in LAST if name in frame]
-    return frame[[name for name in frame if name not in LAST] + last]
-
-
-def _table(parts, done):
-    frame = pd.concat([done[part.path][0] for part in parts], ignore_index=True)
-    order = np.argsort(np.concatenate([part.positions for part in parts]))
-    frame = _status_last(frame.iloc[order].reset_index(drop=True))
-    if "message" in frame:
-        frame["message"] = frame["message"].fillna("")
-    return frame
 
 
 def _tell_strangers(parts, missing):
