@@ -1,0 +1,199 @@
+"""What mathematics predicts for gradients, with no network: eigenvalues, bounds, mean field.
+
+Mean field is that of a wide net, a_t = W phi(a_{t-1}) + U x_t, entries of W ~ N(0, gain^2/N). a_t
+is the pre-activation of gradlab's h_t = phi(a_t), Gaussian of mean 0 and variance q_t; z is N(0, 1)
+and <> its mean; `drive` is s_t, the variance over units of the input U x_t:
+
+    q_t = gain^2 <phi(sqrt(q_{t-1}) z)^2> + s_t        chi_t = gain^2 <phi'(sqrt(q_t) z)^2>
+
+One step back multiplies the squared norm of a gradient by chi_t; ln(chi)/2 is the largest Lyapunov
+exponent, in natural logarithms a step (over ln 10: decades a step). Sompolinsky, Crisanti, Sommers
+1988; Molgedey, Schuchhardt, Schuster 1992 (driven); Schoenholz et al. 2017 (gradients).
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+LINEAR_SHARE = {"identity": 1.0, "relu": 0.5}  # <phi^2>/q and <phi'^2>, the same at every q
+
+
+class Activation(NamedTuple):
+    """What mean field asks of phi; the means are functions of q, any shape."""
+
+    steepest: float  # gamma, the largest |phi'|
+    square: Callable  # <phi(sqrt(q) z)^2>
+    slope_square: Callable  # <phi'(sqrt(q) z)^2>
+
+
+def eigenvalue_rate(radius):
+    """log10(spectral radius): decades a step of W^t = V Lambda^t V^-1 at large t; -inf for 0."""
+    with np.errstate(divide="ignore"):
+        return np.log10(radius)
+
+
+def singular_bound(largest_singular_value, activation="tanh"):
+    """Decades a step that no gradient can exceed: log10(gamma sigma_max(W)), gamma = max |phi'|.
+
+    Below 0 the gradient must vanish (Pascanu, Mikolov, Bengio, ICML 2013).
+    """
+    with np.errstate(divide="ignore"):
+        return np.log10(_activation(activation).steepest * np.asarray(largest_singular_value))
+
+
+def weight_gain(W):
+    """||W||_F/sqrt(N), the gain of a drawn W; at finite N it is not the radius of that draw."""
+    return np.linalg.norm(W) / np.sqrt(len(W))
+
+
+def variances(gain, drives, activation="tanh", start=0.0):
+    """q_t (T, ...) under the drives s_t (T, ...), t = 1..T; `start` is the mean square of h_0.
+
+    gain and start broadcast against drives[0]. A q that overflows is inf.
+    """
+    mean_square, factor = _activation(activation).square, np.square(gain)
+    q = []
+    with np.errstate(over="ignore"):
+        for drive in np.asarray(drives, dtype=float):
+            q.append(factor * start + drive)
+            start = mean_square(q[-1])
+    return np.array(q)
+
+
+def exponents(gain, drives, activation="tanh", start=0.0):
+    """ln(chi_t)/2 (T, ...) of each step of a driven net; arguments as for `variances`.
+
+    Its running mean over axis 0 is the largest Lyapunov exponent of every length; -inf for gain 0.
+    """
+    return _exponent(gain, variances(gain, drives, activation, start), activation)
+
+
+def stationary_variance(gain, drive=0.0, activation="tanh"):
+    """The q that repeats itself under a constant drive, elementwise; inf where it grows for ever.
+
+    Without drive tanh has q = 0 up to gain 1 and, above it, the other, stable solution.
+    """
+    gain, drive = np.broadcast_arrays(np.asarray(gain, dtype=float), np.asarray(drive, dtype=float))
+    kind = _activation(activation)
+    if activation in LINEAR_SHARE:
+        lost = 1 - LINEAR_SHARE[activation] * gain**2
+        return np.divide(drive, lost, out=np.where(drive > 0, np.inf, 0.0), where=lost > 0)
+
+    def excess(q):
+        return q - gain**2 * kind.square(q) - drive
+
+    # <tanh^2> >= q - 2 q^2: at this q the excess is still negative, and 0 is left out
+    low = np.maximum(drive, (1 - 1 / np.maximum(gain, 1) ** 2) / 2)
+    return _first_root(excess, low, gain**2 + drive)
+
+
+def largest_exponent(gain, drive=0.0, activation="tanh"):
+    """ln(chi)/2, the largest Lyapunov exponent under a constant drive, elementwise."""
+    return _exponent(gain, stationary_variance(gain, drive, activation), activation)
+
+
+def gradient_scale(exponent):
+    """1/|ln chi| steps, in which a squared gradient changes by a factor e (inf on the edge)."""
+    with np.errstate(divide="ignore"):
+        return 1 / np.abs(2 * np.asarray(exponent))
+
+
+def critical_gain(drive=0.0, activation="tanh"):
+    """The gain at which chi = 1 under a constant drive, elementwise: 1 for tanh without one.
+
+    chi = 1 says gain^2 = 1/<phi'^2>; put into the stationary q it leaves one equation in q.
+    """
+    kind, drive = _activation(activation), np.asarray(drive, dtype=float)
+
+    def excess(q):
+        return q - kind.square(q) / kind.slope_square(q) - drive
+
+    # <phi^2>/<phi'^2> < 16 sqrt(1 + q) for tanh and sigmoid, hence a sign change below this q;
+    # identity and ReLU have one slope at every q
+    q = _first_root(excess, np.zeros_like(drive), drive + 400 + 40 * np.sqrt(drive))
+    return kind.slope_square(q) ** -0.5
+
+
+def critical_gain_driven(drives, activation="tanh", start=0.0):
+    """The gain at which the mean over time of ln(chi_t)/2 is 0, for drives s_t (T, ...)."""
+
+    def growth(gain):
+        return exponents(gain, drives, activation, start).mean(axis=0)
+
+    shape = np.broadcast_shapes(np.shape(drives)[1:], np.shape(start))
+    high = np.full(shape, 2 * critical_gain(0.0, activation))
+    while (short := growth(high) < 0).any():
+        high = np.where(short, 2 * high, high)
+    return _first_root(growth, np.zeros(shape), high)
+
+
+def _activation(name):
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation={name!r}: must be one of {', '.join(ACTIVATIONS)}")
+    return ACTIVATIONS[name]
+
+
+def _exponent(gain, q, activation):
+    with np.errstate(divide="ignore"):
+        return np.log(gain) + np.log(_activation(activation).slope_square(q)) / 2
+
+
+def _first_root(function, low, high, passes=12):
+    """The first sign change from < 0 in [low, high], elementwise, to 2^-60 of the bracket."""
+    for _ in range(passes):
+        nodes = np.linspace(low, high, 33)
+        above = function(nodes) >= 0
+        above[-1] = True
+        found = np.maximum(above.argmax(axis=0), 1)[None]
+        low, high = (np.take_along_axis(nodes, found - side, axis=0)[0] for side in (1, 0))
+    return low
+
+
+@functools.cache
+def _splines():
+    """<tanh^2> (1 + q)/q and <sech^4> sqrt(1 + q) as splines in r/(1 + r), r = sqrt(q).
+
+    So scaled both are smooth from q = 0 to infinity: 2,000 intervals leave a relative error below
+    1e-13 (seen: 5e-14 against 30 digits). Their nodes: the trapezoid rule, exact to rounding, with
+    steps that follow the narrower of the Gaussian (q < 1) and sech (q > 1).
+    """
+    position = np.linspace(0, 1 - 1e-8, 2001)
+    r = position / (1 - position)
+    step = 0.2 / np.maximum(r, 1)[:, None]
+    z = step * np.arange(-100, 101)
+    weight, x = step * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi), r[:, None] * z
+    far = 1 - (np.cosh(x) ** -2.0 * weight).sum(axis=1)
+    square = np.where(r < 1, (np.tanh(x) ** 2 * weight).sum(axis=1), far)
+    square[1:] *= 1 + r[1:] ** -2
+    fourth = (np.cosh(x) ** -4.0 * weight).sum(axis=1) * np.sqrt(1 + r**2)
+    square[0] = fourth[0] = 1
+    return CubicSpline(position, square), CubicSpline(position, fourth)
+
+
+def _tanh_square(q):
+    r = np.sqrt(q)
+    return _splines()[0](r / (1 + r)) * q / (1 + q)
+
+
+def _sech_fourth(q):
+    r = np.sqrt(q)
+    return _splines()[1](r / (1 + r)) / np.sqrt(1 + q)
+
+
+def _sigmoid_square(q):
+    return (1 + _tanh_square(q / 4)) / 4  # sigmoid(x) = (1 + tanh(x/2))/2
+
+
+def _linear(share):
+    return Activation(1.0, lambda q: share * q, lambda q: np.full_like(q, share))
+
+
+ACTIVATIONS = {
+    "tanh": Activation(1.0, _tanh_square, _sech_fourth),
+    "relu": _linear(LINEAR_SHARE["relu"]),
+    "sigmoid": Activation(0.25, _sigmoid_square, lambda q: _sech_fourth(q / 4) / 16),
+    "identity": _linear(LINEAR_SHARE["identity"]),
+}
