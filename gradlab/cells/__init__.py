@@ -1,1 +1,1 @@
-"""Everything that is compiled: the cells' forward and backward loops and the sums over their steps."""
+"""All that is compiled: the cells' forward and backward loops and the sums over their steps."""

@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Trace(NamedTuple):
-    """state (T + 1, R, S), state[0] the initial one; saved (T, R, K) what backward wants besides."""
+    """state (T + 1, R, S), state[0] the initial one; saved (T, R, K): what backward wants too."""
 
     state: np.ndarray
     saved: np.ndarray

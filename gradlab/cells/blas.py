@@ -5,7 +5,6 @@ in cache (beta = 1) is 1.7 x faster than one product at the end for N <= 128. Th
 that Numba binds for its own np.dot (SciPy's BLAS), so both share one library and one thread limit.
 """
 
-import numpy as np
 from numba import types
 from numba.extending import overload
 
@@ -20,6 +19,12 @@ _xxgemm = types.ExternalFunction(
     ),
 )  # fmt: skip
 _NO, _YES, _DOUBLE, _SINGLE = (ord(letter) for letter in "ntds")
+
+
+@kernel
+def row_stride(matrix):
+    """Entries from row to row. NumPy gives the stride of a single row any value; BLAS checks it."""
+    return max(matrix.strides[0] // matrix.itemsize, matrix.shape[1])
 
 
 def multiply(a, b, out, factors):
@@ -44,12 +49,11 @@ def _compiled_multiply(a, b, out, factors):
 
     def implementation(a, b, out, factors):
         # Row-major out = a b is column-major out^T = b^T a^T.
-        size = out.itemsize
         _xxgemm(
             kind, _NO, _NO, out.shape[1], out.shape[0], a.shape[1],
-            factors[:1].ctypes.data, b.ctypes.data, b.strides[0] // size,
-            a.ctypes.data, a.strides[0] // size,
-            factors[1:].ctypes.data, out.ctypes.data, out.strides[0] // size,
+            factors[:1].ctypes.data, b.ctypes.data, row_stride(b),
+            a.ctypes.data, row_stride(a),
+            factors[1:].ctypes.data, out.ctypes.data, row_stride(out),
         )  # fmt: skip
 
     return implementation
@@ -60,12 +64,11 @@ def _compiled_multiply_transposed(a, b, out, factors):
     kind = _SINGLE if str(a.dtype) == "float32" else _DOUBLE
 
     def implementation(a, b, out, factors):
-        size = out.itemsize
         _xxgemm(
             kind, _NO, _YES, out.shape[1], out.shape[0], a.shape[0],
-            factors[:1].ctypes.data, b.ctypes.data, b.strides[0] // size,
-            a.ctypes.data, a.strides[0] // size,
-            factors[1:].ctypes.data, out.ctypes.data, out.strides[0] // size,
+            factors[:1].ctypes.data, b.ctypes.data, row_stride(b),
+            a.ctypes.data, row_stride(a),
+            factors[1:].ctypes.data, out.ctypes.data, row_stride(out),
         )  # fmt: skip
 
     return implementation

@@ -164,7 +164,7 @@ def copy(source, row):
 
 @kernel
 def flush(row):
-    """Set entries below 2^-900 (float32: 2^-110) to zero: subnormal operands are 80 times slower."""
+    """Zero entries below 2^-900 (float32: 2^-110): subnormal operands are 80 times slower."""
     zero = row.dtype.type(0)
     tiny = row.dtype.type(2.0**-110 if row.itemsize == 4 else 2.0**-900)
     for i in range(row.size):

@@ -113,13 +113,16 @@ class _ForgivingCache:
         return getattr(self._cache, name)
 
     def load_overload(self, signature, context):
+        found = None
         try:
-            return self._cache.load_overload(signature, context)
+            found = self._cache.load_overload(signature, context)
         except Exception as failure:  # a damaged pickle can raise anything
             _warn_once(failure)
             with contextlib.suppress(Exception):
                 self._cache.flush()
-            return None
+        if found is None:
+            _say_once()
+        return found
 
     def save_overload(self, signature, data):
         try:
@@ -139,5 +142,12 @@ def _warn_once(failure):
         )
 
 
-_warned = False
+def _say_once():
+    global _said
+    if not _said:
+        _said = True
+        print("gradlab: compiling its kernels, once on this machine (some 10 s)", file=sys.stderr)
+
+
+_warned = _said = False
 _FOLDER = cache_folder()

@@ -18,7 +18,7 @@ FLUSH_EVERY = 64  # steps
 @kernel
 def power_of_two(row, exponent):
     """2^exponent in the row's type, for exponents up to its largest; 0 far below its range."""
-    return row.dtype.type(math.ldexp(1.0, max(exponent, -1100)))
+    return row.dtype.type(math.ldexp(1.0, int(max(exponent, -1100))))
 
 
 @kernel
@@ -50,8 +50,8 @@ def rescale(row, exponent):
 
 @kernel
 def add_direct(row, exponent, direct):
-    """Add the direct part of a step's adjoint: row 2^exponent += direct; return the new exponent."""
-    if not largest(direct) != 0:
+    """Add a step's direct part: row 2^exponent += direct; return the new exponent."""
+    if largest(direct) == 0:
         return exponent
     if exponent < 0:  # the row had been scaled up: what it carries is tiny beside any direct part
         scale(row, power_of_two(row, exponent))
@@ -125,10 +125,10 @@ def join(top, slot, total, exponent, factors):
 
 @kernel
 def _is_zero(matrix):
+    top = 0.0
     for i in range(matrix.shape[0]):
-        if largest(matrix[i]) != 0:
-            return False
-    return True
+        top = max(top, largest(matrix[i]))
+    return top == 0
 
 
 @kernel

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradlab.cells.arrays import Trace
 from gradlab.errors import UserError
 from gradlab.nets import gradients
+from gradlab.nets.gradients import Pass
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,12 @@ class Run:
     x: np.ndarray
     lengths: np.ndarray
     order: np.ndarray
-    weights: tuple
-    trace: Trace
+    passed: Pass
 
     @property
-    def gain(self):
-        return np.ones(len(self.order), self.x.dtype)
+    def trace(self):
+        """States and what else the forward pass saved."""
+        return self.passed.trace
 
     def unsorted(self, lanes, axis=1):
         """Lanes back in the caller's order."""
@@ -51,8 +51,8 @@ def start(net, x, h0, lengths):
     x, lengths = np.ascontiguousarray(x[:, order]), lengths[order]
     weights = net.module.prepare(net.weights, net.activation, dtype)
     gain = np.ones(len(order), dtype)
-    trace = gradients.forward(net.module, weights, gain, x, initial, lengths)
-    return Run(net, x, lengths, order, weights, trace)
+    passed = gradients.forward(net.module, weights, gain, x, initial, lengths)
+    return Run(net, x, lengths, order, passed)
 
 
 def _inputs(net, x, dtype):

@@ -5,6 +5,7 @@ share of the weight gradients is added up while it is in cache.
 """
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,46 +28,54 @@ def slices(lengths, steps=None, cuts=()):
             yield max(low, stop - size), stop, lanes
 
 
+class Pass(NamedTuple):
+    """A forward pass: the cell's file, its prepared weights, gain (R,) on h, what it left."""
+
+    cell: object
+    weights: tuple
+    gain: np.ndarray
+    trace: Trace
+
+
 def forward(cell, weights, gain, x, initial, lengths):
-    """States of R lanes from `initial` (R, S) under x (T, R or 1, D); lengths (R,) falling."""
+    """Run R lanes from `initial` (R, S) under x (T, R or 1, D); lengths (R,) falling."""
     steps, (lanes, size) = len(x), initial.shape
-    state = np.empty((steps + 1, lanes, size), initial.dtype)
+    room = np.empty if lengths.min() == steps else np.zeros  # zero after a lane's own length
+    state = room((steps + 1, lanes, size), initial.dtype)
     saved = np.empty((steps, lanes, cell.saved_size(size)), initial.dtype)
     trace = Trace(state, saved)
     state[0] = initial
-    for start, stop, active in sorted(slices(lengths, steps=max(steps, 1))):
+    for start, stop, active in sorted(slices(lengths, steps=steps)):
         cell.forward(weights, gain, x, trace, (start, stop, active))
-        state[start + 1 :, active:] = 0
-    return trace
+    return Pass(cell, weights, gain, trace)
 
 
-def backward(cell, run, lengths, head, direct=None, steps=None, cuts=(), keep=False):
-    """Yield (span, adjoint) for each slice, from the last to the first.
+def backward(run, spans, head, direct=None, keep=False):
+    """Yield (span, adjoint) for each of `spans`, as `slices` gives them.
 
-    run = (weights, gain, trace); lengths (L,) falling, L a multiple of the trace's R or at most R;
-    head (L, S): dL/d(state) at each lane's last step; direct(span) -> rows (steps * L, S): what
-    every step's own loss adds. When it is through, norm2, exponent and carry of t = 0 are set.
+    head (L, S): dL/d(state) at each lane's last step, L a multiple of the pass's R or at most R;
+    direct(span) -> rows (steps * L, S): what every step's own loss adds. When it is through,
+    norm2, exponent and carry of t = 0 are set; with keep, states too.
     """
-    weights, gain, trace = run
-    spans = list(slices(lengths, steps, cuts))
-    adjoint = _adjoint(len(weights.bias), trace, spans, head, keep)
+    spans = list(spans)
+    adjoint = _adjoint(run, spans, head, keep)
     started, none = 0, head[:0]
     for span in spans:
         lanes = span[2]
         adjoint.carry[started:lanes] = head[started:lanes]
         started = lanes
         rows = none if direct is None else direct(span)
-        cell.backward(weights, gain, trace, rows, adjoint, span)
+        run.cell.backward(run.weights, run.gain, run.trace, rows, adjoint, span)
         if span[0] == 0:
             receive(adjoint, none, 0, lanes)
         yield span, adjoint
 
 
-def _adjoint(delta_size, trace, spans, head, keep):
+def _adjoint(run, spans, head, keep):
     rows = max((stop - start) * lanes for start, stop, lanes in spans)
-    steps, lanes, size = len(trace.state), *head.shape
+    steps, lanes, size = len(run.trace.state), *head.shape
     return Adjoint(
-        delta=np.empty((rows, delta_size), head.dtype),
+        delta=np.empty((rows, len(run.weights.bias)), head.dtype),
         carry=np.empty_like(head),
         norm2=np.zeros((steps, lanes)),
         exponent=np.zeros((steps, lanes), np.int64),

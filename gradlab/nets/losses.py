@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import expit, log_softmax, softmax
 
 from gradlab.errors import UserError
+from gradlab.nets.cell import one_of
 
 
 def squared_error(outputs, targets):
@@ -69,11 +70,8 @@ def loss_of(outputs, targets, loss, readout=None):
     Cross-entropies bring their own readout; the squared error of y = softmax(o) or sigmoid(o) is
     taken through it. Raises UserError for a name, or a pair, that there is not.
     """
-    if loss not in LOSSES:
-        raise UserError(f"loss must be one of {', '.join(LOSSES)}, not {loss!r}")
-    readout = readout or _OWN_READOUT[loss]
-    if readout not in READOUTS:
-        raise UserError(f"readout must be one of {', '.join(READOUTS)}, not {readout!r}")
+    one_of("loss", loss, LOSSES)
+    readout = one_of("readout", readout or _OWN_READOUT[loss], READOUTS)
     if loss != "squared_error":
         if readout != _OWN_READOUT[loss]:
             raise UserError(f"loss {loss} has the readout {_OWN_READOUT[loss]}, not {readout}")

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradlab.cells import elman
-from gradlab.cells.elementwise import ACTIVATIONS
 from gradlab.errors import UserError
 from gradlab.nets import batch, draws
+from gradlab.nets import cell as cells
+from gradlab.nets.cell import one_of
 from gradlab.nets.result import Gradients
 from gradlab.nets.slopes import EveryStep, LastStep
 
-CELLS = {"elman": elman}
 SLOPES = {"every": EveryStep, "last": LastStep}
 
 
@@ -34,9 +33,9 @@ class Network:
     """
 
     def __init__(self, weights, cell="elman", activation="tanh"):
-        _one_of("cell", cell, CELLS)
-        _one_of("activation", activation, ACTIVATIONS)
-        self.weights, self.cell, self.activation = weights, cell, activation
+        self.module = cells.find(cell)
+        self.weights, self.cell = weights, cell
+        self.activation = cells.activation(activation)
         _check_shapes(weights)
 
     @classmethod
@@ -53,7 +52,7 @@ class Network:
         for name, size in {"inputs": inputs, "hidden": hidden, "outputs": outputs}.items():
             if not (isinstance(size, int | np.integer) and size >= 1):
                 raise UserError(f"{name} must be a whole number from 1, not {size!r}")
-        _one_of("dtype", str(np.dtype(dtype)), ("float64", "float32"))
+        one_of("dtype", str(np.dtype(dtype)), ("float64", "float32"))
         stream = draws.stream(seed=seed, init=init, hidden_size=hidden)
         try:
             W = draws.recurrent(stream, hidden, init, spectral_radius)
@@ -67,11 +66,6 @@ class Network:
             "c": np.zeros(outputs),
         }
         return cls({k: v.astype(dtype) for k, v in weights.items()}, cell, activation)
-
-    @property
-    def module(self):
-        """The file with the cell's kernels."""
-        return CELLS[self.cell]
 
     @property
     def hidden(self):
@@ -102,14 +96,9 @@ class Network:
         UserError, one line, for shapes and names that do not fit; a result that is not finite is
         no error but a status.
         """
-        _one_of("at", at, SLOPES)
+        one_of("at", at, SLOPES)
         run = batch.start(self, x, h0, lengths)
         return Gradients(run, SLOPES[at](run, y, (loss, readout)))
-
-
-def _one_of(name, value, choices):
-    if value not in choices:
-        raise UserError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
 
 
 def _check_shapes(weights):

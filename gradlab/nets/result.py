@@ -19,7 +19,7 @@ class Gradients:
 
     def __init__(self, run, slope):
         self._run, self._slope, self.loss = run, slope, float(slope.value)
-        sums = gradients.Sums(run.net.module.sources(run.trace, run.x), run.weights)
+        sums = gradients.Sums(run.net.module.sources(run.trace, run.x), run.passed.weights)
         for span, adjoint in self._slices():
             sums.add(adjoint, span)
         parts = {name: (sums.total[name][0], sums.exponent[name][0]) for name in sums.total}
@@ -40,38 +40,38 @@ class Gradients:
     @cached_property
     def states(self):
         """dL/dh[t], (T+1, B, N); 0 or inf where the dtype ends (`lag_log2` goes on)."""
-        for _, adjoint in self._slices(keep=True):
-            pass
+        *_, (_, adjoint) = self._slices(keep=True)
         states = plain(adjoint.states, adjoint.exponent[..., None])
         return self._run.unsorted(states[..., : self._run.net.hidden])
 
     @cached_property
     def terms(self):
         """(T,): the norm of each k's term of dL/dW = sum over k = 1..T; entry k - 1 is term k."""
-        logs = [log2_norm([term], exponent) for term, exponent in self._terms()]
-        return np.exp2(logs[::-1])
+        norms = np.zeros(len(self._run.x))
+        for k, term, exponent in self._terms():
+            norms[k - 1] = np.exp2(log2_norm([term], exponent))
+        return norms
 
     def term(self, k):
         """Term k (N, N) of dL/dW, 1 <= k <= T: dL/da_k h_{k-1}^T, what step k's use of W gives."""
         steps = len(self._run.x)
         if not 1 <= k <= steps:
             raise ValueError(f"k must lie between 1 and T = {steps}, not {k}")
-        for step, (term, exponent) in zip(range(steps, 0, -1), self._terms(), strict=True):
+        for step, term, exponent in self._terms():
             if step == k:
                 return plain(term, exponent)
+        return np.zeros_like(self.weights["W"])  # after the end of every lane
 
     def _terms(self):
-        """(term, exponent) from k = T down to 1."""
+        """(k, term, exponent) from the longest lane's last step down to k = 1."""
         for (start, stop, lanes), adjoint in self._slices():
             for t in range(stop - 1, start - 1, -1):
                 exponent = adjoint.exponent[t + 1, :lanes]
                 rows = adjoint.delta[(t - start) * lanes : (t - start + 1) * lanes]
                 delta = plain(rows, (exponent - exponent.max())[:, None])
-                yield delta.T @ self._run.hidden[t, :lanes], exponent.max()
+                yield t + 1, delta.T @ self._run.hidden[t, :lanes], exponent.max()
 
     def _slices(self, keep=False):
         run, slope = self._run, self._slope
-        return gradients.backward(
-            run.net.module, (run.weights, run.gain, run.trace), run.lengths, slope.head,
-            slope.direct, keep=keep,
-        )  # fmt: skip
+        spans = gradients.slices(run.lengths)
+        return gradients.backward(run.passed, spans, slope.head, slope.direct, keep)

@@ -1,0 +1,208 @@
+"""The gradients of a loss at the last step, for all radii, input scales and lengths of a draw."""
+
+import math
+
+import numpy as np
+
+from gradlab import tasks, theory
+from gradlab.measures.setting import Lanes, check, constant, draw
+from gradlab.nets import cell, gradients, health
+from gradlab.nets.losses import loss_of
+
+LAGS = (1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 400, 500)
+SLICE = 25  # steps a product of outer_sums
+INDEPENDENT = ("gaussian", "sparse", "torch")  # entries that mean field describes
+LOG10_2 = math.log10(2)
+
+
+def measure(block):
+    """One row a point of a block that shares its seed, init, hidden_size and task.
+
+    A network of one sequence, L = ||o_T - y_T||^2, o = V h_T:
+
+    loss                       L
+    log10_gradient_ratio       log10 of ||dL/dh_0|| / ||dL/dh_T||; decades_per_step: divided by T
+    log10_gradient_lag_n       log10 of ||dL/dh_{T-n}|| / ||dL/dh_T||, nan beyond T
+    horizon                    smallest lag at which that ratio is <= 1/10 or >= 10, nan if none
+    log10_norm_U W b V c all   log10 of the norm of the gradient; W_early: the terms k <= T/2 of
+                               dL/dW; early_share = ||early|| / ||whole||
+    float32_norm_state, _all   ||dL/dh_0|| and the norm of all weights' gradients as a plain square
+                               root of a sum of squares shows them: 0 or inf; float64_ likewise
+    eigenvalue_radius, singular_value, gain    of W: largest |eigenvalue|, largest singular value,
+                               ||W||_F/sqrt(N), which is mean field's g
+    rate_eigenvalue, rate_singular, rate_mean_field    predicted decades a step of the gradient
+    status, first_bad_step     ok, zero (dL/dh_0), overflow, nan; first state that is not finite
+    """
+    lanes = Lanes.of(block)
+    check(lanes)
+    task = tasks.find(constant(block, "task"))
+    if task.LENGTH_FREE:  # shorter sequences are prefixes: one forward pass serves all lengths
+        parts = [_measure(block, task, lanes)]
+    else:
+        parts = [_measure(block, task, lanes._replace(lengths=n)) for n in lanes.lengths[:, None]]
+    return {name: np.concatenate([part[name] for part in parts])[lanes.index] for name in parts[0]}
+
+
+def estimate(block):
+    """(seconds, bytes) of one worker: products at 40 GFlop/s, elementwise work at 3 ns a value."""
+    lanes = Lanes.of(block)
+    check(lanes)
+    hidden, columns = constant(block, "hidden_size"), len(lanes.radius)
+    forward, back = int(lanes.lengths.max()) * columns, int(lanes.lengths.sum()) * columns
+    flops = 2 * hidden**2 * (forward + 2 * back)
+    seconds = flops / 40e9 + 3e-9 * hidden * (forward + 2 * back)
+    entries = columns * len(lanes.lengths)
+    sums, records = 2 * entries * hidden**2, 6 * int(lanes.lengths.max()) * entries
+    return seconds, 8 * (forward * (hidden + 2) + sums + records)
+
+
+def _measure(block, task, lanes):
+    """The columns for every lane, in the order of lanes.all_lengths."""
+    shared = draw(block, lanes.lengths.max())
+    run = _forward(block, shared, lanes)
+    end = _End(run.trace, shared, task, lanes)
+    sums, adjoint = _backward(run, shared, lanes, end.slope @ shared.V)
+    states = gradients.log2_norms(adjoint) * LOG10_2
+    with np.errstate(invalid="ignore"):
+        columns = _by_lag(states, lanes.all_lengths) | _weight_norms(sums, end)
+    columns |= _plain_norms(states[0], columns["log10_norm_all"])
+    columns = {"loss": end.loss} | columns
+    bad, kinds = _bad_steps(run.trace, shared, lanes)
+    for column in columns.values():
+        column[bad > 0] = np.nan
+    columns |= _theory(block, shared, lanes)
+    status = health.status_of(bad, kinds, np.isneginf(states[0]))
+    return columns | {"first_bad_step": bad, "status": status}
+
+
+def _forward(block, shared, lanes):
+    """All radii and scales as lanes of one W: the radius is the lane's gain, the scale is in x."""
+    activation = cell.activation(constant(block, "activation"))
+    weights = {"U": shared.U, "W": shared.W, "b": np.zeros(len(shared.W))}
+    module = cell.find("elman")
+    prepared = module.prepare(weights, activation, "float64")
+    x = shared.inputs * lanes.scale[:, None]
+    initial = np.where(lanes.scale[:, None] == 0, shared.h0, 0.0)
+    steps = np.full(len(lanes.scale), len(x))
+    return gradients.forward(module, prepared, lanes.radius, x, initial, steps)
+
+
+class _End:
+    """Every lane's loss at its own last step."""
+
+    def __init__(self, trace, shared, task, lanes):
+        lengths = lanes.all_lengths
+        self.h = trace.state[lengths, np.arange(len(lengths)) % len(lanes.radius)]
+        every = task.AT == "every"
+        targets = shared.targets[lengths - 1, 0] if every else shared.targets
+        targets = np.broadcast_to(targets, (len(lengths), *targets.shape[1:]))
+        self.loss, self.slope = loss_of(self.h @ shared.V.T, targets, task.LOSS)
+
+
+def _backward(run, shared, lanes, head):
+    """Each lane's own gradients; the terms k <= T/2 are summed apart, in entries L to 2 L - 1."""
+    lengths = lanes.all_lengths
+    count, halves = len(lengths), lengths // 2
+    sources = run.cell.sources(run.trace, shared.inputs)
+    sums = gradients.LaneSums(sources, run.weights, 2 * count)
+    spans = gradients.slices(lengths, SLICE, cuts=lanes.lengths // 2)
+    for span, adjoint in gradients.backward(run, spans, head):
+        active = np.arange(span[2])
+        early = halves[active] >= span[1]
+        sums.add(adjoint, span, active + count * early)
+    return sums, adjoint
+
+
+def _by_lag(states, lengths):
+    """How the gradient changes on its way back, from log10 ||dL/dh_t|| (T+1, L)."""
+    every = np.arange(len(lengths))
+    relative = states - states[lengths, every]
+    ratio = relative[0].copy()
+    columns = {"log10_gradient_ratio": ratio, "decades_per_step": ratio / lengths}
+    columns["horizon"] = _horizon(relative, lengths)
+    for lag in LAGS:
+        within = lag <= lengths
+        at = np.where(within, lengths - lag, 0)
+        columns[f"log10_gradient_lag_{lag}"] = np.where(within, relative[at, every], np.nan)
+    return columns
+
+
+def _horizon(relative, lengths):
+    times = np.arange(len(relative))[:, None]
+    far = (np.abs(relative) >= 1) & (times <= lengths)
+    latest = len(relative) - 1 - far[::-1].argmax(0)
+    return np.where(far.any(0), lengths - latest, np.nan)
+
+
+def _weight_norms(sums, end):
+    """log10 norms of each weight's gradient, of all together, and the early half's share."""
+    early, whole = {}, {}
+    for name, total in sums.total.items():
+        early[name], whole[name] = _halves(total, sums.exponent[name])
+    slope = np.linalg.norm(end.slope, axis=1)
+    with np.errstate(divide="ignore"):
+        whole["V"] = np.log10(slope * np.linalg.norm(end.h, axis=1))
+        whole["c"] = np.log10(slope)
+    columns = {f"log10_norm_{name}": whole[name] for name in "UWbVc"}
+    squares = np.stack([2 * math.log(10) * norm for norm in columns.values()])
+    columns["log10_norm_all"] = np.logaddexp.reduce(squares) / (2 * math.log(10))
+    columns["log10_norm_W_early"] = early["W"]
+    with np.errstate(over="ignore"):
+        columns["early_share"] = 10 ** (early["W"] - whole["W"])
+    return columns
+
+
+def _halves(total, exponent):
+    """log10 norms of the early halves and of the wholes, from (2 L, G, M) and exponents (2 L,)."""
+    count = len(total) // 2
+    rows = total.reshape(2 * count, -1)
+    late, early = rows[:count], rows[count:]
+    level = np.maximum(exponent[:count], exponent[count:])
+    if level.any():
+        late *= np.exp2(exponent[:count] - level)[:, None]
+        early *= np.exp2(exponent[count:] - level)[:, None]
+    late += early
+    with np.errstate(divide="ignore"):
+        norms = [0.5 * np.log10(np.einsum("lg,lg->l", part, part)) for part in (early, late)]
+    return [norm + level * LOG10_2 for norm in norms]
+
+
+def _plain_norms(state, weights):
+    """What sqrt(sum of squares) shows without any care, in float32 and float64."""
+    columns = {}
+    for dtype in (np.float32, np.float64):
+        for name, log10 in (("state", state), ("all", weights)):
+            with np.errstate(over="ignore", under="ignore"):
+                squares = (10.0 ** (2 * log10)).astype(dtype)
+            columns[f"{dtype.__name__}_norm_{name}"] = np.sqrt(squares).astype(np.float64)
+    return columns
+
+
+def _bad_steps(trace, shared, lanes):
+    steps = np.full(len(lanes.radius), len(shared.inputs))
+    bad, kinds = health.first_bad_step(trace.state, shared.inputs, steps)
+    count = len(lanes.lengths)
+    bad, kinds = np.tile(bad, count), np.tile(kinds, count)
+    return np.where(bad <= lanes.all_lengths, bad, 0), kinds
+
+
+def _theory(block, shared, lanes):
+    """Radius and singular value of each lane's W, and the rates that they and theory predict."""
+    activation = constant(block, "activation")
+    radius = np.tile(lanes.radius, len(lanes.lengths))
+    singular = radius * np.linalg.norm(shared.W, 2)
+    gain = lanes.radius * theory.weight_gain(shared.W)
+    rates = np.full((len(shared.inputs), len(lanes.radius)), np.nan)
+    if constant(block, "init") in INDEPENDENT:
+        drives = np.square(shared.inputs[:, 0] @ shared.U.T).mean(1)[:, None] * lanes.scale**2
+        start = np.where(lanes.scale == 0, np.square(shared.h0).mean(), 0.0)
+        rates = theory.exponents(gain, drives, activation, start) / math.log(10)
+    steps = np.arange(1, len(rates) + 1)[:, None]
+    return {
+        "eigenvalue_radius": radius,
+        "singular_value": singular,
+        "gain": np.tile(gain, len(lanes.lengths)),
+        "rate_eigenvalue": theory.eigenvalue_rate(radius),
+        "rate_singular": theory.singular_bound(singular, activation),
+        "rate_mean_field": (np.cumsum(rates, axis=0) / steps)[lanes.lengths - 1].ravel(),
+    }

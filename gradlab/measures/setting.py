@@ -1,0 +1,114 @@
+"""What the points of one block share: a draw of the network, a task, and the lanes of a sweep."""
+
+import inspect
+from typing import NamedTuple
+
+import numpy as np
+
+from gradlab import tasks
+from gradlab.errors import UserError
+from gradlab.nets import draws
+
+LANE_AXES = ("spectral_radius", "input_scale", "sequence_length")
+START = 0.01  # standard deviation of h_0 where no input drives the network
+
+
+class Lanes(NamedTuple):
+    """The product of a block's radii, scales and lengths, and where the block's points lie in it.
+
+    Forward lane r = (radius, scale); backward lane l = (length, r), lengths falling.
+    """
+
+    radius: np.ndarray
+    scale: np.ndarray
+    lengths: np.ndarray
+    index: np.ndarray
+
+    @classmethod
+    def of(cls, block):
+        """Lanes of a block with the axes LANE_AXES (one value where an axis is missing)."""
+        columns = [_column(block, name) for name in LANE_AXES]
+        (radii, at_radius), (scales, at_scale), (lengths, at_length) = (
+            np.unique(column, return_inverse=True) for column in columns
+        )
+        radius, scale = (grid.ravel() for grid in np.meshgrid(radii, scales, indexing="ij"))
+        forward = at_radius * len(scales) + at_scale
+        index = (len(lengths) - 1 - at_length) * len(radius) + forward
+        return cls(radius, scale, lengths[::-1].astype(np.int64), index)
+
+    @property
+    def all_lengths(self):
+        """Length of each backward lane, falling."""
+        return np.repeat(self.lengths, len(self.radius))
+
+
+def constant(block, name):
+    """A constant of the block, or an axis that has one value in it. Raises UserError if several."""
+    if name in block.constants:
+        return block.constants[name]
+    values = np.unique(block.points[name])
+    if len(values) > 1:
+        raise UserError(f"{name} must be one value a block: split the grid by it")
+    return values[0].item()
+
+
+def _column(block, name):
+    if name in block.points:
+        return block.points[name]
+    return np.full(len(block), block.constants[name])
+
+
+class Draw(NamedTuple):
+    """One network of spectral radius 1 and its task's input: what a seed stands for.
+
+    U (N, D), W (N, N), V (O, N); h0 (N,); inputs (T, 1, D), targets (T, 1, O).
+    """
+
+    U: np.ndarray
+    W: np.ndarray
+    V: np.ndarray
+    h0: np.ndarray
+    inputs: np.ndarray
+    targets: np.ndarray
+
+
+def draw(block, length):
+    """The block's draw, for sequences up to `length`; biases are 0.
+
+    Radius, scale and length of a point do not change the draw; W of radius rho is rho times it.
+    """
+    hidden, init = constant(block, "hidden_size"), constant(block, "init")
+    _check_size(hidden)
+    seed, name = constant(block, "seed"), constant(block, "task")
+    task = tasks.find(name)
+    stream = draws.stream(seed=seed, init=init, hidden_size=hidden)
+    try:
+        W = draws.recurrent(stream, hidden, init, spectral_radius=1.0)
+    except ValueError as error:
+        raise UserError(f"seed={seed}: {error}") from None
+    U = draws.dense(stream, hidden, task.INPUTS)
+    V = draws.dense(stream, task.OUTPUTS, hidden)
+    h0 = START * stream.standard_normal(hidden)
+    inputs, targets = _sample(task, block, draws.stream(seed=seed, task=name), length)
+    return Draw(U, W, V, h0, inputs, targets)
+
+
+def _sample(task, block, stream, length):
+    named = inspect.signature(task.sample).parameters
+    options = {k: v for k, v in block.constants.items() if k in named and v is not None}
+    return task.sample(stream, int(length), **options)
+
+
+def _check_size(hidden):
+    if hidden < 1:
+        raise UserError(f"hidden_size={hidden}: must be at least 1")
+
+
+def check(lanes):
+    """Raise UserError, one line, for radii, scales and lengths that no sweep can have."""
+    for name, values in (("spectral_radius", lanes.radius), ("input_scale", lanes.scale)):
+        wrong = values[~(np.isfinite(values) & (values >= 0))]
+        if wrong.size:
+            raise UserError(f"{name}={wrong[0]:g}: must be a finite number >= 0")
+    if lanes.lengths.min() < 1:
+        raise UserError(f"sequence_length={lanes.lengths.min()}: must be at least 1")

@@ -1,0 +1,53 @@
+"""Random networks and batches for the tests, and Hypothesis strategies that size them."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from gradlab.nets.network import Network
+
+LOSSES = ("squared_error", "cross_entropy", "binary_cross_entropy")
+ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")
+
+sizes = st.fixed_dictionaries(
+    {
+        "steps": st.integers(1, 12),
+        "lanes": st.integers(1, 5),
+        "hidden": st.integers(1, 9),
+        "inputs": st.integers(1, 4),
+        "outputs": st.integers(1, 4),
+        "seed": st.integers(0, 10_000),
+    }
+)
+
+
+def network(size, activation="tanh", radius=0.9, **options):
+    """A network with biases, so that none of its gradients is zero by construction."""
+    net = Network.draw(
+        inputs=size["inputs"], hidden=size["hidden"], outputs=size["outputs"],
+        activation=activation, spectral_radius=radius, seed=size["seed"], **options,
+    )  # fmt: skip
+    rng = np.random.default_rng(size["seed"])
+    for name in "bc":
+        net.weights[name] += 0.3 * rng.standard_normal(net.weights[name].shape)
+    return net
+
+
+def batch(size, loss="squared_error", at="every"):
+    """x (T, B, D), targets, h0 (B, N), lengths (B,)."""
+    rng = np.random.default_rng(size["seed"] + 1)
+    steps, lanes, outputs = size["steps"], size["lanes"], size["outputs"]
+    shape = (steps, lanes) if at == "every" else (lanes,)
+    if loss == "cross_entropy":
+        y = rng.integers(0, outputs, shape)
+    else:
+        y = rng.random((*shape, outputs))
+    x = rng.standard_normal((steps, lanes, size["inputs"]))
+    h0 = 0.5 * rng.standard_normal((lanes, size["hidden"]))
+    return x, y, h0, rng.integers(1, steps + 1, lanes)
+
+
+def targets_of(lane, y, length, at):
+    """{t: y_t} of one lane, as tests/reference.py takes them."""
+    if at == "last":
+        return {length: y[lane]}
+    return {t: y[t - 1, lane] for t in range(1, length + 1)}

@@ -1,0 +1,272 @@
+"""The kernels by themselves: accuracy, range, lanes, and laws with a known answer."""
+
+import mpmath
+import numpy as np
+import pytest
+import reference
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradlab.cells import blas, elementwise, elman, reduce
+from gradlab.cells.arrays import Adjoint
+from gradlab.cells.jit import kernel
+from gradlab.nets import gradients, health
+from gradlab.nets.draws import recurrent
+
+RNG = np.random.default_rng(5)
+
+
+def elman_pass(W, x, h0, *, activation="tanh", gain=None, **others):
+    """Forward pass of R lanes over x (T, R or 1, D) from h0 (R, N); U and b are zero if not given."""
+    n, lanes = len(W), len(h0)
+    weights = {"U": np.zeros((n, x.shape[2])), "b": np.zeros(n), "W": W, **others}
+    prepared = elman.prepare(weights, activation, W.dtype)
+    gain = np.ones(lanes) if gain is None else gain
+    lengths = np.full(lanes, len(x))
+    lengths = np.full(lanes, len(x)) if lengths is None else lengths
+    return gradients.forward(elman, prepared, gain.astype(W.dtype), x, h0, lengths)
+
+
+def states_of(run, lengths, head, **options):
+    """dL/dh (T+1, L, N) as (array, exponent), and the last adjoint."""
+    spans = gradients.slices(np.asarray(lengths), **options)
+    *_, (_, adjoint) = gradients.backward(run, spans, head, keep=True)
+    return adjoint
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["tanh", "sigmoid"])
+def test_activations_are_within_4_ulp(name, dtype):
+    x = np.concatenate([RNG.standard_normal(500) * s for s in (1e-9, 1e-3, 0.3, 2, 12)])
+    x = x.astype(dtype)
+    function = getattr(elementwise, f"{name}{'32' if dtype == np.float32 else '64'}")
+    mpmath.mp.prec = 200
+    exact = [
+        mpmath.tanh(mpmath.mpf(float(v))) if name == "tanh" else 1 / (1 + mpmath.exp(-float(v)))
+        for v in x
+    ]
+    off = [
+        abs(mpmath.mpf(float(function(v))) - e) / np.spacing(dtype(abs(e)))
+        for v, e in zip(x, exact, strict=True)
+    ]
+    assert max(off) <= 4
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_tanh_keeps_what_is_special(dtype):
+    tanh = elementwise.tanh32 if dtype == np.float32 else elementwise.tanh64
+    assert np.isnan(tanh(dtype(np.nan)))
+    assert tanh(dtype(np.inf)) == 1 and tanh(dtype(-np.inf)) == -1
+    assert tanh(dtype(1e30)) == 1
+    tiny = np.finfo(dtype).smallest_subnormal
+    assert tanh(tiny) == tiny
+    assert np.signbit(tanh(dtype(-0.0))) and not np.signbit(tanh(dtype(0.0)))
+
+
+def test_kernels_are_compiled_in_the_precision_that_they_are_given():
+    if not hasattr(elementwise.tanh32, "nopython_signatures"):
+        pytest.skip("interpreted: there are no signatures")
+    elementwise.tanh32(np.float32(0.1))
+    assert {str(s.return_type) for s in elementwise.tanh32.nopython_signatures} == {"float32"}
+
+
+@given(*(st.integers(1, 7) for _ in range(3)), st.sampled_from([np.float32, np.float64]))
+def test_products_equal_numpy(m, k, n, dtype):
+    a, b, out = (RNG.standard_normal(s).astype(dtype) for s in ((m, k), (k, n), (m, n)))
+    for alpha, beta in ((1, 0), (1, 1), (0.5, 2)):
+        factors = np.array([alpha, beta], dtype)
+        expected = alpha * (a @ b) + beta * out
+        got = out.copy()
+        _multiply(a, b, got, factors)
+        np.testing.assert_allclose(got, expected, rtol=0, atol=50 * np.finfo(dtype).eps)
+        got = out.copy()
+        _multiply_transposed(np.ascontiguousarray(a.T), b, got, factors)
+        np.testing.assert_allclose(got, expected, rtol=0, atol=50 * np.finfo(dtype).eps)
+
+
+def _multiply(a, b, out, factors):
+    # The products are for jitted callers; one step of a cell's forward loop is the nearest one.
+    blas.multiply(a, b, out, factors)
+
+
+def _multiply_transposed(a, b, out, factors):
+    span = (0, len(a), 1)
+    reduce.sums(a, b[:, None, :].copy(), span, factors, out)
+
+
+@given(st.integers(1, 6), st.integers(1, 9), st.integers(1, 3), st.sampled_from([1, 0]))
+def test_lanes_with_a_gain_are_networks_of_their_own(lanes, n, inputs, shared):
+    W, U, b = RNG.standard_normal((n, n)), RNG.standard_normal((n, inputs)), RNG.standard_normal(n)
+    x = RNG.standard_normal((11, 1 if shared else lanes, inputs))
+    gain, h0 = RNG.random(lanes), RNG.standard_normal((lanes, n))
+    run = elman_pass(W, x, h0, U=U, b=b, gain=gain)
+    head = RNG.standard_normal((2 * lanes, n))
+    lengths = np.repeat([11, 4], lanes)
+    adjoint = states_of(run, lengths, head)
+    for lane in range(2 * lanes):
+        r, length = lane % lanes, lengths[lane]
+        weights = {"W": gain[r] * W, "U": U, "b": b}
+        h = reference.elman_states(weights, x[:, 0 if shared else r], h0[r], "tanh")
+        np.testing.assert_allclose(run.trace.state[:, r], h, atol=1e-12)
+        back = head[lane]
+        for t in range(length, 0, -1):
+            np.testing.assert_allclose(adjoint.states[t, lane], back, atol=1e-11)
+            back = gain[r] * W.T @ (back * (1 - h[t] ** 2))
+        np.testing.assert_allclose(adjoint.states[0, lane], back, atol=1e-11)
+
+
+def test_lane_sums_are_each_lanes_own_gradient():
+    lanes, n, steps = 4, 6, 30
+    W, U = RNG.standard_normal((n, n)) / 2, RNG.standard_normal((n, 2))
+    x = RNG.standard_normal((steps, lanes, 2))
+    run = elman_pass(W, x, np.zeros((lanes, n)), U=U)
+    head, lengths = RNG.standard_normal((lanes, n)), np.full(lanes, steps)
+    sources = elman.sources(run.trace, x)
+    together = gradients.Sums(sources, run.weights)
+    apart = gradients.LaneSums(sources, run.weights, 2 * lanes)
+    for span, adjoint in gradients.backward(run, gradients.slices(lengths, 7), head):
+        together.add(adjoint, span)
+    for span, adjoint in gradients.backward(run, gradients.slices(lengths, 7, [15]), head):
+        apart.add(adjoint, span, np.arange(lanes) + lanes * (span[1] <= 15))
+    for name, total in together.total.items():
+        np.testing.assert_allclose(apart.total[name].sum(0), total[0], atol=1e-12)
+        assert np.abs(apart.total[name][lanes:]).max() > 0
+
+
+# Range
+
+
+def exact_adjoint(W, gain, states, head):
+    """||dL/dh_t|| along the given float64 states in 200-bit arithmetic, t = 0..T."""
+    mpmath.mp.prec = 200
+    n = len(head)
+    WT = [
+        [mpmath.mpf(float(W[j, i])) * mpmath.mpf(float(gain)) for j in range(n)] for i in range(n)
+    ]
+    back = [mpmath.mpf(float(v)) for v in head]
+    norms = []
+    for h in states[:0:-1]:
+        norms.append(mpmath.sqrt(sum(v * v for v in back)))
+        delta = [v * (1 - mpmath.mpf(float(s)) ** 2) for v, s in zip(back, h, strict=True)]
+        back = [mpmath.fdot(row, delta) for row in WT]
+    norms.append(mpmath.sqrt(sum(v * v for v in back)))
+    return norms[::-1]
+
+
+@pytest.mark.parametrize("radius", [0.5, 1.5])
+def test_adjoints_out_of_range_agree_with_200_bit_arithmetic(radius):
+    steps, n = 5000, 6
+    W = recurrent(np.random.default_rng(2), n, spectral_radius=1.0)
+    x = 1e-3 * np.random.default_rng(3).standard_normal((steps, 1, 1))
+    activation = "tanh" if radius < 1 else "identity"
+    if activation == "identity":
+        x[:] = 0  # the state stays 0; its adjoint grows by 1.5 a step, to 1e880
+    run = elman_pass(W, x, np.zeros((1, n)), U=np.ones((n, 1)), gain=np.array([radius]),
+                     activation=activation)  # fmt: skip
+    head = np.random.default_rng(4).standard_normal((1, n))
+    log2 = gradients.log2_norms(states_of(run, [steps], head))[:, 0]
+    exact = exact_adjoint(W, radius, run.trace.state[:, 0], head[0])
+    assert abs(log2[0] - log2[-1]) > 1500
+    for t in (0, 1, 777, 2500, 4999):
+        ratio = mpmath.mpf(2) ** mpmath.mpf(log2[t]) / exact[t]
+        # log2 itself is rounded at 1e-16 of up to 5000: 1e-12
+        assert abs(ratio - 1) < 1e-12
+
+
+@kernel
+def unguarded(weights, state, carry, states):
+    """elman.backward with no range to hold and no direct part, gain 1: fills states (T+1, L, N)."""
+    delta = np.empty_like(carry)
+    for t in range(len(state) - 1, 0, -1):
+        for lane in range(len(carry)):
+            elementwise.copy(carry[lane], states[t, lane])
+            elementwise.through_activation(
+                weights.activation, state[t, lane], carry[lane], delta[lane]
+            )
+        blas.multiply(delta, weights.recurrent, carry, weights.plain)
+    for lane in range(len(carry)):
+        elementwise.copy(carry[lane], states[0, lane])
+
+
+@pytest.mark.parametrize("radius", [0.2, 0.6, 1.0, 1.5])
+def test_where_float64_suffices_no_bit_changes(radius):
+    steps, n = 1000, 16
+    W = recurrent(np.random.default_rng(2), n, spectral_radius=radius)
+    x = 0.1 * np.random.default_rng(3).standard_normal((steps, 3, 1))
+    run = elman_pass(W, x, np.zeros((3, n)), U=np.ones((n, 1)))
+    head = np.random.default_rng(4).standard_normal((3, n))
+    plain = np.empty((steps + 1, 3, n))
+    unguarded(run.weights, run.trace.state, head.copy(), plain)
+    adjoint = states_of(run, [steps] * 3, head)
+    guarded = np.ldexp(adjoint.states, adjoint.exponent[..., None])
+    # Far from the edge of the range: rows whose every entry is a normal number.
+    normal = (np.abs(plain) > 1e-290).all((1, 2))
+    assert normal.sum() > 300
+    np.testing.assert_array_equal(guarded[normal], plain[normal])
+    if radius < 0.5:  # 0.2^1000 is far below float64: zeros there, a finite log here
+        assert (plain[0] == 0).all() and np.isfinite(gradients.log2_norms(adjoint)[0]).all()
+
+
+# Laws
+
+
+def test_the_linear_cell_is_the_power_of_w():
+    n, steps = 7, 12
+    W = RNG.standard_normal((n, n))
+    h0 = RNG.standard_normal((1, n))
+    run = elman_pass(W, np.zeros((steps, 1, 1)), h0, activation="identity")
+    power = np.linalg.matrix_power(W, steps)
+    scale = np.linalg.norm(power)
+    np.testing.assert_allclose(run.trace.state[-1, 0], power @ h0[0], atol=1e-13 * scale)
+    adjoint = states_of(run, [steps], h0)
+    np.testing.assert_allclose(adjoint.states[0, 0], power.T @ h0[0], atol=1e-13 * scale)
+
+
+def test_an_orthogonal_linear_cell_keeps_the_norm():
+    W = recurrent(np.random.default_rng(0), 32, "orthogonal")
+    run = elman_pass(W, np.zeros((1000, 1, 1)), np.ones((1, 32)), activation="identity")
+    np.testing.assert_allclose(np.linalg.norm(run.trace.state, axis=-1), 32**0.5, rtol=1e-12)
+    log2 = gradients.log2_norms(states_of(run, [1000], np.ones((1, 32))))
+    np.testing.assert_allclose(log2, 2.5, atol=1e-12)
+
+
+# What a table tells apart
+
+
+def test_statuses_are_told_apart():
+    n, steps = 4, 40
+    W = np.eye(n)
+    x = np.zeros((steps, 4, 1))
+    x[5, 3] = np.nan
+    gain = np.array([0.0, 1.0, 1e200, 1.0])
+    with np.errstate(all="ignore"):  # interpreted, NumPy's scalars would warn of the overflow
+        run = elman_pass(W, x, np.ones((4, n)), gain=gain, U=np.ones((n, 1)), activation="identity")
+    bad, kinds = health.first_bad_step(run.trace.state, x, np.full(4, steps))
+    log2 = gradients.log2_norms(states_of(run, [steps] * 4, np.ones((4, n))))
+    status = health.status_of(bad, kinds, np.isneginf(log2[0]))
+    assert status.tolist() == ["zero", "ok", "overflow", "nan"]
+    assert bad.tolist() == [0, 0, 2, 6]
+
+
+def test_a_slice_of_zeros_does_not_fix_the_exponent():
+    total, exponent = np.zeros((2, 3, 3)), np.zeros(2, np.int64)
+    total[1] = 1
+    factors = np.empty((2, 2))
+    reduce.join(np.array([900, 900]), np.arange(2), total, exponent, factors)
+    assert exponent.tolist() == [900, 900]
+    assert factors[0].tolist() == [1, 1] and factors[1].tolist() == [1, 2.0**-900]
+
+
+@pytest.mark.parametrize("size", [1e-250, 1e250])
+def test_a_direct_part_meets_an_adjoint_of_any_size(size):
+    row, direct = np.array([[size, 0.0]]), np.array([[1.0, 2.0]])
+    adjoint = Adjoint(
+        delta=np.empty((1, 2)), carry=row, norm2=np.zeros((2, 1)),
+        exponent=np.zeros((2, 1), np.int64), states=np.empty((0, 0, 2)),
+    )  # fmt: skip
+    nothing = np.empty((0, 2))
+    reduce.receive(adjoint, nothing, 1, 1)
+    assert abs(adjoint.exponent[1, 0]) > 800
+    reduce.receive(adjoint, direct, 0, 1)
+    value = np.ldexp(adjoint.carry[0], adjoint.exponent[0, 0])
+    np.testing.assert_allclose(value, [size + 1, 2.0], rtol=1e-15)

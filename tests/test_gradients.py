@@ -1,0 +1,230 @@
+"""Every gradient of a batch: against the obvious twin, a central difference, the terms' sum."""
+
+import numpy as np
+import pytest
+import reference
+from hypothesis import given
+from hypothesis import strategies as st
+from networks import ACTIVATIONS, LOSSES, batch, network, sizes, targets_of
+
+from gradlab.errors import UserError
+from gradlab.nets.network import Network
+
+at_either = st.sampled_from(["every", "last"])
+any_loss = st.sampled_from(LOSSES)
+any_activation = st.sampled_from(ACTIVATIONS)
+
+
+def close(a, b, tolerance=1e-12):
+    scale = max(1.0, np.abs(b).max(initial=0))
+    np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * scale)
+
+
+def twin(net, batch_of, loss, at):
+    """Gradients, dL/dh and the terms by tests/reference.py, lane by lane, averaged."""
+    x, y, h0, lengths = batch_of
+    lanes = x.shape[1]
+    total = {name: np.zeros_like(w) for name, w in net.weights.items()}
+    states = np.zeros((len(x) + 1, lanes, net.hidden))
+    terms = np.zeros((len(x), net.hidden, net.hidden))
+    for lane, length in enumerate(lengths):
+        targets = (targets_of(lane, y, length, at), loss)
+        gradient, dh, parts = reference.elman_gradients(
+            net.weights, x[:length, lane], h0[lane], net.activation, targets
+        )
+        for name in total:
+            total[name] += gradient[name] / lanes
+        states[: length + 1, lane] = dh / lanes
+        terms[:length] += parts / lanes
+    return total, states, terms
+
+
+@given(sizes, any_activation, any_loss, at_either)
+def test_gradients_equal_the_obvious_twin(size, activation, loss, at):
+    net = network(size, activation)
+    x, y, h0, lengths = batch(size, loss, at)
+    got = net.gradients(x, y, loss, at, h0=h0, lengths=lengths)
+    total, states, terms = twin(net, (x, y, h0, lengths), loss, at)
+    assert got.exponent == 0
+    for name in total:
+        close(got.weights[name], total[name])
+    close(got.states, states)
+    close(got.terms, np.linalg.norm(terms, axis=(1, 2)))
+    close(got.term(1), terms[0])
+    norms = np.linalg.norm(states, axis=2)
+    close(np.exp2(got.lag_log2), norms)
+
+
+@given(sizes, any_activation, any_loss, at_either)
+def test_the_twin_agrees_with_the_complex_step(size, activation, loss, at):
+    net = network(size, activation)
+    x, y, h0, _ = batch(size, loss, at)
+    targets = (targets_of(0, y, len(x), at), loss)
+    gradient, states, _ = reference.elman_gradients(
+        net.weights, x[:, 0], h0[0], activation, targets
+    )
+    rng = np.random.default_rng(size["seed"] + 2)
+    for name in (*net.weights, "h0"):
+        at_point = {**{k: w.astype(complex) for k, w in net.weights.items()}, "h0": h0[0] + 0j}
+        direction = rng.standard_normal(at_point[name].shape)
+        at_point[name] = at_point[name] + 1e-30j * direction
+        start = at_point.pop("h0")
+        value = reference.elman_loss(at_point, x[:, 0], start, activation, targets)
+        exact = states[0] if name == "h0" else gradient[name]
+        close(value.imag / 1e-30, (exact * direction).sum(), 1e-10)
+
+
+@given(sizes, st.sampled_from(["tanh", "sigmoid", "identity"]), any_loss, at_either)
+def test_gradients_equal_a_central_difference(size, activation, loss, at):
+    net = network(size, activation)
+    x, y, h0, lengths = batch(size, loss, at)
+    got = net.gradients(x, y, loss, at, h0=h0, lengths=lengths)
+    rng = np.random.default_rng(size["seed"] + 2)
+    for name, weight in net.weights.items():
+        direction = rng.standard_normal(weight.shape)
+        values = []
+        for step in (1e-5, -1e-5):
+            moved = Network({**net.weights, name: weight + step * direction}, activation=activation)
+            values.append(moved.gradients(x, y, loss, at, h0=h0, lengths=lengths).loss)
+        slope = (values[0] - values[1]) / 2e-5
+        close(slope, (got.weights[name] * direction).sum(), 1e-7)
+
+
+@pytest.mark.parametrize("readout", ["softmax", "sigmoid"])
+def test_squared_error_through_a_readout_equals_a_central_difference(readout):
+    size = {"steps": 6, "lanes": 3, "hidden": 5, "inputs": 2, "outputs": 3, "seed": 4}
+    net = network(size)
+    x, y, *_ = batch(size)
+    got = net.gradients(x, y, readout=readout)
+    direction = np.random.default_rng(0).standard_normal(net.weights["W"].shape)
+    values = []
+    for step in (1e-5, -1e-5):
+        moved = Network({**net.weights, "W": net.weights["W"] + step * direction})
+        values.append(moved.gradients(x, y, readout=readout).loss)
+    close((values[0] - values[1]) / 2e-5, (got.weights["W"] * direction).sum(), 1e-8)
+
+
+@given(sizes, at_either)
+def test_the_terms_add_up_to_the_bptt_gradient(size, at):
+    net = network(size)
+    x, y, h0, lengths = batch(size, at=at)
+    got = net.gradients(x, y, at=at, h0=h0, lengths=lengths)
+    close(sum(got.term(k) for k in range(1, len(x) + 1)), got.weights["W"])
+
+
+@given(sizes)
+def test_padding_may_hold_anything(size):
+    net = network(size)
+    x, y, h0, lengths = batch(size)
+    clean = net.gradients(x, y, h0=h0, lengths=lengths)
+    after = np.arange(len(x))[:, None] >= lengths
+    x, y = x.copy(), y.copy()
+    x[after], y[after] = np.nan, np.nan
+    spoilt = net.gradients(x, y, h0=h0, lengths=lengths)
+    assert spoilt.loss == clean.loss
+    for name in net.weights:
+        np.testing.assert_array_equal(spoilt.weights[name], clean.weights[name])
+    np.testing.assert_array_equal(spoilt.states, clean.states)
+
+
+@given(sizes)
+def test_inputs_are_not_modified(size):
+    net = network(size)
+    arrays = (*batch(size), *net.weights.values())
+    before = [array.copy() for array in arrays]
+    x, y, h0, lengths = arrays[:4]
+    _ = net.gradients(x, y, h0=h0, lengths=lengths).states
+    net.forward(x, h0, lengths)
+    for array, copy in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_forward_gives_states_and_outputs():
+    size = {"steps": 7, "lanes": 2, "hidden": 5, "inputs": 2, "outputs": 3, "seed": 4}
+    net = network(size)
+    x, _, h0, _ = batch(size)
+    got = net.forward(x, h0)
+    h = reference.elman_states(net.weights, x[:, 1], h0[1], "tanh")
+    close(got.states[:, 1], h)
+    close(got.outputs[:, 1], h[1:] @ net.weights["V"].T + net.weights["c"])
+
+
+def test_float32_stays_float32_and_agrees():
+    size = {"steps": 20, "lanes": 4, "hidden": 16, "inputs": 2, "outputs": 2, "seed": 4}
+    x, y, *_ = batch(size)
+    double = network(size).gradients(x, y)
+    single = network(size, dtype="float32").gradients(x, y)
+    for name, gradient in single.weights.items():
+        assert gradient.dtype == np.float32
+        close(gradient, double.weights[name], 1e-5)
+
+
+def test_gradients_beyond_float64_keep_their_direction_and_log():
+    size = {"steps": 1100, "lanes": 1, "hidden": 8, "inputs": 1, "outputs": 1, "seed": 1}
+    net = network(size, "identity", 2.0, init="orthogonal")
+    net.weights["b"][:] = 0
+    x = np.zeros((1100, 1, 1))
+    x[0] = 1e-300  # doubled with every step, it ends near 1e31
+    got = net.gradients(x, np.ones((1, 1)), at="last")
+    # each step back doubles the norm of a linear orthogonal cell's gradient
+    np.testing.assert_allclose(np.diff(got.lag_log2[:, 0]), -1, atol=1e-12)
+    assert got.exponent > 0 and got.log2_norm > 1100
+    assert np.isfinite(got.weights["b"]).all()
+    assert np.isinf(got.states[0]).any()
+
+
+MISTAKES = {
+    "x must have shape (T, B, 2), not (6, 3, 1)": {"x": np.zeros((6, 3, 1))},
+    "y must have shape (6, 3, 3) for loss='squared_error', not (6, 3, 1)": {
+        "y": np.zeros((6, 3, 1))
+    },
+    "loss must be one of squared_error, cross_entropy, binary_cross_entropy, not 'mse'": {
+        "loss": "mse"
+    },
+    "at must be one of every, last, not 'end'": {"at": "end"},
+    "lengths must lie between 1 and T = 6, not [0, 1, 2]": {"lengths": np.array([0, 1, 2])},
+    "h0 must have shape (3, 5) or (5,), not (4,)": {"h0": np.zeros(4)},
+    "loss cross_entropy has the readout softmax, not sigmoid": {
+        "loss": "cross_entropy",
+        "y": np.zeros((6, 3), int),
+        "readout": "sigmoid",
+    },
+    "y holds classes 0 to 9, not 0 to 2": {
+        "loss": "cross_entropy",
+        "y": np.full((6, 3), 9) * np.eye(6, 3, dtype=int),
+    },
+}
+
+
+@pytest.mark.parametrize("message", MISTAKES)
+def test_a_mistake_is_one_line(message):
+    size = {"steps": 6, "lanes": 3, "hidden": 5, "inputs": 2, "outputs": 3, "seed": 4}
+    x, y, h0, lengths = batch(size)
+    call = {"x": x, "y": y, "h0": h0, "lengths": lengths, **MISTAKES[message]}
+    with pytest.raises(UserError) as raised:
+        network(size).gradients(**call)
+    assert str(raised.value) == message
+
+
+def test_a_drawn_network_follows_from_its_arguments():
+    options = {"inputs": 2, "hidden": 20, "outputs": 1, "spectral_radius": 1.3}
+    one, two = (Network.draw(**options, seed=7) for _ in range(2))
+    other = Network.draw(**options, seed=8)
+    np.testing.assert_array_equal(one.weights["W"], two.weights["W"])
+    assert not np.array_equal(one.weights["W"], other.weights["W"])
+    radius = np.abs(np.linalg.eigvals(one.weights["W"])).max()
+    assert abs(radius - 1.3) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hidden": 0}, "hidden must be a whole number from 1, not 0"),
+        ({"activation": "gelu"}, "activation must be one of tanh, relu, sigmoid, identity, not"),
+        ({"cell": "vanilla"}, "cell must be one of elman"),
+        ({"spectral_radius": -1}, "seed=0: spectral_radius=-1: must be a finite number >= 0"),
+    ],
+)
+def test_a_wrong_draw_is_one_line(change, message):
+    with pytest.raises(UserError, match=message.replace("(", r"\(")):
+        Network.draw(**{"inputs": 1, "hidden": 4, "outputs": 1, **change})
