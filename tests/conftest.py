@@ -3,10 +3,15 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
 os.environ["MPLBACKEND"] = "Agg"
+
+if os.environ.get("NUMBA_DISABLE_JIT") == "1":
+    # Compiled kernels overflow without a word; the NumPy scalars of interpreted ones would warn.
+    np.seterr(over="ignore", invalid="ignore")
 
 # Compiling makes the first example slow, hence no deadline. CI repeats its examples exactly.
 settings.register_profile("compiled", deadline=None, derandomize="CI" in os.environ)

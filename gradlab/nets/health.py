@@ -11,8 +11,7 @@ def first_bad_step(state, x, lengths):
     Also whether it is `overflow` (inf, or nan made by finite numbers) or `nan` (handed in by x).
     x (T, R or 1, D); lengths (R,).
     """
-    finite = np.isfinite(state.sum(-1, dtype=np.float64))
-    bad = ~finite & (np.arange(len(state))[:, None] <= lengths)
+    bad = ~np.isfinite(state).all(-1) & (np.arange(len(state))[:, None] <= lengths)
     steps = np.where(bad.any(0), bad.argmax(0), 0)
     given = np.isfinite(x).all(-1)[np.maximum(steps - 1, 0), np.arange(len(steps)) % x.shape[1]]
     return steps, np.where(given, OVERFLOW, NAN)
