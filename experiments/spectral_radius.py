@@ -213,7 +213,7 @@ experiment = Experiment(
         "input_scale": [0.0, 0.1, 0.5],
         "seed": range(20),
     },
-    split=["seed"],
+    split=["seed", "input_scale"],
     constants={
         "task": "oscillator",
         "hidden_size": 64,

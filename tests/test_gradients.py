@@ -173,6 +173,16 @@ def test_gradients_beyond_float64_keep_their_direction_and_log():
     assert np.isinf(got.states[0]).any()
 
 
+def test_a_lane_says_what_became_of_it():
+    size = {"steps": 6, "lanes": 3, "hidden": 5, "inputs": 2, "outputs": 3, "seed": 4}
+    net = network(size)
+    x, y, *_ = batch(size)
+    x[2, 1] = np.nan
+    net.weights["V"][:] = 0
+    got = net.gradients(x, y, lengths=np.array([4, 6, 5]))
+    assert got.status.tolist() == ["zero", "nan", "zero"] and got.bad_step.tolist() == [0, 3, 0]
+
+
 MISTAKES = {
     "x must have shape (T, B, 2), not (6, 3, 1)": {"x": np.zeros((6, 3, 1))},
     "y must have shape (6, 3, 3) for loss='squared_error', not (6, 3, 1)": {

@@ -1,4 +1,4 @@
-"""The main job as a user runs it: the same bits however it is run, a user's own series, the script."""
+"""The main job as a user runs it: the same bits always, a user's own series, the script."""
 
 import subprocess
 import sys

@@ -24,11 +24,11 @@ class Run:
         """States and what else the forward pass saved."""
         return self.passed.trace
 
-    def unsorted(self, lanes, axis=1):
-        """Lanes back in the caller's order."""
+    def unsorted(self, lanes):
+        """Lanes, (B,) or (T, B, ...), back in the caller's order."""
         if np.array_equal(self.order, np.arange(len(self.order))):
             return lanes
-        return np.take(lanes, np.argsort(self.order), axis)
+        return np.take(lanes, np.argsort(self.order), axis=min(1, lanes.ndim - 1))
 
     @property
     def hidden(self):

@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gradlab.nets import gradients
+from gradlab.nets import gradients, health
 from gradlab.nets.scaled import common_exponent, log2_norm, plain
 
 
@@ -31,6 +31,22 @@ class Gradients:
     def log2_norm(self):
         """log2 of the norm of all weights' gradients together."""
         return log2_norm(self.weights.values(), self.exponent)
+
+    @cached_property
+    def status(self):
+        """(B,): ok, zero (dL/dh[0] is exactly zero), overflow or nan, see `bad_step`."""
+        steps, kinds = self._bad
+        vanished = np.isneginf(self.lag_log2[0])
+        return health.status_of(*map(self._run.unsorted, (steps, kinds)), vanished)
+
+    @property
+    def bad_step(self):
+        """(B,): the first t at which h[t] is not finite, 0 if all are."""
+        return self._run.unsorted(self._bad[0])
+
+    @cached_property
+    def _bad(self):
+        return health.first_bad_step(self._run.hidden, self._run.x, self._run.lengths)
 
     @cached_property
     def outputs(self):
