@@ -1,0 +1,89 @@
+"""Networks whose weights change on the way: another W at each step, or every k steps.
+
+An untied cell offers what a cell's file offers, so a forward and a backward pass drive it as they
+drive any other; stage s holds the weights of the steps s k + 1 to (s + 1) k.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gradlab.nets import gradients
+from gradlab.nets.scaled import plain
+
+
+class Stages(NamedTuple):
+    """Prepared weights, one set a stage; bias is the first one's, for its size."""
+
+    sets: tuple
+    bias: np.ndarray
+
+
+class Untied:
+    """A cell that takes the next weights every `steps` steps, one stage after the other."""
+
+    def __init__(self, cell, steps):
+        if steps < 1:
+            raise ValueError(f"steps={steps}: a stage has at least one step")
+        self.cell, self.steps = cell, int(steps)
+        self.sources, self.saved_size = cell.sources, cell.saved_size
+        self.state_size = cell.state_size
+
+    def prepare(self, weights, activation, dtype):
+        """Weights for the loops from a sequence of {"U", "W", "b"}, one a stage."""
+        sets = tuple(self.cell.prepare(one, activation, dtype) for one in weights)
+        return Stages(sets, sets[0].bias)
+
+    def forward(self, weights, gain, x, trace, span):
+        """The cell's forward loop, stage by stage. Raises ValueError if the stages end too soon."""
+        start, stop, lanes = span
+        self._check(weights, stop)
+        for stage, first, last in self._parts(start, stop):
+            self.cell.forward(weights.sets[stage], gain, x, trace, (first, last, lanes))
+
+    def backward(self, weights, gain, trace, direct, adjoint, span):
+        """The cell's backward loop over one slice, from its last stage to its first."""
+        start, stop, lanes = span
+        for stage, first, last in reversed(self._parts(start, stop)):
+            rows = slice((first - start) * lanes, (last - start) * lanes)
+            part = adjoint._replace(delta=adjoint.delta[rows])
+            here = (first, last, lanes)
+            self.cell.backward(weights.sets[stage], gain, trace, direct[rows], part, here)
+
+    def _parts(self, start, stop):
+        """[(stage, first, last)] of the steps start to stop."""
+        stages = range(start // self.steps, -(-stop // self.steps))
+        return [(s, max(start, s * self.steps), min(stop, (s + 1) * self.steps)) for s in stages]
+
+    def _check(self, weights, stop):
+        reached = self.steps * len(weights.sets)
+        if stop > reached:
+            given = f"{len(weights.sets)} sets of weights for {self.steps} steps each"
+            raise ValueError(f"{given} reach step {reached}, not {stop}")
+
+
+def stage_sums(run, x, head, direct=None):
+    """[gradients.Sums]: dL/dW_s, dL/dU_s, dL/db_s of every stage s of an untied pass.
+
+    x (T, R or 1, D); head and direct as for `gradients.backward`; all lanes have the length T.
+    """
+    sources, every = run.cell.sources(run.trace, x), run.cell.steps
+    sums = [gradients.Sums(sources, run.weights) for _ in run.weights.sets]
+    spans = gradients.slices(np.full(len(head), len(x)), cuts=range(every, len(x), every))
+    for span, adjoint in gradients.backward(run, spans, head, direct):
+        sums[span[0] // every].add(adjoint, span)
+    return sums
+
+
+def added(sums):
+    """{"W", "U", "b"}: (array, exponent) of the sum over all of [gradients.Sums].
+
+    With one W at every stage it is the tied gradient: a parameter used T times sums its terms.
+    """
+    return {name: _added([(s.total[name][0], int(s.exponent[name][0])) for s in sums])
+            for name in sums[0].total}  # fmt: skip
+
+
+def _added(terms):
+    level = max((exponent for array, exponent in terms if array.any()), default=0)
+    return sum(plain(array, exponent - level) for array, exponent in terms), level
