@@ -9,7 +9,7 @@ from sources import ROOT, files, imports, module_name
 
 ANY_PACKAGE = "any package but numba"
 NUMERIC = {"errors", "numpy", "scipy"}
-CORE = {"nets", "learning", "tasks", "theory"}
+CORE = {"nets", "learning", "tasks", "theory", "dynamics"}
 ALL = {*CORE, "", "cells", "measures", "suite", "explorer", "cli", "errors", ANY_PACKAGE}
 
 
@@ -31,6 +31,7 @@ RULES = {
     "gradlab.tasks": Rule(NUMERIC),
     "gradlab.tasks.series": Rule(NUMERIC, {"pandas"}),
     "gradlab.theory": Rule(NUMERIC),
+    "gradlab.dynamics": Rule(NUMERIC),
     "gradlab.nets": Rule({"errors", "cells", ANY_PACKAGE}),
     "gradlab.learning": Rule({"errors", "nets", ANY_PACKAGE}),
     "gradlab.learning.clipping": Rule(NUMERIC),

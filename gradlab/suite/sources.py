@@ -16,12 +16,13 @@ from gradlab.suite.grid import is_file
 from gradlab.suite.library import PACKAGE
 
 ROOMS = ("cells", "nets", "learning", "tasks", "measures")
+FILES = ("theory.py", "dynamics.py")
 
 
 def digest(measure):
     """sha256 over the measure's own file and gradlab's sources of numbers."""
     files = [file for room in ROOMS for file in sorted((PACKAGE / room).rglob("*.py"))]
-    files += [file for file in [PACKAGE / "theory.py"] if file.is_file()]
+    files += [file for name in FILES if (file := PACKAGE / name).is_file()]
     total = hashlib.sha256(_source(measure))
     for file in files:
         total.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
