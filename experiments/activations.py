@@ -1,0 +1,368 @@
+"""What does the slope of the activation allow a gradient to do?
+
+One step back multiplies the gradient by W^T diag(f'(a_t)), so a step changes its norm by at most
+gamma sigma_max(W), with gamma the steepest slope of f and sigma_max the largest singular value:
+
+    ||dL/dh_0|| <= (gamma sigma_max)^T ||dL/dh_T||        tanh, ReLU: gamma = 1, sigmoid: 1/4
+
+Hence the vanishing condition sigma_max < 1/gamma (Pascanu, Mikolov, Bengio, ICML 2013). It is
+sufficient, not necessary. Three networks show it:
+
+one_unit   h = f(w h_0) with w = 1: its gradient is the slope f' itself, at h_0 = pre_activation
+steepest   an orthogonal W held where every unit has slope gamma: each step attains the bound
+driven     gaussian W under a noisy input: the bound is kept, and missed by far
+"""
+
+import math
+
+from gradlab.suite import Claim, Experiment, rows
+
+GAMMA = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0}
+NAMES = {"tanh": "tanh", "sigmoid": "sigmoid", "relu": "ReLU"}
+VALUE_AND_SLOPE = {
+    "tanh": lambda a: (math.tanh(a), 1 / math.cosh(a) ** 2),
+    "sigmoid": lambda a: (1 / (1 + math.exp(-a)), 1 / (2 + math.exp(a) + math.exp(-a))),
+    "relu": lambda a: (max(a, 0.0), float(a > 0)),
+}
+
+
+def measure(block):
+    """value h_T[0], gain ||dL/dh_0||/||dL/dh_T|| and its decades a step, of every point."""
+    import numpy as np
+
+    network, activation = block.points["network"][0], block.points["activation"][0]
+    points = zip(
+        block.points["pre_activation"],
+        block.points["largest_singular_value"],
+        block.points["seed"],
+        strict=True,
+    )
+    one = {"one_unit": one_unit, "steepest": steepest, "driven": driven}[network]
+    both = np.array([one(block, str(activation), *point) for point in points])
+    steps = 1 if network == "one_unit" else block.constants["sequence_length"]
+    with np.errstate(divide="ignore"):
+        return {
+            "value": both[:, 0],
+            "gradient_ratio": 2 ** both[:, 1],
+            "decades_per_step": both[:, 1] * math.log10(2) / steps,
+        }
+
+
+def one_unit(_block, activation, start, weight, _seed):
+    """h_1 = f(w h_0) of a single unit."""
+    import numpy as np
+
+    return through([[weight]], [0.0], np.zeros((1, 1, 1)), [start], activation)
+
+
+def steepest(block, activation, _start, sigma, seed):
+    """sigma times a permutation of the units (exact in floats), kept at a_t = 0 (ReLU: above 0)."""
+    import numpy as np
+
+    from gradlab.nets import draws
+
+    steps, hidden = block.constants["sequence_length"], block.constants["hidden_size"]
+    W = sigma * np.eye(hidden)[draws.stream(seed=seed, hidden_size=hidden).permutation(hidden)]
+    start = np.full(hidden, {"tanh": 0.0, "sigmoid": 0.5, "relu": 1.0}[activation])
+    bias = np.zeros(hidden) if activation == "relu" else -W @ start
+    return through(W, bias, np.zeros((steps, 1, 1)), start, activation)
+
+
+def driven(block, activation, _start, sigma, seed):
+    """A gaussian W with largest singular value sigma under white noise of the input scale."""
+    import numpy as np
+
+    from gradlab.nets import draws
+
+    steps, hidden = block.constants["sequence_length"], block.constants["hidden_size"]
+    stream = draws.stream(seed=seed, init="gaussian", hidden_size=hidden)
+    W = draws.recurrent(stream, hidden)
+    W *= sigma / np.linalg.norm(W, 2)
+    x = block.constants["input_scale"] * stream.standard_normal((steps, 1, hidden))
+    return through(W, np.zeros(hidden), x, np.zeros(hidden), activation)
+
+
+def through(W, bias, x, start, activation):
+    """(first unit of h_T, log2 of ||dL/dh_0||/||dL/dh_T||): forward and BPTT, L = (o_T - y)^2."""
+    import numpy as np
+
+    from gradlab import Network
+
+    W, h0 = np.array(W, dtype=float), np.array(start, dtype=float)
+    weights = {"U": np.eye(len(W), x.shape[2]), "W": W, "b": np.array(bias), "c": np.zeros(1)}
+    net = Network({**weights, "V": np.ones((1, len(W)))}, activation=activation)
+    run = net.forward(x, h0)
+    target = -1 - np.abs(run.outputs[-1])  # never met: dL/do > 0
+    log2 = net.gradients(x, target, at="last", h0=h0).lag_log2[:, 0]
+    return run.states[-1, 0, 0], log2[0] - log2[-1]
+
+
+def steepest_slope(activation):
+    """gamma: the largest slope that was measured."""
+    return lambda frame: curve(frame, activation).gradient_ratio.max()
+
+
+def curve(frame, activation):
+    """The single unit's rows; they must hold a = 0."""
+    one = rows(frame, network="one_unit", activation=activation)
+    rows(one, pre_activation=0.0)
+    return one
+
+
+def worst_of_curves(frame):
+    """The largest difference of values and slopes from their formulas."""
+    worst = 0.0
+    for row in rows(frame, network="one_unit").itertuples():
+        value, slope = VALUE_AND_SLOPE[row.activation](row.pre_activation)
+        worst = max(worst, abs(row.value - value), abs(row.gradient_ratio - slope))
+    return worst
+
+
+def bound(frame):
+    """log10(gamma sigma_max), decades a step."""
+    import numpy as np
+
+    return np.log10(frame.activation.map(GAMMA) * frame.largest_singular_value)
+
+
+def distance_to_bound(network):
+    """Largest (measured - bound) in decades a step."""
+
+    def measured(frame):
+        chosen = rows(frame, network=network)
+        return (chosen.decades_per_step - bound(chosen)).max()
+
+    return measured
+
+
+def shortfall(frame):
+    """Largest |measured - bound| of the networks held at their steepest point."""
+    chosen = rows(frame, network="steepest")
+    return (chosen.decades_per_step - bound(chosen)).abs().max()
+
+
+def above_the_condition(frame):
+    """Median decades a step of driven tanh networks whose sigma_max is half as large again as 1."""
+    chosen = rows(frame, network="driven", activation="tanh", largest_singular_value=1.5)
+    return chosen.decades_per_step.median()
+
+
+def exchanged(frame):
+    """Sigmoid and tanh are exchanged."""
+    frame["activation"] = frame.activation.replace({"sigmoid": "tanh", "tanh": "sigmoid"})
+    return frame
+
+
+def steeper(frame):
+    """A leaky mistake: every slope is a tenth too steep."""
+    frame["gradient_ratio"] *= 1.1
+    return frame
+
+
+def no_slopes(frame):
+    """The driven networks pass for those that are held at their steepest point."""
+    frame["network"] = frame.network.replace({"driven": "steepest", "steepest": "driven"})
+    return frame
+
+
+def figure(frame):
+    """f, f' with its gamma, and what the gamma does to the rate of a gradient."""
+    from gradlab.suite import figures
+
+    drawing, axes = figures.panels(1, 3, size=(17, 6.2))
+    curves(axes[0], frame, "value")
+    curves(axes[1], frame, "gradient_ratio")
+    rates(axes[2], frame)
+    figures.titles(
+        axes,
+        ["three activations", "their slopes, and the steepest", "what the slopes allow a gradient"],
+    )
+    figures.headline(drawing, "A gradient must vanish where sigma_max(W) < 1/gamma")
+    first = frame.iloc[0]
+    figures.caption(
+        drawing,
+        "a, b: one unit, its slope by backpropagation; lines: the formulas.  c: lines: the bound "
+        f"log10(gamma sigma_max); circles: {first.hidden_size} units held at their steepest point;"
+        f"\ndots: gaussian W under noise of scale {first.input_scale:g}, mean and range over seeds,"
+        f" {first.sequence_length} steps",
+    )
+    return drawing
+
+
+def colours():
+    from gradlab.suite import figures
+
+    return {"tanh": figures.CRITICAL, "sigmoid": figures.VANISHING, "relu": figures.EXPLODING}
+
+
+def curves(panel, frame, column):
+    """A column of the single unit over a, its formula as a line."""
+    import numpy as np
+
+    from gradlab.suite import figures
+
+    chosen = frame[frame.network == "one_unit"]
+    low, high = chosen.pre_activation.min(), chosen.pre_activation.max()
+    for activation, colour in colours().items():
+        here = chosen[chosen.activation == activation].sort_values("pre_activation")
+        fine = np.linspace(low, high, 801)
+        part = int(column != "value")
+        line = np.array([VALUE_AND_SLOPE[activation](a)[part] for a in fine])
+        if part and activation == "relu":
+            line[np.searchsorted(fine, 0.0, "right")] = np.nan  # a jump, not a flank
+        style = {"color": colour, "label": NAMES[activation]}
+        panel.plot(fine, line, **style)
+        panel.plot(here.pre_activation, here[column], "o", ms=4, color=colour)
+        if part:
+            top = here.gradient_ratio.max()
+            panel.axhline(top, color=colour, lw=1, ls=":")
+    panel.set(xlabel="pre-activation a", xlim=(low, high))
+    if column == "value":
+        panel.set(ylabel="f(a)", ylim=(-1.15, 2.15))
+        panel.legend(loc="upper left")
+        return
+    panel.set(ylabel="f'(a)", ylim=(-0.05, 1.15))
+    at = {"va": "bottom", "fontsize": 11}
+    panel.text(high, 1.02, "tanh, ReLU: gamma = 1", color=figures.CRITICAL, ha="right", **at)
+    panel.text(high, 0.26, "sigmoid: gamma = 1/4", color=figures.VANISHING, ha="right", **at)
+
+
+def rates(panel, frame):
+    """Decades a step over sigma_max: the bound, networks on it, networks below it."""
+    from gradlab.suite import figures
+
+    panel.axhspan(-10, 0, color=figures.VANISHING, alpha=0.07, lw=0)
+    panel.axhline(0, color=figures.MUTED, lw=1)
+    for activation, colour in colours().items():
+        here = frame[frame.activation == activation]
+        held = here[here.network == "steepest"].groupby("largest_singular_value")
+        held = held.decades_per_step.mean()
+        dashed = (0, (4, 3)) if activation == "relu" else "-"
+        panel.plot(held.index, bound_line(activation, held.index), ls=dashed, color=colour)
+        size = 11 if activation == "relu" else 7
+        panel.plot(held.index, held, "o", ms=size, mfc="none", color=colour)
+        noisy = here[here.network == "driven"].groupby("largest_singular_value").decades_per_step
+        mean = noisy.mean()
+        spread = [mean - noisy.min(), noisy.max() - mean]
+        panel.errorbar(mean.index, mean, spread, fmt="o", ms=4, lw=1, color=colour)
+        panel.plot(mean.index, mean, lw=1, color=colour, alpha=0.5)
+    for gamma, colour, at in (
+        (1.0, figures.CRITICAL, (0.45, 0.35)),
+        (0.25, figures.VANISHING, (4.0, -1.0)),
+    ):
+        panel.plot(1 / gamma, 0, "D", ms=9, color=colour, zorder=5)
+        line = {"arrowstyle": "-", "color": colour, "lw": 1, "ls": ":"}
+        panel.annotate(
+            f"1/gamma = {1 / gamma:g}", (1 / gamma, 0), at, color=colour, ha="center",
+            arrowprops=line,
+        )  # fmt: skip
+    panel.text(0.97, 0.04, "gradients vanish", color=figures.VANISHING, ha="right", weight="bold",
+               transform=panel.transAxes)  # fmt: skip
+    panel.set_xscale("log", base=2)
+    ticks = sorted(set(frame.largest_singular_value[frame.network == "steepest"]))
+    panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    panel.minorticks_off()
+    panel.set(xlabel="largest singular value of W", ylabel="decades a step", ylim=(-2.2, 1.15))
+
+
+def bound_line(activation, sigmas):
+    import numpy as np
+
+    return np.log10(GAMMA[activation] * np.asarray(sigmas))
+
+
+def gamma_claim(activation):
+    """The claim that the steepest slope is the gamma of the vanishing condition."""
+    return Claim(
+        name=f"gamma of {NAMES[activation]}",
+        statement=f"the steepest slope of {NAMES[activation]}",
+        source="max |f'| : 1 - tanh^2 at 0, y(1 - y) at y = 1/2, the step",
+        measured=steepest_slope(activation),
+        expected=GAMMA[activation],
+        tolerance=1e-12,
+        why="rounding",
+        control=exchanged if activation != "relu" else steeper,
+    )
+
+
+SIGMAS = [0.25, 0.5, 1.0, 1.5, 2.0, 4.0, 8.0]
+ALL = {"activation": list(GAMMA)}
+experiment = Experiment(
+    question="What does the slope of the activation allow a gradient to do?",
+    grid=[
+        ALL
+        | {
+            "network": ["one_unit"],
+            "pre_activation": [i / 4 for i in range(-24, 25)],
+            "largest_singular_value": [1.0],
+            "seed": [0],
+        },
+        ALL
+        | {
+            "network": ["steepest"],
+            "pre_activation": [0.0],
+            "largest_singular_value": SIGMAS,
+            "seed": [0],
+        },
+        ALL
+        | {
+            "network": ["driven"],
+            "pre_activation": [0.0],
+            "largest_singular_value": SIGMAS,
+            "seed": range(10),
+        },
+    ],
+    split=["network", "activation"],
+    constants={"hidden_size": 64, "sequence_length": 50, "input_scale": 0.5},
+    quick={"seed": [0]},
+    measure=measure,
+    figure=figure,
+    claims=[
+        *(gamma_claim(activation) for activation in GAMMA),
+        Claim(
+            name="values and slopes",
+            statement="largest difference of f and of f' by BPTT from their formulas",
+            source="tanh' = 1/cosh^2, sigmoid' = 1/(2 + e^a + e^-a), ReLU' = (a > 0)",
+            measured=worst_of_curves,
+            expected=0.0,
+            tolerance=1e-14,
+            why="rounding of numbers up to 6",
+            control=exchanged,
+        ),
+        Claim(
+            name="the bound is attained",
+            statement="at the steepest point a step changes the gradient by gamma sigma_max",
+            source="||W^T diag(f') v|| = gamma sigma_max ||v|| for W/sigma_max orthogonal",
+            measured=shortfall,
+            expected=0.0,
+            tolerance=1e-12,
+            why="decades a step; rounding",
+            control=no_slopes,
+        ),
+        Claim(
+            name="the bound is kept",
+            statement="no driven network is above log10(gamma sigma_max), decades a step",
+            source="Pascanu, Mikolov, Bengio (ICML 2013), section 2.1, with singular values",
+            measured=distance_to_bound("driven"),
+            expected=0.0,
+            tolerance=0.0,
+            why="one-sided, and missed by far",
+            control=exchanged,
+            relation="<=",
+        ),
+        Claim(
+            name="it is not necessary",
+            statement="tanh networks with sigma_max = 1.5 vanish as well, median decades a step",
+            source="sigma_max < 1/gamma suffices for vanishing; its failure suffices for nothing",
+            measured=above_the_condition,
+            expected=0.0,
+            tolerance=0.0,
+            why="one-sided: sigma_max = 1.5 is a gain of some 0.75",
+            control=no_slopes,
+            relation="<=",
+        ),
+    ],
+)
+
+if __name__ == "__main__":
+    experiment.main()
