@@ -30,12 +30,16 @@ def options(csv):
     return {"series": {"file": csv(value=values), "longest": 60}}
 
 
+FREE = [name for name in tasks.names() if tasks.find(name).LENGTH_FREE]
+
+
 def test_names_are_the_files():
-    assert tasks.names() == ["noise", "oscillator", "series"]
+    assert {"noise", "oscillator", "series"} == set(FREE)
     assert tasks.find("noise") is noise
+    assert not any(name.startswith("_") for name in tasks.names())
 
 
-@pytest.mark.parametrize("name", tasks.names())
+@pytest.mark.parametrize("name", FREE)
 @pytest.mark.parametrize(("length", "batch"), [(1, 1), (1, 3), (20, 1), (20, 4)])
 def test_shapes_are_as_declared(options, name, length, batch):
     task = tasks.find(name)
@@ -48,7 +52,7 @@ def test_shapes_are_as_declared(options, name, length, batch):
     assert task.AT == "every"
 
 
-@pytest.mark.parametrize("name", [name for name in tasks.names() if tasks.find(name).LENGTH_FREE])
+@pytest.mark.parametrize("name", FREE)
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_shorter_sample_is_a_prefix_bit_for_bit(options, name, batch):
     draw = tasks.find(name).sample
@@ -71,7 +75,7 @@ def test_a_users_own_file_is_a_task(tmp_path):
 
 
 def test_an_unknown_task_lists_the_known():
-    with pytest.raises(UserError, match="no task pendulum; there are noise, oscillator, series"):
+    with pytest.raises(UserError, match=r"^no task pendulum; there are .*noise, oscillator, "):
         tasks.find("pendulum")
     with pytest.raises(UserError, match=r"no file nowhere\.py"):
         tasks.find("nowhere.py")

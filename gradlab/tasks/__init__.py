@@ -2,8 +2,19 @@
 
 A task file says INPUTS, OUTPUTS (sizes), LOSS, AT ("every" step or the "last"), LENGTH_FREE (a
 shorter sequence is a prefix of a longer one of the same rng) and
-sample(rng, length, batch=1, **options) -> inputs (T, B, D), targets (T, B, O) at every step, or
-(B, O) or class numbers (B,) at the last.
+
+    sample(rng, length, batch=1, **options) -> inputs (T, B, D), targets
+
+with targets as `Network.gradients` takes them: (T, B, O) at every step, (B, O) at the last; class
+numbers (T, B) or (B,) for cross_entropy. All lanes of a batch have T steps, and T is `length` but
+where a task draws T itself (addition, multiplication): len(inputs) says it.
+
+A task that can be solved also says
+
+    baseline(length)          expected loss of the best prediction that knows the step but not the
+                              input: summed over outputs and steps, averaged over lanes
+    wrong(outputs, targets)   bools (B,): which sequences do not count as solved, from the network's
+                              outputs where the loss is, (T, B, O) or (B, O); its mean is the error
 """
 
 import importlib
@@ -18,7 +29,8 @@ PARTS = ("INPUTS", "OUTPUTS", "LOSS", "AT", "LENGTH_FREE", "sample")
 
 def names():
     """The names of the tasks that come with gradlab, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    found = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(name for name in found if not name.startswith("_"))
 
 
 def find(name):
