@@ -1,0 +1,80 @@
+"""How dL_T/dh_0 depends on the length T, and the Lyapunov exponents along the same states."""
+
+import math
+
+import numpy as np
+
+from gradlab.measures.setting import Lanes, check, constant, draw
+from gradlab.nets import cell, gradients, health, lyapunov
+
+SETTLE = 100  # steps in which perturbations turn into the directions that grow fastest
+EVERY = 5  # steps a QR
+
+
+def measure(block):
+    """One row a point of a block that shares its seed, init, activation, hidden_size and task.
+
+    The loss is linear, L_T = v . h_T with one v for all T, so that all change with T is the work
+    of the Jacobians: dL_T/dh_0 = J_1^T ... J_T^T v.
+
+    log10_gradient   log10 ||dL_T/dh_0||
+    lyapunov_1, _2   the two largest Lyapunov exponents, natural logarithms a step, by QR of
+                     forward perturbations along the same states; means over the steps from
+                     SETTLE to T, nan for shorter sequences
+    status           ok, zero, overflow, nan
+    """
+    lanes = Lanes.of(block)
+    check(lanes)
+    shared = draw(block, lanes.lengths.max())
+    run = _forward(block, shared, lanes)
+    columns = {"log10_gradient": _gradients(run, shared, lanes)}
+    logs = np.concatenate([_growth(run, lane, lanes.lengths) for lane in range(len(lanes.radius))])
+    for i in (0, 1):
+        columns[f"lyapunov_{i + 1}"] = logs[:, :, i].T.ravel()
+    columns["status"] = _status(run, shared, lanes, columns["log10_gradient"])
+    return {name: column[lanes.index] for name, column in columns.items()}
+
+
+def estimate(block):
+    """(seconds, bytes) of one worker: the Jacobians' products, at 20 GFlop/s, and their QR."""
+    lanes = Lanes.of(block)
+    check(lanes)
+    hidden, steps = constant(block, "hidden_size"), int(lanes.lengths.max()) * len(lanes.radius)
+    return steps * (2 * hidden**3 / 20e9 + 20e-6), 8 * steps * (hidden + 6 * len(lanes.lengths))
+
+
+def _forward(block, shared, lanes):
+    activation = cell.activation(constant(block, "activation"))
+    module = cell.find("elman")
+    weights = {"U": shared.U, "W": shared.W, "b": np.zeros(len(shared.W))}
+    prepared = module.prepare(weights, activation, "float64")
+    x = shared.inputs * lanes.scale[:, None]
+    initial = np.tile(shared.h0, (len(lanes.radius), 1))
+    steps = np.full(len(lanes.radius), len(x))
+    return gradients.forward(module, prepared, lanes.radius, x, initial, steps)
+
+
+def _gradients(run, shared, lanes):
+    lengths = lanes.all_lengths
+    head = np.tile(shared.V[0], (len(lengths), 1))
+    *_, (_, adjoint) = gradients.backward(run, gradients.slices(lengths), head)
+    return gradients.log2_norms(adjoint)[0] * math.log10(2)
+
+
+def _growth(run, lane, lengths):
+    """(1, lengths, 2): the two exponents of one forward lane, up to each length."""
+    times, logs = lyapunov.growth(lyapunov.lane(run, lane), 2, EVERY)
+    times, logs = np.append(0, times), np.vstack([np.zeros((1, logs.shape[1])), logs])
+    at = [np.interp([SETTLE, *lengths], times, column) for column in logs.T]
+    at = np.array([at[0], at[-1]])  # one unit has one exponent
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rates = (at[:, 1:] - at[:, :1]) / (lengths - SETTLE)
+    return np.where(lengths > SETTLE, rates, np.nan).T[None]
+
+
+def _status(run, shared, lanes, log10_gradient):
+    steps = np.full(len(lanes.radius), len(shared.inputs))
+    bad, kinds = health.first_bad_step(run.trace.state, shared.inputs, steps)
+    bad, kinds = (np.tile(each, len(lanes.lengths)) for each in (bad, kinds))
+    bad = np.where(bad <= lanes.all_lengths, bad, 0)
+    return health.status_of(bad, kinds, np.isneginf(log10_gradient))
