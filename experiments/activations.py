@@ -103,8 +103,8 @@ def steepest_slope(activation):
 
 
 def curve(frame, activation):
-    """The single unit's rows; they must hold a = 0."""
-    one = rows(frame, network="one_unit", activation=activation)
+    """The single unit's rows with w = 1; they must hold a = 0."""
+    one = rows(frame, network="one_unit", activation=activation, largest_singular_value=1.0)
     rows(one, pre_activation=0.0)
     return one
 
@@ -112,7 +112,7 @@ def curve(frame, activation):
 def worst_of_curves(frame):
     """The largest difference of values and slopes from their formulas."""
     worst = 0.0
-    for row in rows(frame, network="one_unit").itertuples():
+    for row in rows(frame, network="one_unit", largest_singular_value=1.0).itertuples():
         value, slope = VALUE_AND_SLOPE[row.activation](row.pre_activation)
         worst = max(worst, abs(row.value - value), abs(row.gradient_ratio - slope))
     return worst
@@ -183,7 +183,7 @@ def figure(frame):
         drawing,
         "a, b: one unit, its slope by backpropagation; lines: the formulas.  c: lines: the bound "
         f"log10(gamma sigma_max); circles: {first.hidden_size} units held at their steepest point;"
-        f"\ndots: gaussian W under noise of scale {first.input_scale:g}, mean and range over seeds,"
+        f"\ndots: gaussian W under noise of scale {first.input_scale:g}, median and range over seeds,"
         f" {first.sequence_length} steps",
     )
     return drawing
@@ -201,11 +201,10 @@ def curves(panel, frame, column):
 
     from gradlab.suite import figures
 
-    chosen = frame[frame.network == "one_unit"]
-    low, high = chosen.pre_activation.min(), chosen.pre_activation.max()
+    chosen = frame[(frame.network == "one_unit") & (frame.largest_singular_value == 1)]
+    fine = np.linspace(-6, 6, 801)
     for activation, colour in colours().items():
         here = chosen[chosen.activation == activation].sort_values("pre_activation")
-        fine = np.linspace(low, high, 801)
         part = int(column != "value")
         line = np.array([VALUE_AND_SLOPE[activation](a)[part] for a in fine])
         if part and activation == "relu":
@@ -216,15 +215,15 @@ def curves(panel, frame, column):
         if part:
             top = here.gradient_ratio.max()
             panel.axhline(top, color=colour, lw=1, ls=":")
-    panel.set(xlabel="pre-activation a", xlim=(low, high))
+    panel.set(xlabel="pre-activation a", xlim=(-6, 6))
     if column == "value":
         panel.set(ylabel="f(a)", ylim=(-1.15, 2.15))
         panel.legend(loc="upper left")
         return
     panel.set(ylabel="f'(a)", ylim=(-0.05, 1.15))
     at = {"va": "bottom", "fontsize": 11}
-    panel.text(high, 1.02, "tanh, ReLU: gamma = 1", color=figures.CRITICAL, ha="right", **at)
-    panel.text(high, 0.26, "sigmoid: gamma = 1/4", color=figures.VANISHING, ha="right", **at)
+    panel.text(6, 1.02, "tanh, ReLU: gamma = 1", color=figures.CRITICAL, ha="right", **at)
+    panel.text(6, 0.26, "sigmoid: gamma = 1/4", color=figures.VANISHING, ha="right", **at)
 
 
 def rates(panel, frame):
@@ -242,10 +241,10 @@ def rates(panel, frame):
         size = 11 if activation == "relu" else 7
         panel.plot(held.index, held, "o", ms=size, mfc="none", color=colour)
         noisy = here[here.network == "driven"].groupby("largest_singular_value").decades_per_step
-        mean = noisy.mean()
-        spread = [mean - noisy.min(), noisy.max() - mean]
-        panel.errorbar(mean.index, mean, spread, fmt="o", ms=4, lw=1, color=colour)
-        panel.plot(mean.index, mean, lw=1, color=colour, alpha=0.5)
+        middle = noisy.median()
+        spread = [middle - noisy.min(), noisy.max() - middle]
+        panel.errorbar(middle.index, middle, spread, fmt="o", ms=4, lw=1, color=colour)
+        panel.plot(middle.index, middle, lw=1, color=colour, alpha=0.5)
     for gamma, colour, at in (
         (1.0, figures.CRITICAL, (0.45, 0.35)),
         (0.25, figures.VANISHING, (4.0, -1.0)),
