@@ -183,8 +183,8 @@ def figure(frame):
         drawing,
         "a, b: one unit, its slope by backpropagation; lines: the formulas.  c: lines: the bound "
         f"log10(gamma sigma_max); circles: {first.hidden_size} units held at their steepest point;"
-        f"\ndots: gaussian W under noise of scale {first.input_scale:g}, median and range over seeds,"
-        f" {first.sequence_length} steps",
+        f"\ndots: gaussian W under noise of scale {first.input_scale:g}, median and range over "
+        f"seeds, {first.sequence_length} steps",
     )
     return drawing
 
