@@ -223,7 +223,10 @@ experiment = Experiment(
         "file": None,
         "column": None,
     },
-    quick={"spectral_radius": RADII[::4], "seed": range(5)},
+    quick={
+        "spectral_radius": [0.5, 0.8, 1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5],
+        "seed": range(10),
+    },
     measure="gradlab.measures.last_step:measure",
     figure=figure,
     claims=[
