@@ -114,3 +114,13 @@ def test_spectral_radius_refuses_what_has_none():
         draws.spectral_radius(np.ones((2, 3)))
     with pytest.raises(ValueError, match="inf and nan"):
         draws.spectral_radius(np.full((2, 2), np.nan))
+
+
+def test_the_departure_from_normality_is_henricis():
+    W = draws.recurrent(np.random.default_rng(0), 20)
+    eigenvalues = np.linalg.eigvals(W)
+    by_eigenvalues = np.sqrt(np.linalg.norm(W) ** 2 - (np.abs(eigenvalues) ** 2).sum())
+    assert draws.departure(W) == pytest.approx(by_eigenvalues, rel=1e-10)
+    assert draws.departure(np.array([[0.9, 3.0], [0.0, 0.9]])) == pytest.approx(3.0, rel=1e-15)
+    for init in ("orthogonal", "symmetric", "identity"):
+        assert draws.departure(draws.recurrent(np.random.default_rng(0), 20, init)) < 1e-13

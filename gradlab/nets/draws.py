@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import scipy.linalg
 
 SPARSE_NONZEROS = 15
 
@@ -90,6 +91,16 @@ def spectral_radius(W):
     symmetric = np.array_equal(W, W.T)
     eigenvalues = np.linalg.eigvalsh(W) if symmetric else np.linalg.eigvals(W)
     return float(np.abs(eigenvalues).max())
+
+
+def departure(W):
+    """Henrici's departure from normality, sqrt(||W||_F^2 - sum of |eigenvalue|^2), of W (n, n).
+
+    Taken from above the diagonal of the complex Schur form, so that a normal W has 0 up to
+    rounding (Henrici 1962). Relative to ||W||_F it is sqrt(1/2) for a wide gaussian W.
+    """
+    T, _ = scipy.linalg.schur(W, output="complex")
+    return float(np.linalg.norm(np.triu(T, 1)))
 
 
 def _gaussian(rng, n):

@@ -1,0 +1,68 @@
+"""What a way to draw W means: eigenvalues, singular values, normality, and the gradient by lag."""
+
+import math
+
+import numpy as np
+
+from gradlab import tasks
+from gradlab.measures.setting import constant
+from gradlab.nets import draws, health
+from gradlab.nets.network import Network
+
+LAGS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100)
+PERCENTILES = range(0, 101, 10)
+
+
+def measure(block):
+    """One row a network: W as it is drawn, or rescaled to the spectral radius 1 (`rescaled`).
+
+    The squared error of the last output under the task, one sequence.
+
+    eigenvalue_radius      largest |eigenvalue| of W
+    singular_value         largest singular value; singular_value_p50: the median, and so on
+    departure              Henrici's departure from normality over ||W||_F, 0 to 1
+    log10_gradient_lag_n   log10 of ||dL/dh_{T-n}|| / ||dL/dh_T||, nan beyond T
+    status                 ok, zero (dL/dh_0), overflow
+    """
+    rows = [_row(block, i) for i in range(len(block))]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def estimate(block):
+    """(seconds, bytes) of one worker: two decompositions a row, some 20 hidden^3 operations."""
+    hidden, steps = constant(block, "hidden_size"), constant(block, "sequence_length")
+    seconds = len(block) * (40 * hidden**3 / 5e9 + steps * 20e-6)
+    return seconds, 8 * hidden * (10 * hidden + 4 * steps)
+
+
+def _row(block, i):
+    point = {name: values[i].item() for name, values in block.points.items()} | block.constants
+    task = tasks.find(point["task"])
+    net = Network.draw(
+        inputs=task.INPUTS, hidden=point["hidden_size"], outputs=task.OUTPUTS,
+        activation=point["activation"], init=point["init"],
+        spectral_radius=1.0 if point["rescaled"] else None,
+        input_scale=point["input_scale"], seed=point["seed"],
+    )  # fmt: skip
+    stream = draws.stream(seed=point["seed"], task=point["task"])
+    x, y = task.sample(stream, point["sequence_length"])
+    return _spectrum(net.weights["W"]) | _gradient(net, x, y[-1] if task.AT == "every" else y)
+
+
+def _spectrum(W):
+    values = np.linalg.svd(W, compute_uv=False)
+    columns = {"eigenvalue_radius": draws.spectral_radius(W), "singular_value": values[0]}
+    for percent, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True):
+        columns[f"singular_value_p{percent}"] = value
+    return columns | {"departure": draws.departure(W) / np.linalg.norm(W)}
+
+
+def _gradient(net, x, y):
+    got = net.gradients(x, y, at="last")
+    log10 = got.lag_log2[::-1, 0] * math.log10(2)
+    columns = {
+        f"log10_gradient_lag_{lag}": log10[lag] - log10[0] if lag <= len(x) else np.nan
+        for lag in LAGS
+    }
+    status = health.ZERO if np.isneginf(log10[-1]) else health.OK
+    return columns | {"status": status if np.isfinite(got.loss) else health.OVERFLOW}
