@@ -56,9 +56,20 @@ def style():
 
 def panels(rows, columns, size=(13.0, 8.5), **options):
     """(figure, axes): a grid of panels that make room for their labels; options as `subplots`."""
+    figure = _roomy(size)
+    return figure, figure.subplots(rows, columns, **options)
+
+
+def mosaic(layout, size=(13.0, 8.5), **options):
+    """(figure, name -> panel) for a layout such as "aab;ccb"; options as `subplot_mosaic`."""
+    figure = _roomy(size)
+    return figure, figure.subplot_mosaic(layout, **options)
+
+
+def _roomy(size):
     figure = Figure(figsize=size, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12, wspace=0.04, hspace=0.05)
-    return figure, figure.subplots(rows, columns, **options)
+    return figure
 
 
 def save(figure, path):

@@ -1,0 +1,90 @@
+"""Small graphs and matrices drawn with their numbers; knows positions and numbers only.
+
+Coordinates are those of a `stage`, one unit the same length both ways. By the house's habit a
+value is ink, above its edge, and a gradient red, below it.
+"""
+
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
+
+from gradlab.suite import figures
+
+RADIUS = 0.32
+# For lines on white: pale where they are lost, ink at 0, glowing far above it.
+FLOW = LinearSegmentedColormap.from_list(
+    "flow", ["#b4d6ee", figures.VANISHING, figures.CRITICAL, figures.EXPLODING, "#ff7a4d"]
+)
+
+
+def stage(panel, width, height, equal=True):
+    """Empty a panel and give it the coordinates [0, width] x [0, height]."""
+    panel.set(xlim=(0, width), ylim=(0, height))
+    panel.set_aspect("equal" if equal else "auto")
+    panel.set_axis_off()
+
+
+def whole_decades(bar):
+    """Label a colour bar of decades by powers of ten, at whole ones."""
+    figures.powers_of_ten(bar.ax.yaxis)
+    bar.outline.set_visible(False)
+
+
+def node(panel, at, text, color="white", radius=RADIUS):
+    """A circle with a few letters in it."""
+    panel.add_patch(Circle(at, radius, fc=color, ec=figures.CRITICAL, lw=1.4, zorder=3))
+    panel.text(*at, text, ha="center", va="center", fontsize=13, zorder=4)
+
+
+def edge(panel, start, end, value="", gradient="", shift=(0.0, 0.0)):
+    """An arrow between two nodes, its value above and its gradient below, moved by `shift`."""
+    start, end = np.array(start, dtype=float), np.array(end, dtype=float)
+    along = (end - start) / np.linalg.norm(end - start)
+    first, last = start + along * RADIUS, end - along * RADIUS
+    panel.add_patch(
+        FancyArrowPatch(first, last, arrowstyle="-|>", mutation_scale=13, shrinkA=0, shrinkB=0,
+                        color=figures.MUTED, lw=1.3, zorder=2)
+    )  # fmt: skip
+    x, y = (first + last) / 2 + shift
+    panel.text(x, y + 0.06, value, ha="center", va="bottom", fontsize=11)
+    label = panel.text(x, y - 0.08, gradient, ha="center", va="top", fontsize=11)
+    label.set_color(figures.EXPLODING)
+
+
+def web(panel, starts, ends, sizes, limit):
+    """Many edges at once, (E, 2) to (E, 2), as wide and coloured as their sizes (E,).
+
+    Sizes are decades: 0 is ink, -limit pale and a hair, +limit bright and broad.
+    """
+    share = np.clip(np.asarray(sizes) / limit, -1, 1)
+    order = np.argsort(share, kind="stable")  # the strong ones on top
+    lines = np.stack([starts, ends], axis=1)[order]
+    drawn = LineCollection(lines, cmap=FLOW, linewidths=2.8 * 2.6 ** share[order], zorder=1)
+    drawn.set(array=share[order] * limit, clim=(-limit, limit), capstyle="round")
+    return panel.add_collection(drawn)
+
+
+def tiles(panel, corner, values, title="", color_limit=1.0, cell=(1.0, 0.62)):
+    """A matrix (rows, columns) as coloured tiles with its numbers, its top left at `corner`.
+
+    The title stands above. Returns the x of its right edge.
+    """
+    values = np.atleast_2d(values)
+    shades = figures.centred(values, color_limit)
+    (x, y), (width, height) = corner, cell
+    for (i, j), value in np.ndenumerate(values):
+        at = x + j * width, y - (i + 1) * height
+        shade = 0.5 + 0.55 * (np.clip(shades(value), 0, 1) - 0.5)  # pale: the numbers are read
+        panel.add_patch(Rectangle(at, width, height, fc=figures.DIVERGING(shade), ec="white", lw=2))
+        panel.text(at[0] + width / 2, at[1] + height / 2, number(value), ha="center", va="center",
+                   fontsize=11)  # fmt: skip
+    right = x + values.shape[1] * width
+    panel.text((x + right) / 2, y + 0.1, title, ha="center", va="bottom", color=figures.MUTED)
+    return right
+
+
+def number(value, digits=3):
+    """A number with so many digits after the point, without a minus before zero."""
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text
