@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradlab.cells import blas, elementwise, elman, reduce
-from gradlab.cells.arrays import Adjoint
+from gradlab.cells.arrays import Adjoint, Direct
 from gradlab.cells.jit import kernel
 from gradlab.nets import gradients, health
 from gradlab.nets.draws import recurrent
@@ -177,15 +177,12 @@ def test_adjoints_out_of_range_agree_with_200_bit_arithmetic(radius):
 def unguarded(weights, state, carry, states):
     """elman.backward with no range to hold and no direct part, gain 1: fills states (T+1, L, N)."""
     delta = np.empty_like(carry)
-    for t in range(len(state) - 1, 0, -1):
+    for t in range(len(state) - 1, -1, -1):
         for lane in range(len(carry)):
             elementwise.copy(carry[lane], states[t, lane])
-            elementwise.through_activation(
-                weights.activation, state[t, lane], carry[lane], delta[lane]
-            )
-        blas.multiply(delta, weights.recurrent, carry, weights.plain)
-    for lane in range(len(carry)):
-        elementwise.copy(carry[lane], states[0, lane])
+        if t > 0:
+            elementwise.through_activation(weights.activation, state[t], carry, delta)
+            blas.multiply(delta, weights.recurrent, carry, weights.plain)
 
 
 @pytest.mark.parametrize("radius", [0.2, 0.6, 1.0, 1.5])
@@ -258,14 +255,14 @@ def test_a_slice_of_zeros_does_not_fix_the_exponent():
 
 @pytest.mark.parametrize("size", [1e-250, 1e250])
 def test_a_direct_part_meets_an_adjoint_of_any_size(size):
-    row, direct = np.array([[size, 0.0]]), np.array([[1.0, 2.0]])
+    row, direct = np.array([[size, 0.0]]), Direct(np.array([[1.0]]), np.array([[1.0, 2.0]]))
     adjoint = Adjoint(
         delta=np.empty((1, 2)), carry=row, norm2=np.zeros((2, 1)),
         exponent=np.zeros((2, 1), np.int64), states=np.empty((0, 0, 2)),
     )  # fmt: skip
-    nothing = np.empty((0, 2))
-    reduce.receive(adjoint, nothing, 1, 1)
+    nothing = Direct(np.empty((0, 1)), np.empty((0, 2)))
+    reduce.receive(adjoint, nothing, 0, 1, 1)
     assert abs(adjoint.exponent[1, 0]) > 800
-    reduce.receive(adjoint, direct, 0, 1)
+    reduce.receive(adjoint, direct, 0, 0, 1)
     value = np.ldexp(adjoint.carry[0], adjoint.exponent[0, 0])
     np.testing.assert_allclose(value, [size + 1, 2.0], rtol=1e-15)

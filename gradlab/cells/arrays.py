@@ -26,3 +26,14 @@ class Adjoint(NamedTuple):
     norm2: np.ndarray
     exponent: np.ndarray
     states: np.ndarray
+
+
+class Direct(NamedTuple):
+    """What every step's own loss adds to dL/d(state): slope @ readout.
+
+    slope (rows, O): dL_t/do_t of the states of a slice, in the rows of its delta; none if empty;
+    readout (O, S): do/d(state).
+    """
+
+    slope: np.ndarray
+    readout: np.ndarray

@@ -112,47 +112,83 @@ def sigmoid(dtype):
 
 
 @kernel
-def activate(code, gain, product, row):
-    """row = f(row + gain * product).
+def activate(code, gain, product, rows):
+    """rows = f(rows + gain * product), both (L, N), gain (L,).
 
     In place: with the drive in an array of its own, LLVM's overlap check would send the loop to
-    its scalar form wherever the two are one.
+    its scalar form wherever the two are one. Two loops here, not a call a row: the views of rows
+    cost as much as the work on 50 units.
     """
+    for lane in range(rows.shape[0]):
+        for i in range(rows.shape[1]):
+            rows[lane, i] += gain[lane] * product[lane, i]
     if code == TANH:
-        for i in range(row.size):
-            row[i] = tanh(gain * product[i] + row[i])
+        tanh_rows(rows)
     elif code == SIGMOID:
-        for i in range(row.size):
-            row[i] = sigmoid(gain * product[i] + row[i])
+        sigmoid_rows(rows)
     elif code == RELU:
-        zero = row.dtype.type(0)
-        for i in range(row.size):
-            a = gain * product[i] + row[i]
-            row[i] = zero if a <= zero else a  # nan stays nan
-    else:
-        for i in range(row.size):
-            row[i] = gain * product[i] + row[i]
+        relu_rows(rows)
+
+
+@kernel
+def tanh_rows(rows):
+    """rows = tanh(rows), in place."""
+    for lane in range(rows.shape[0]):
+        for i in range(rows.shape[1]):
+            rows[lane, i] = tanh(rows[lane, i])
+
+
+@kernel
+def sigmoid_rows(rows):
+    """rows = 1/(1 + exp(-rows)), in place."""
+    for lane in range(rows.shape[0]):
+        for i in range(rows.shape[1]):
+            rows[lane, i] = sigmoid(rows[lane, i])
+
+
+@kernel
+def relu_rows(rows):
+    """rows = max(0, rows), in place; nan stays nan."""
+    zero = rows.dtype.type(0)
+    for lane in range(rows.shape[0]):
+        for i in range(rows.shape[1]):
+            rows[lane, i] = zero if rows[lane, i] <= zero else rows[lane, i]
 
 
 @kernel
 def through_activation(code, state, adjoint, delta):
-    """delta = adjoint * f'(a), one row; the slope is read off the state f(a).
+    """delta = adjoint * f'(a), both (L, N); the slope is read off the state f(a) (R, N).
 
-    tanh' = 1 - h^2, sigmoid' = h (1 - h), relu' = 1 where h > 0 (0 at the kink).
+    Lane l has the state l % R. tanh' = 1 - h^2, sigmoid' = h (1 - h), relu' = 1 where h > 0 (0 at
+    the kink).
     """
-    if code == TANH:
-        for i in range(delta.size):
-            delta[i] = adjoint[i] * (1 - state[i] * state[i])
-    elif code == SIGMOID:
-        for i in range(delta.size):
-            delta[i] = adjoint[i] * (state[i] * (1 - state[i]))
-    elif code == RELU:
-        zero = delta.dtype.type(0)
-        for i in range(delta.size):
-            delta[i] = adjoint[i] if state[i] > zero else zero
-    else:
-        for i in range(delta.size):
-            delta[i] = adjoint[i]
+    lanes, units = delta.shape
+    columns = state.shape[0]
+    zero, one = delta.dtype.type(0), delta.dtype.type(1)
+    for lane in range(lanes):
+        r = lane % columns
+        if code == TANH:
+            for i in range(units):
+                delta[lane, i] = adjoint[lane, i] * (one - state[r, i] * state[r, i])
+        elif code == SIGMOID:
+            for i in range(units):
+                delta[lane, i] = adjoint[lane, i] * (state[r, i] * (one - state[r, i]))
+        elif code == RELU:
+            for i in range(units):
+                delta[lane, i] = adjoint[lane, i] if state[r, i] > zero else zero
+        else:
+            for i in range(units):
+                delta[lane, i] = adjoint[lane, i]
+
+
+@kernel
+def scale_rows(rows, gain):
+    """rows (L, N) times gain (R,): lane l takes gain[l % R]."""
+    for lane in range(rows.shape[0]):
+        factor = gain[lane % gain.size]
+        if factor != 1:
+            for i in range(rows.shape[1]):
+                rows[lane, i] *= factor
 
 
 @kernel
@@ -184,6 +220,16 @@ def add_scaled(row, factor, other):
     """row += factor * other."""
     for i in range(row.size):
         row[i] += factor * other[i]
+
+
+@reduction
+def row_norms(rows, norm2):
+    """norm2 (L,) = the sum of the squares of each of rows (L, N)."""
+    for lane in range(rows.shape[0]):
+        total = rows.dtype.type(0)
+        for i in range(rows.shape[1]):
+            total += rows[lane, i] * rows[lane, i]
+        norm2[lane] = total
 
 
 @reduction

@@ -10,13 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.cells.blas import multiply
-from gradlab.cells.elementwise import ACTIVATIONS, activate, copy, scale, through_activation
+from gradlab.cells.drive import drive, steps_ahead
+from gradlab.cells.elementwise import ACTIVATIONS, activate, scale_rows, through_activation
 from gradlab.cells.jit import kernel
 from gradlab.cells.reduce import receive
 
 
 class Weights(NamedTuple):
-    """What the loops read: U^T (D, N), W and W^T (N, N), b (N,), the code of f, and two factors."""
+    """What the loops read: U^T (D, N), W and W^T (N, N), b (N,), the code of f, (1, 0)."""
 
     input: np.ndarray
     recurrent: np.ndarray
@@ -24,7 +25,6 @@ class Weights(NamedTuple):
     bias: np.ndarray
     activation: int
     plain: np.ndarray  # (1, 0): a product overwrites
-    adding: np.ndarray  # (1, 1): a product is added
 
 
 def prepare(weights, activation, dtype):
@@ -37,7 +37,6 @@ def prepare(weights, activation, dtype):
         bias=np.ascontiguousarray(b),
         activation=ACTIVATIONS[activation],
         plain=np.array([1, 0], dtype),
-        adding=np.array([1, 1], dtype),
     )
 
 
@@ -65,40 +64,32 @@ def forward(weights, gain, x, trace, span):
     """
     start, stop, lanes = span
     state = trace.state
-    drives = min(lanes, x.shape[1])
     product = np.empty((lanes, state.shape[2]), state.dtype)
-    for t in range(start, stop):
-        now = state[t + 1]
-        for r in range(drives):
-            copy(weights.bias, now[r])
-        multiply(x[t, :drives], weights.input, now[:drives], weights.adding)
-        multiply(state[t, :lanes], weights.recurrent_t, product, weights.plain)
-        for r in range(lanes - 1, -1, -1):  # downwards: row 0 may be the drive of all rows
-            if r >= drives:
-                copy(now[0], now[r])
-            activate(weights.activation, gain[r], product[r], now[r])
+    ahead = steps_ahead(product)
+    for first in range(start, stop, ahead):
+        last = min(first + ahead, stop)
+        drive(weights.input, weights.bias, x, state[1:], (first, last, lanes))
+        for t in range(first, last):
+            now = state[t + 1, :lanes]
+            multiply(state[t, :lanes], weights.recurrent_t, product, weights.plain)
+            activate(weights.activation, gain, product, now)
 
 
 @kernel
 def backward(weights, gain, trace, direct, adjoint, span):
     """One slice of BPTT, from t = stop down to start + 1.
 
-    delta_t = dL/dh_t * f'(a_t)        dL/dh_{t-1} = gain W^T delta_t + direct_{t-1}
+    delta_t = dL/dh_t * f'(a_t)        dL/dh_{t-1} = gain W^T delta_t + direct part of t - 1
 
     adjoint.carry holds dL/dh_stop without its direct part on entry, dL/dh_start likewise on
-    return; direct (steps * L, N) has the rows of the states start + 1 to stop, or none.
+    return; direct has the rows of the states start + 1 to stop, or none.
     """
     start, stop, lanes = span
-    state, columns = trace.state, trace.state.shape[1]
     carry = adjoint.carry[:lanes]
     for t in range(stop, start, -1):
         first = (t - start - 1) * lanes
         delta = adjoint.delta[first : first + lanes]
-        receive(adjoint, direct[first : first + lanes], t, lanes)
-        for lane in range(lanes):
-            row = state[t, lane % columns]
-            through_activation(weights.activation, row, carry[lane], delta[lane])
+        receive(adjoint, direct, first, t, lanes)
+        through_activation(weights.activation, trace.state[t], carry, delta)
         multiply(delta, weights.recurrent, carry, weights.plain)
-        for lane in range(lanes):
-            if gain[lane % columns] != 1:
-                scale(carry[lane], gain[lane % columns])
+        scale_rows(carry, gain)

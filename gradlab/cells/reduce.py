@@ -8,8 +8,16 @@ import math
 
 import numpy as np
 
-from gradlab.cells.blas import multiply_transposed
-from gradlab.cells.elementwise import add_scaled, copy, flush, largest, scale, sum_squares
+from gradlab.cells.blas import multiply, multiply_transposed
+from gradlab.cells.elementwise import (
+    add_scaled,
+    copy,
+    flush,
+    largest,
+    row_norms,
+    scale,
+    sum_squares,
+)
 from gradlab.cells.jit import kernel
 
 FLUSH_EVERY = 64  # steps
@@ -49,36 +57,53 @@ def rescale(row, exponent):
 
 
 @kernel
-def add_direct(row, exponent, direct):
-    """Add a step's direct part: row 2^exponent += direct; return the new exponent."""
-    if largest(direct) == 0:
+def add_direct(carry, exponent, direct, first):
+    """carry 2^exponent += direct's rows from `first` on, for carry (L, S), exponent (L,)."""
+    lanes = carry.shape[0]
+    slope = direct.slope[first : first + lanes]
+    factors = np.ones(2, carry.dtype)
+    if not exponent.any():
+        multiply(slope, direct.readout, carry, factors)
+        return
+    own = np.zeros_like(carry)
+    multiply(slope, direct.readout, own, factors)
+    for lane in range(lanes):
+        exponent[lane] = _add_own(carry[lane], exponent[lane], own[lane])
+
+
+@kernel
+def _add_own(row, exponent, own):
+    if largest(own) == 0:
         return exponent
     if exponent < 0:  # the row had been scaled up: what it carries is tiny beside any direct part
         scale(row, power_of_two(row, exponent))
         exponent = 0
-    add_scaled(row, power_of_two(row, -exponent), direct)
+    add_scaled(row, power_of_two(row, -exponent), own)
     return exponent
 
 
 @kernel
-def receive(adjoint, direct, t, lanes):
-    """Make the carried rows the adjoint of step t: add the direct part, hold the range, record."""
+def receive(adjoint, direct, first, t, lanes):
+    """Make the carried rows the adjoint of step t: add the direct part, hold the range, record.
+
+    The direct part is that of the rows from `first` on.
+    """
+    carry = adjoint.carry[:lanes]
+    norm2, exponent = adjoint.norm2[t, :lanes], adjoint.exponent[t, :lanes]
+    if direct.slope.size > 0:
+        add_direct(carry, exponent, direct, first)
+    if t % FLUSH_EVERY == 0:
+        for lane in range(lanes):
+            flush(carry[lane])
+    row_norms(carry, norm2)
     for lane in range(lanes):
-        row = adjoint.carry[lane]
-        exponent = adjoint.exponent[t, lane]
-        if direct.size > 0:
-            exponent = add_direct(row, exponent, direct[lane])
-        if t % FLUSH_EVERY == 0:
-            flush(row)
-        norm2 = sum_squares(row)
-        if not in_range(norm2, row):
-            norm2, exponent = rescale(row, exponent)
-        adjoint.norm2[t, lane] = norm2
-        adjoint.exponent[t, lane] = exponent
+        if not in_range(norm2[lane], carry):
+            norm2[lane], exponent[lane] = rescale(carry[lane], exponent[lane])
         if t > 0:
-            adjoint.exponent[t - 1, lane] = exponent
-        if adjoint.states.size > 0:
-            copy(row, adjoint.states[t, lane])
+            adjoint.exponent[t - 1, lane] = exponent[lane]
+    if adjoint.states.size > 0:
+        for lane in range(lanes):
+            copy(carry[lane], adjoint.states[t, lane])
 
 
 @kernel

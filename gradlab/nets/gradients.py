@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradlab.cells.arrays import Adjoint, Trace
+from gradlab.cells.arrays import Adjoint, Direct, Trace
 from gradlab.cells.reduce import align, join, outer_sums, receive, sums
 
 ROWS = 200  # of a slice's product, where the lanes are few
@@ -54,20 +54,20 @@ def backward(run, spans, head, direct=None, keep=False):
     """Yield (span, adjoint) for each of `spans`, as `slices` gives them.
 
     head (L, S): dL/d(state) at each lane's last step, L a multiple of the pass's R or at most R;
-    direct(span) -> rows (steps * L, S): what every step's own loss adds. When it is through,
+    direct(span) -> Direct: what every step's own loss adds. When it is through,
     norm2, exponent and carry of t = 0 are set; with keep, states too.
     """
     spans = list(spans)
     adjoint = _adjoint(run, spans, head, keep)
-    started, none = 0, head[:0]
+    started, none = 0, Direct(head[:0], head[:0])
     for span in spans:
         lanes = span[2]
         adjoint.carry[started:lanes] = head[started:lanes]
         started = lanes
-        rows = none if direct is None else direct(span)
-        run.cell.backward(run.weights, run.gain, run.trace, rows, adjoint, span)
+        own = none if direct is None else direct(span)
+        run.cell.backward(run.weights, run.gain, run.trace, own, adjoint, span)
         if span[0] == 0:
-            receive(adjoint, none, 0, lanes)
+            receive(adjoint, none, 0, 0, lanes)
         yield span, adjoint
 
 

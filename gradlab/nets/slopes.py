@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from gradlab.cells.arrays import Direct
 from gradlab.errors import UserError
 from gradlab.nets.losses import loss_of
 
@@ -43,13 +44,12 @@ class EveryStep:
         self.value = (value * within).sum() / len(run.lengths)
         self._slope = slope * within[..., None] / run.x.dtype.type(len(run.lengths))
         self.head = np.zeros_like(run.trace.state[0])
+        self._readout = np.ascontiguousarray(_padded(self._V, run))
 
     def direct(self, span):
-        """Rows dL_t/dh_t of a slice's states, (steps * L, S)."""
+        """dL_t/do_t of a slice's states, and do/d(state)."""
         start, stop, lanes = span
-        return _padded(
-            self._slope[start:stop, :lanes].reshape(-1, len(self._V)) @ self._V, self._run
-        )
+        return Direct(self._slope[start:stop, :lanes].reshape(-1, len(self._V)), self._readout)
 
     def readout_gradients(self):
         """dL/dV and dL/dc."""

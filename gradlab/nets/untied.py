@@ -48,7 +48,8 @@ class Untied:
             rows = slice((first - start) * lanes, (last - start) * lanes)
             part = adjoint._replace(delta=adjoint.delta[rows])
             here = (first, last, lanes)
-            self.cell.backward(weights.sets[stage], gain, trace, direct[rows], part, here)
+            own = direct._replace(slope=direct.slope[rows])
+            self.cell.backward(weights.sets[stage], gain, trace, own, part, here)
 
     def _parts(self, start, stop):
         """[(stage, first, last)] of the steps start to stop."""
