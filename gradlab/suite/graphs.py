@@ -85,6 +85,6 @@ def tiles(panel, corner, values, title="", color_limit=1.0, cell=(1.0, 0.62)):
 
 
 def number(value, digits=3):
-    """A number with so many digits after the point, without a minus before zero."""
-    text = f"{value:.{digits}f}"
-    return text.lstrip("-") if float(text) == 0 else text
+    """A number with at most so many digits after the point: 0.5, -1, 0.333, and 0 for -0.0001."""
+    text = f"{value:.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:.0f}"
+    return "0" if text == "-0" else text
