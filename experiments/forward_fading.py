@@ -16,7 +16,7 @@ from gradlab.suite import Claim, Experiment, nearest, rows
 
 NUDGE = 1e-6
 INPUTS = 4  # of white noise, so that dh_t/dx_1 has several singular values
-LAGS = [0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 60, 70, 80, 90, 100, 120, 150, 200]
+LAGS = [0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 60, 80, 100, 120, 150, 200]
 KEPT = 3
 
 
@@ -75,29 +75,38 @@ def forwards(net, h):
     """dh_t/dx_1 (T, N, D) for t = 1..T along the states h (T + 1, N), from the oldest factor on."""
     import numpy as np
 
-    slopes = 1 - h[1:] ** 2 if net.activation == "tanh" else np.ones_like(h[1:])
-    products = [slopes[0][:, None] * net.weights["U"]]
-    for slope in slopes[1:]:
-        products.append(slope[:, None] * (net.weights["W"] @ products[-1]))
+    first, *later = slope(net, h[1:])
+    products = [first[:, None] * net.weights["U"]]
+    for now in later:
+        products.append(now[:, None] * (net.weights["W"] @ products[-1]))
     return np.array(products)
 
 
 def backwards(net, x, lags):
-    """dh_t/dx_1 from BPTT, t = 1 + lag: the run of lane (t, i) ends at t with slope 1 at unit i."""
+    """dh_t/dx_1 from BPTT, t = 1 + lag: one lane for each unit i, whose loss has slope 1 at h_t,i.
+
+    Read out by V = 1, (o - y)^2 has the slope 2 (o - y) = e_i for the target y = o - e_i/2.
+    """
     import numpy as np
 
-    from gradlab.nets import gradients
+    from gradlab import Network
 
-    size, (ends, place) = net.hidden, np.unique(1 + lags, return_inverse=True)
-    weights = net.module.prepare(net.weights, net.activation, "float64")
-    steps = np.array([len(x)])
-    run = gradients.forward(net.module, weights, np.ones(1), x, np.zeros((1, size)), steps)
-    heads = np.tile(np.eye(size), (len(ends), 1))
-    spans = gradients.slices(np.repeat(ends[::-1], size))  # longest first
-    for (begin, _, lanes), adjoint in gradients.backward(run, spans, heads):
-        if begin == 0:  # delta of step 1 is dh_t/da_1, and a_1 = U x_1 + ...
-            first = adjoint.delta[:lanes] * np.exp2(adjoint.exponent[1, :lanes, None])
-    return (first @ net.weights["U"]).reshape(len(ends), size, -1)[::-1][place]
+    size, U = net.hidden, net.weights["U"]
+    reader = {"V": np.eye(size), "c": np.zeros(size)}
+    every = Network({**net.weights, **reader}, activation=net.activation)
+    products = []
+    for lag in lags:
+        lanes = np.repeat(x[: lag + 1], size, axis=1)
+        o = every.forward(lanes).outputs[-1]
+        back = every.gradients(lanes, o - np.eye(size) / 2, at="last").states[1] * size
+        h = every.forward(lanes[:1]).states[1]
+        products.append((back * slope(net, h)) @ U)  # dh_t/da_1 U, and the mean over lanes undone
+    return np.array(products)
+
+
+def slope(net, h):
+    """f'(a) from h = f(a): 1 - h^2 for tanh, 1 for the linear cell."""
+    return 1 - h**2 if net.activation == "tanh" else 1 + 0 * h
 
 
 def difference(frame):
@@ -202,7 +211,7 @@ def fading(panel, frame):
         rate = float(theory.largest_exponent(here.gain.mean(), drive)) / np.log(10)
         panel.plot(lags, derivative.iloc[0] + rate * lags, "--", lw=1.2, color=colour)
     panel.axhline(np.log10(np.finfo(float).eps / NUDGE), color=figures.MUTED, lw=1, ls=":")
-    panel.text(100, -10.2, "rounding of h", ha="right", va="top", color=figures.MUTED, fontsize=10)
+    panel.text(62, -9.5, "rounding of h", ha="right", va="bottom", color=figures.MUTED, fontsize=10)
     figures.powers_of_ten(panel.yaxis)
     panel.set(xlabel="lag t - 1 (steps)", ylabel="change of h$_t$ relative to the nudge of x$_1$")
     panel.set_ylim(-16, None)
