@@ -8,9 +8,13 @@ from hypothesis import strategies as st
 from networks import ACTIVATIONS, sizes
 
 from gradlab.cells import elman
-from gradlab.nets import gradients, lyapunov
+from gradlab.cells.arrays import Direct
+from gradlab.errors import UserError
+from gradlab.measures import untied as measure
+from gradlab.nets import draws, gradients, lyapunov
 from gradlab.nets.scaled import plain
 from gradlab.nets.untied import Untied, added, stage_sums
+from gradlab.suite.grid import Block
 
 
 def drawn(size, stages):
@@ -53,11 +57,12 @@ def run_of(weights, every, x, h0, activation):
 
 
 def rows_of(slopes):
-    """A step's own loss, as `gradients.backward` asks for it."""
+    """A step's own loss, read off the state itself, as `gradients.backward` asks for it."""
+    readout = np.eye(slopes.shape[2])
 
     def direct(span):
         start, stop, lanes = span
-        return slopes[start:stop, :lanes].reshape(-1, slopes.shape[2])
+        return Direct(slopes[start:stop, :lanes].reshape(-1, slopes.shape[2]), readout)
 
     return direct
 
@@ -135,3 +140,43 @@ def test_wrong_use_is_one_line():
         run_of(weights, 2, x, h0, "tanh")
     with pytest.raises(ValueError, match="steps=0: a stage has at least one step"):
         Untied(elman, 0)
+
+
+def block(steps_per_matrix, activation="identity", length=75, hidden=4):
+    columns = np.array([(g, k, s) for g in (0.5, 2.0) for k in steps_per_matrix for s in (0, 1)])
+    points = {"gain": columns[:, 0], "steps_per_matrix": columns[:, 1].astype(int),
+              "seed": columns[:, 2].astype(int)}  # fmt: skip
+    constants = {"activation": activation, "hidden_size": hidden, "sequence_length": length}
+    return Block(points, constants)
+
+
+@pytest.mark.parametrize("activation", ["identity", "tanh"])
+def test_a_row_is_a_product_of_its_matrices(activation):
+    points = block([1, 10, 75], activation)
+    table = measure.measure(points)
+    f, slope = reference.ACTIVATIONS[activation]
+    for row, (gain, every, seed) in enumerate(zip(*points.points.values(), strict=True)):
+        stream = draws.stream(seed=int(seed), hidden_size=4)
+        (h,), (v,) = stream.standard_normal((2, 1, 4))
+        matrices = [gain * draws.recurrent(stream, 4) for _ in range(-(-75 // every))]
+        states = [h := f(matrices[t // every] @ h) for t in range(75)]
+        logs = []
+        for t in reversed(range(75)):
+            v = matrices[t // every].T @ (slope(states[t]) * v) / np.linalg.norm(v)
+            logs.append(np.log10(np.linalg.norm(v)))
+        logs = np.cumsum(logs)
+        for lag in (1, 35, 75):
+            np.testing.assert_allclose(table[f"log10_gradient_lag_{lag}"][row], logs[lag - 1])
+        np.testing.assert_allclose(table["exponent"][row], logs[24] * np.log(10) / 25)
+        assert np.isfinite(table["tied_gap"][row]) == (every == 75)
+        spectral = every == 1 and activation == "identity"
+        assert np.isfinite(table["lyapunov_last"][row]) == spectral
+    assert np.nanmax(table["tied_gap"]) < 1e-13
+    assert np.isnan(table["log10_gradient_lag_100"]).all()
+
+
+def test_a_measure_of_nothing_is_one_line():
+    with pytest.raises(UserError, match="steps_per_matrix=0: must be at least 1"):
+        measure.measure(block([0]))
+    with pytest.raises(UserError, match="hidden_size=0: must be at least 1"):
+        measure.measure(block([1], hidden=0))

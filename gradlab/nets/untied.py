@@ -87,4 +87,4 @@ def added(sums):
 
 def _added(terms):
     level = max((exponent for array, exponent in terms if array.any()), default=0)
-    return sum(plain(array, exponent - level) for array, exponent in terms), level
+    return sum(a if e == level else plain(a, e - level) for a, e in terms), level
