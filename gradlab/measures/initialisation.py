@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from gradlab import tasks
-from gradlab.measures.setting import constant
+from gradlab.measures.setting import constant, task_stream
 from gradlab.nets import draws, health
 from gradlab.nets.network import Network
 
@@ -44,8 +44,7 @@ def _row(block, i):
         spectral_radius=1.0 if point["rescaled"] else None,
         input_scale=point["input_scale"], seed=point["seed"],
     )  # fmt: skip
-    stream = draws.stream(seed=point["seed"], task=point["task"])
-    x, y = task.sample(stream, point["sequence_length"])
+    x, y = task.sample(task_stream(point["seed"], point["task"]), point["sequence_length"])
     return _spectrum(net.weights["W"]) | _gradient(net, x, y[-1] if task.AT == "every" else y)
 
 

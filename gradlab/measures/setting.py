@@ -1,6 +1,7 @@
 """What the points of one block share: a draw of the network, a task, and the lanes of a sweep."""
 
 import inspect
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -89,8 +90,13 @@ def draw(block, length):
     U = draws.dense(stream, hidden, task.INPUTS)
     V = draws.dense(stream, task.OUTPUTS, hidden)
     h0 = START * stream.standard_normal(hidden)
-    inputs, targets = _sample(task, block, draws.stream(seed=seed, task=name), length)
+    inputs, targets = _sample(task, block, task_stream(seed, name), length)
     return Draw(U, W, V, h0, inputs, targets)
+
+
+def task_stream(seed, task):
+    """The generator that a task draws from; where a user's own file stands does not matter."""
+    return draws.stream(seed=seed, task=Path(task).stem)
 
 
 def _sample(task, block, stream, length):

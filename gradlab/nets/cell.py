@@ -1,15 +1,49 @@
-"""The cells by their names."""
+"""The cells by their names: gradlab's, and a user's own, which are checked."""
 
-from gradlab.cells import elman
+import functools
+import importlib
+import pkgutil
+from pathlib import Path
+
+import gradlab.cells
+from gradlab import found
 from gradlab.cells.elementwise import ACTIVATIONS
 from gradlab.errors import UserError
+from gradlab.nets.check import check_cell
 
-CELLS = {"elman": elman}
+PARTS = ("prepare", "sources", "state_size", "saved_size", "forward", "backward")
 
 
-def find(name):
-    """The file of the cell's kernels. Raises UserError for an unknown name."""
-    return CELLS[one_of("cell", name, CELLS)]
+def find(name, activation="tanh"):
+    """The file of the cell's kernels, by name, or a user's own if the name ends in .py.
+
+    Raises UserError for an unknown name, and for a user's cell whose gradients are wrong.
+    """
+    own = {module.__name__.rpartition(".")[2]: module for module in _own()}
+    file = found.find("cell", name, {stem: Path(module.__file__) for stem, module in own.items()})
+    module = own.get(file.stem)
+    if module and Path(module.__file__) == file:
+        return module
+    return _checked(file, file.read_bytes(), activation)
+
+
+@functools.cache
+def _own():
+    every = pkgutil.iter_modules(gradlab.cells.__path__, "gradlab.cells.")
+    modules = [importlib.import_module(one.name) for one in every]
+    return [module for module in modules if all(hasattr(module, part) for part in PARTS)]
+
+
+@functools.cache
+def _checked(file, content, activation):
+    module = _loaded(file, content)
+    check_cell(module, activation, file)
+    return module
+
+
+@functools.cache
+def _loaded(file, content):
+    return found.load("cell", file, PARTS, keep=True)
 
 
 def activation(name):

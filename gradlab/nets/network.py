@@ -33,9 +33,9 @@ class Network:
     """
 
     def __init__(self, weights, cell="elman", activation="tanh"):
-        self.module = cells.find(cell)
-        self.weights, self.cell = weights, cell
         self.activation = cells.activation(activation)
+        self.module = cells.find(cell, activation)
+        self.weights, self.cell = weights, cell
         _check_shapes(weights)
 
     @classmethod

@@ -56,7 +56,11 @@ def is_file(name):
 
 def shown(constants):
     """The constants as tables and provenance show them: a file without its folder."""
-    return {k: Path(v).name if is_file(k) and v else v for k, v in constants.items()}
+    return {k: Path(v).name if _is_path(k, v) else v for k, v in constants.items()}
+
+
+def _is_path(name, value):
+    return bool(value) and (is_file(name) or str(value).endswith(".py"))  # a user's own task
 
 
 def changed(experiment, values):

@@ -1,9 +1,8 @@
-"""Experiments found by the name of their file."""
+"""Experiments found by the name of their file, gradlab's and the user's own."""
 
-import importlib.util
-import traceback
 from pathlib import Path
 
+from gradlab import found
 from gradlab.errors import UserError
 from gradlab.suite.experiment import Experiment
 
@@ -11,14 +10,14 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def folder():
-    """Where the experiments stand: inside an installed package, or beside it in a checkout."""
+    """Where gradlab's experiments stand: inside an installed package, or beside a checkout's."""
     installed = PACKAGE / "_experiments"
     return installed if installed.is_dir() else PACKAGE.parent / "experiments"
 
 
 def names():
     """The names of all experiments, sorted."""
-    return sorted(file.stem for file in folder().glob("*.py") if not file.stem.startswith("_"))
+    return found.names("experiment", found.stems(folder()))
 
 
 def load(name):
@@ -26,31 +25,9 @@ def load(name):
 
     Raises UserError if there is none, or if its file cannot be run.
     """
-    if not str(name).endswith(".py"):
-        if name not in names():
-            raise UserError(
-                f"no experiment {name}; there are {', '.join(names())}, or give a FILE.py"
-            )
-        return _execute(folder() / f"{name}.py")
-    if not Path(name).is_file():
-        raise UserError(f"no file {name}")
-    return _execute(Path(name))
-
-
-def _execute(file):
-    # not entered in sys.modules: a cluster's pickler then sends a measure defined there by value
-    spec = importlib.util.spec_from_file_location(f"experiment_{file.stem}", file)
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise UserError(f"{_place(file, error)}: {type(error).__name__}: {error}") from error
-    found = getattr(module, "experiment", None)
-    if not isinstance(found, Experiment):
+    file = found.find("experiment", name, found.stems(folder()))
+    # not kept in sys.modules: a cluster's pickler then sends a measure defined there by value
+    experiment = getattr(found.load("experiment", file), "experiment", None)
+    if not isinstance(experiment, Experiment):
         raise UserError(f"{file} has no line 'experiment = Experiment(...)'")
-    return found
-
-
-def _place(file, error):
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
-    return f"{file}:{lines[-1]}" if lines else str(file)
+    return experiment

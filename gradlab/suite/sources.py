@@ -1,8 +1,8 @@
 """Which numbers a stored block may stand for: the hash of its points and of its sources.
 
-Sources are the file of the measure and all that it may compute with; not the figure and the
-claims, so redrawing never recomputes. What a measure imports from a user's own other files is
-not seen: `--fresh` is for that.
+Sources are the file of the measure and all that it may compute with, also a user's own task, cell
+or series; not the figure and the claims, so redrawing never recomputes. What these import from
+further files of the user is not seen: `--fresh` is for that.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ import inspect
 import json
 from pathlib import Path
 
+from gradlab import found
 from gradlab.errors import UserError
 from gradlab.suite.grid import is_file
 from gradlab.suite.library import PACKAGE
@@ -31,13 +32,21 @@ def digest(measure):
 
 def key(block, sources):
     """The name a block is stored under. A user's file counts by its content, not by its path."""
-    constants = {
-        name: _content(name, value) if is_file(name) and value is not None else value
-        for name, value in block.constants.items()
+    constants = {name: _identity(name, value) for name, value in block.constants.items()}
+    points = {
+        axis: [_identity(axis, value) for value in values.tolist()]
+        for axis, values in block.points.items()
     }
-    points = {axis: values.tolist() for axis, values in block.points.items()}
     text = json.dumps([points, constants, sources], sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _identity(name, value):
+    if is_file(name) and value is not None:
+        return _content(name, value)
+    if file := found.users_file(name, value):  # a task's random stream follows from its name
+        return [file.stem, _content(name, file)]
+    return value
 
 
 def _content(name, path):

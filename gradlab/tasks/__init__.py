@@ -1,4 +1,4 @@
-"""Tasks: one file each, found by its name, also a user's own.
+"""Tasks: one file each, found by its name, also a user's own (see gradlab.found).
 
 A task file says INPUTS, OUTPUTS (sizes), LOSS, AT ("every" step or the "last"), LENGTH_FREE (a
 shorter sequence is a prefix of a longer one of the same rng) and
@@ -18,19 +18,16 @@ A task that can be solved also says
 """
 
 import importlib
-import importlib.util
-import pkgutil
 from pathlib import Path
 
-from gradlab.errors import UserError
+from gradlab import found
 
 PARTS = ("INPUTS", "OUTPUTS", "LOSS", "AT", "LENGTH_FREE", "sample")
 
 
 def names():
-    """The names of the tasks that come with gradlab, sorted."""
-    found = (module.name for module in pkgutil.iter_modules(__path__))
-    return sorted(name for name in found if not name.startswith("_"))
+    """The names of all tasks, sorted."""
+    return found.names("task", _own())
 
 
 def find(name):
@@ -38,20 +35,11 @@ def find(name):
 
     Raises UserError for an unknown name, a missing file and a file without all PARTS.
     """
-    if str(name).endswith(".py"):
-        return _from_file(Path(name))
-    if name not in names():
-        raise UserError(f"no task {name}; there are {', '.join(names())}, or give a FILE.py")
-    return importlib.import_module(f"{__name__}.{name}")
+    file = found.find("task", name, _own())
+    if file in _own().values():
+        return importlib.import_module(f"{__name__}.{file.stem}")
+    return found.load("task", file, PARTS)
 
 
-def _from_file(file):
-    if not file.is_file():
-        raise UserError(f"no file {file}")
-    spec = importlib.util.spec_from_file_location(f"task_{file.stem}", file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    missing = [part for part in PARTS if not hasattr(module, part)]
-    if missing:
-        raise UserError(f"{file} is no task: it lacks {', '.join(missing)}")
-    return module
+def _own():
+    return found.stems(Path(__file__).parent)

@@ -1,0 +1,89 @@
+"""A user's own experiments, tasks and cells: files found by their names.
+
+Looked for in experiments/, tasks/ and cells/ of the current folder, then of each folder that the
+environment variable GRADLAB_PATH names (separated as in PATH). The first file of a name counts; a
+name that starts with _ does not. Wherever a name is asked for, the path of a FILE.py will do.
+"""
+
+import hashlib
+import importlib.util
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from gradlab.errors import UserError
+
+FOLDERS = {"experiment": "experiments", "task": "tasks", "cell": "cells"}
+
+
+def files(kind):
+    """name -> file of the user's own experiments, tasks or cells."""
+    listed = os.environ.get("GRADLAB_PATH", "").split(os.pathsep)
+    found = {}
+    for place in [Path(), *(Path(folder).expanduser() for folder in listed if folder)]:
+        for name, file in stems(place / FOLDERS[kind]).items():
+            found.setdefault(name, file)
+    return found
+
+
+def stems(folder):
+    """name -> file of a folder's Python files, sorted."""
+    return {f.stem: f for f in sorted(folder.glob("*.py")) if not f.stem.startswith("_")}
+
+
+def names(kind, own):
+    """All names, sorted; own: name -> file of what comes with gradlab."""
+    return sorted({*own, *files(kind)})
+
+
+def find(kind, name, own):
+    """The file of that name, or the path itself if it ends in .py; own as above.
+
+    Raises UserError for an unknown name, a missing file, and a user's file that would hide
+    another one of gradlab's own.
+    """
+    if str(name).endswith(".py"):
+        if not Path(name).is_file():
+            raise UserError(f"no file {name}")
+        return Path(name)
+    users = files(kind).get(name)
+    if users is None and name not in own:
+        listed = ", ".join(names(kind, own))
+        raise UserError(f"no {kind} {name}; there are {listed}, or give a FILE.py")
+    if users and name in own and users.read_bytes() != own[name].read_bytes():
+        raise UserError(f"{users} has the name of gradlab's own {kind}: rename it or give its path")
+    return own.get(name, users)
+
+
+def users_file(kind, name):
+    """The user's file behind a name or path that a parameter `kind` holds; None if gradlab's."""
+    if kind not in FOLDERS or not isinstance(name, str):
+        return None
+    return Path(name) if name.endswith(".py") else files(kind).get(name)
+
+
+def load(kind, file, parts=(), keep=False):
+    """Run a file and return its module, which must have all `parts`.
+
+    keep: enter it in sys.modules, where Numba's cache looks for its types; an edited file has
+    another name there. Raises UserError, naming the line, if the file cannot be run.
+    """
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    spec = importlib.util.spec_from_file_location(f"gradlab_{kind}_{file.stem}_{digest}", file)
+    module = importlib.util.module_from_spec(spec)
+    if keep:
+        sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(f"{_place(file, error)}: {type(error).__name__}: {error}") from error
+    if missing := [part for part in parts if not hasattr(module, part)]:
+        raise UserError(f"{file} is no {kind}: it lacks {', '.join(missing)}")
+    return module
+
+
+def _place(file, error):
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == os.path.abspath(file)]
+    return f"{file}:{lines[-1]}" if lines else str(file)
