@@ -63,14 +63,12 @@ def measure(block):
 
 
 def whole_steps(times, dt):
-    """The numbers of steps that make the times. Raises UserError if dt does not divide them."""
+    """The numbers of steps that make the times. Raises ValueError if dt does not divide them."""
     import numpy as np
-
-    from gradlab.errors import UserError
 
     steps = np.rint(times / dt).astype(int)
     if not np.allclose(steps * dt, times):
-        raise UserError(f"interval={dt:g}: must divide every time of the grid")
+        raise ValueError(f"interval={dt:g}: must divide every time of the grid")
     return steps
 
 
