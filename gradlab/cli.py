@@ -58,6 +58,8 @@ def _parser():
     plot.add_argument("name", metavar="NAME")
     check = _command(commands, _check, "check", "hold the claims against the tables that exist")
     check.add_argument("names", metavar="NAME", nargs="*")
+    new = _command(commands, _new, "new", "write experiments/NAME.py to start from", results=False)
+    new.add_argument("name", metavar="NAME")
     export = _command(commands, _export, "export", "the table as CSV, or the figure as PDF or SVG")
     export.add_argument("name", metavar="NAME")
     export.add_argument("--format", choices=("csv", "pdf", "svg"), default="csv")
@@ -65,9 +67,10 @@ def _parser():
     return parser
 
 
-def _command(commands, function, name, text):
+def _command(commands, function, name, text, results=True):
     command = commands.add_parser(name, help=text, description=text)
-    command.add_argument("--results", metavar="DIR", default="results", help="default: results")
+    if results:
+        command.add_argument("--results", metavar="DIR", default="results", help="default: results")
     command.set_defaults(command=function)
     return command
 
@@ -145,6 +148,14 @@ def _check(options):
     for verdict in verdicts:
         print(verdict)
     return _code(verdicts)
+
+
+def _new(options):
+    from gradlab.suite import library
+
+    file = library.new(options.name)
+    print(f"wrote {file}; try `gradlab run {options.name} --quick`")
+    return FINE
 
 
 def _export(options):

@@ -23,6 +23,8 @@ class Rule(NamedTuple):
     inside: set = frozenset()
 
 
+EXPERIMENT = Rule({"suite", "numpy"}, {"", "errors", "suite", *CORE, ANY_PACKAGE})
+
 # The longest prefix decides; a new room needs a line here.
 RULES = {
     "gradlab": Rule({"errors"}, ALL),
@@ -43,7 +45,9 @@ RULES = {
     "gradlab.explorer": Rule({"errors", "measures", *CORE, ANY_PACKAGE}),
     "gradlab.cli": Rule({"", "errors", "suite"}, ALL),
     # A measure that only one experiment needs stands in its file, and may use a network.
-    "experiments": Rule({"suite", "numpy"}, {"", "suite", *CORE, ANY_PACKAGE}),
+    "experiments": EXPERIMENT,
+    # What `gradlab new` writes.
+    "gradlab.template": EXPERIMENT,
 }
 
 
@@ -129,6 +133,7 @@ HEAVY = {"numba", "pandas", "scipy", "matplotlib", "seaborn", "pyarrow"}
 LIGHT = {
     "gradlab": "import gradlab",
     "gradlab.cli": "import gradlab.cli",
+    "gradlab.template": "import gradlab.template",
     **{p.stem: f"import runpy; runpy.run_path({str(p)!r})" for p in files("experiments")},
 }
 

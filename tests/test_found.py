@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import gradlab
-from gradlab import found, tasks
+from gradlab import found, tasks, template
+from gradlab.cli import main
 from gradlab.errors import UserError
 from gradlab.nets import cell
 from gradlab.suite import library, sources
@@ -171,3 +172,38 @@ def test_an_edited_cell_is_loaded_and_checked_again():
     with pytest.raises(UserError, match="differs"):
         cell.find("leaky")
     assert any(name.startswith("gradlab_cell_leaky_") for name in sys.modules)
+
+
+def test_new_writes_an_experiment_that_runs_at_once(capsys):
+    assert main(["new", "first"]) == main(["list"]) == 0
+    out = capsys.readouterr().out
+    assert "wrote experiments/first.py; try `gradlab run first --quick`" in out
+    assert "first: How does" in out
+    assert main(["run", "first"]) == main(["run", "first", "--quick"]) == main(["check"]) == 0
+    assert capsys.readouterr().out.count("ok            one half: ") == 3
+    assert Path("results/first.png").exists() and Path("results/quick/first.png").exists()
+    assert len(gradlab.read("first")) == 15 and len(gradlab.read("first", "results/quick")) == 5
+    claim = library.load("first").claims[0]
+    assert "FALLS SHORT" in str(claim.judge(claim.control(gradlab.read("first"))))
+
+
+def test_what_new_writes_is_short():
+    assert len(Path(template.__file__).read_text().splitlines()) < 100
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mine", "there is an experiment mine already"),
+        ("mean_field", "there is an experiment mean_field already"),
+        ("a/b", "'a/b' is no name"),
+        ("_x", "'_x' is no name"),
+        ("2nd", "'2nd' is no name"),
+        ("x.py", "'x.py' is no name"),
+    ],
+)
+def test_new_never_overwrites(name, message, capsys):
+    file = put("# mine", "experiments/mine.py")
+    assert main(["new", name]) == 2
+    assert capsys.readouterr().err.startswith(f"gradlab: {message}")
+    assert file.read_text() == "# mine" and len(list(file.parent.iterdir())) == 1

@@ -31,3 +31,19 @@ def load(name):
     if not isinstance(experiment, Experiment):
         raise UserError(f"{file} has no line 'experiment = Experiment(...)'")
     return experiment
+
+
+def new(name):
+    """Write experiments/NAME.py in the current folder, an experiment to start from.
+
+    Raises UserError for a name that is taken or cannot be a file's.
+    """
+    file = Path("experiments", f"{name}.py")
+    if not name.isidentifier() or name.startswith("_"):
+        raise UserError(f"{name!r} is no name: letters, digits and _, not first a digit or _")
+    if file.exists() or name in names():
+        raise UserError(f"there is an experiment {name} already: take another name")
+    file.parent.mkdir(exist_ok=True)
+    with open(file, "xb") as written:  # never over a file that came meanwhile
+        written.write((PACKAGE / "template.py").read_bytes())
+    return file
