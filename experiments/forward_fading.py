@@ -12,7 +12,7 @@ grow beyond the states of tanh: the smallest difference decides all that follows
 
 import math
 
-from gradlab.suite import Claim, Experiment, nearest, rows
+from gradlab.suite import Claim, Experiment, NotMeasured, nearest, rows
 
 NUDGE = 1e-6
 INPUTS = 4  # of white noise, so that dh_t/dx_1 has several singular values
@@ -127,6 +127,7 @@ def one_step_short(frame):
 
 def linear_error(frame):
     """Largest |decades lost or gained - lag log10(radius)| in the orthogonal linear cell."""
+    rows(frame, activation="identity", lag=0)
     linear = rows(frame, activation="identity").set_index("lag")
     start = linear.groupby(["spectral_radius", "seed"]).forward_1.transform("first")
     law = linear.index * linear.spectral_radius.map(math.log10)
@@ -143,6 +144,8 @@ def nudge_error(frame):
     """Largest |log10 nudge - log10 derivative| up to lag 20 and radius 1.2."""
     known = rows(frame, activation="tanh")
     small = known[(known.lag <= 20) & (known.spectral_radius <= 1.2)]
+    if small.empty:
+        raise NotMeasured("needs lags up to 20 and radii up to 1.2")
     return (small.log10_nudge - small.log10_derivative).abs().max()
 
 

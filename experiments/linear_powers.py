@@ -19,6 +19,7 @@ RADII = [0.9, 1.0, 1.1]
 ANGLE = math.pi / 10  # by which the complex pair turns in a step
 COUPLINGS = [0.0, 1.0, 10.0]  # upper right entry of [[r, coupling], [0, r/2]]
 LAST = 100
+COUPLED = {"matrix": "triangular", "spectral_radius": 0.9, "coupling": COUPLINGS[-1]}
 
 
 def measure(block):
@@ -141,14 +142,14 @@ def powers_alone(frame):
 
 def peak(frame):
     """log10 of the largest ||W^t|| over t, for the most non-normal W with eigenvalues below 1."""
-    return rows(frame, matrix="triangular", coupling=COUPLINGS[-1]).log10_operator.max()
+    return rows(frame, **COUPLED).log10_operator.max()
 
 
 def predicted_peak(frame):
     """The same from the closed form."""
     import numpy as np
 
-    known = rows(frame, matrix="triangular", coupling=COUPLINGS[-1])
+    known = rows(frame, **COUPLED)
     radius = known.spectral_radius.iloc[0]
     return np.log10(triangular_norm(radius, COUPLINGS[-1], known.step.to_numpy())).max()
 
@@ -170,7 +171,7 @@ def decoupled(frame):
 
 def last_slope(frame):
     """Decades a step of ||W^t|| over the last half of the steps, most non-normal W."""
-    known = rows(frame, matrix="triangular", coupling=COUPLINGS[-1])
+    known = rows(frame, **COUPLED)
     ends = [rows(known, step=step).log10_operator.iloc[0] for step in (LAST // 2, LAST)]
     return (ends[1] - ends[0]) / (LAST - LAST // 2)
 
