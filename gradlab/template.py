@@ -36,11 +36,13 @@ def measure(block):
 
 def figure(frame):
     """Draw from the table alone: measured points on the line of theory."""
+    import numpy as np
+
     from gradlab.suite import figures
 
     drawing, panel = figures.panels(1, 1, size=(8, 5))
-    theory = frame.spectral_radius.map(math.log10)
-    panel.plot(frame.spectral_radius, theory, color=figures.CRITICAL, label="log10(radius)")
+    radii = np.linspace(frame.spectral_radius.min(), frame.spectral_radius.max(), 200)
+    panel.plot(radii, np.log10(radii), color=figures.CRITICAL, label="log10(radius)")
     panel.plot(frame.spectral_radius, frame.decades_per_step, "o", color=figures.EXPLODING,
                label="measured")  # fmt: skip
     panel.set(xlabel="spectral radius of W", ylabel="decades a step")

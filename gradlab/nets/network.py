@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradlab.errors import UserError
-from gradlab.nets import batch, draws
+from gradlab.nets import batch, draws, view
 from gradlab.nets import cell as cells
 from gradlab.nets.cell import one_of
 from gradlab.nets.result import Gradients
@@ -66,6 +66,13 @@ class Network:
             "c": np.zeros(outputs),
         }
         return cls({k: v.astype(dtype) for k, v in weights.items()}, cell, activation)
+
+    def __repr__(self):
+        sizes = f"{self.weights['U'].shape[1]} -> {self.hidden} -> {len(self.weights['c'])}"
+        return f"Network({self.cell}, {self.activation}, {sizes}, {self.weights['W'].dtype})"
+
+    def _repr_html_(self):
+        return view.network(self)
 
     @property
     def hidden(self):

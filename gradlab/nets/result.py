@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gradlab.nets import gradients, health
+from gradlab.nets import gradients, health, view
 from gradlab.nets.scaled import common_exponent, log2_norm, plain
 
 
@@ -26,6 +26,18 @@ class Gradients:
         parts |= {name: (value, 0) for name, value in slope.readout_gradients().items()}
         self.weights, self.exponent = common_exponent(parts, run.net.weights)
         self.lag_log2 = run.unsorted(gradients.log2_norms(adjoint))
+
+    def __repr__(self):
+        kinds = ", ".join(np.unique(self.status))
+        return f"Gradients(loss {self.loss:.6g}, norm {view.power(self.log2_norm)}, {kinds})"
+
+    def _repr_html_(self):
+        return view.gradients(self)
+
+    @property
+    def lengths(self):
+        """(B,): the steps of each lane."""
+        return self._run.unsorted(self._run.lengths)
 
     @property
     def log2_norm(self):

@@ -1,16 +1,14 @@
 """Grid -> blocks -> executor -> rows. Only the driver, which is here, writes."""
 
-import sys
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from gradlab.errors import UserError
-from gradlab.suite import plan, provenance, sources, store, table
+from gradlab.suite import plan, progress, provenance, sources, store, table
 from gradlab.suite.grid import Block, blocks
 from gradlab.suite.work import one_blas_thread, run_block
 
@@ -110,7 +108,7 @@ def _collect(futures, done):
     """Take results as they come; each future is let go at once, a cluster keeps what is held."""
     origin = provenance.origin()
     total = sum(len(part.block) for part in futures.values())
-    with tqdm(total=total, unit=" points", disable=not _watched()) as bar:
+    with progress.bar(total) as bar:
         for future in as_completed(list(futures)):
             part = futures[future]
             columns, message, seconds = _outcome(future)
@@ -131,10 +129,6 @@ def _outcome(future):
         raise
     except Exception as error:
         return None, f"{type(error).__name__}: {' '.join(str(error).split())}", 0.0
-
-
-def _watched():
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
 
 
 def _tell_strangers(parts, missing):
