@@ -231,7 +231,7 @@ def test_a_drawn_network_follows_from_its_arguments():
     [
         ({"hidden": 0}, "hidden must be a whole number from 1, not 0"),
         ({"activation": "gelu"}, "activation must be one of tanh, relu, sigmoid, identity, not"),
-        ({"cell": "vanilla"}, "cell must be one of elman"),
+        ({"cell": "vanilla"}, "no cell vanilla; there are elman"),
         ({"spectral_radius": -1}, "seed=0: spectral_radius=-1: must be a finite number >= 0"),
     ],
 )

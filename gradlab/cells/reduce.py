@@ -157,6 +157,22 @@ def _is_zero(matrix):
 
 
 @kernel
+def _add_product(delta, rows, total, factors):
+    """total (G, M) = factors[1] * total + factors[0] * delta^T rows.
+
+    One column (a bias, a single input) is an axpy a row: BLAS's product for M = 1 takes 10 x.
+    """
+    if rows.shape[1] > 1:
+        multiply_transposed(delta, rows, total, factors)
+        return
+    column = np.zeros(delta.shape[1], delta.dtype)
+    for k in range(delta.shape[0]):
+        add_scaled(column, rows[k, 0], delta[k])
+    for g in range(column.size):
+        total[g, 0] = factors[1] * total[g, 0] + factors[0] * column[g]
+
+
+@kernel
 def outer_sums(delta, source, span, slot, factors, total):
     """Each lane's sum over a slice's steps of delta_t source_t^T, added to total[slot[l]].
 
@@ -168,7 +184,7 @@ def outer_sums(delta, source, span, slot, factors, total):
     by_lane = delta[: (stop - start) * lanes].reshape((stop - start, lanes, delta.shape[1]))
     for lane in range(lanes):
         rows = source[start:stop, lane % columns]
-        multiply_transposed(by_lane[:, lane], rows, total[slot[lane]], factors[lane])
+        _add_product(by_lane[:, lane], rows, total[slot[lane]], factors[lane])
 
 
 @kernel
@@ -181,7 +197,7 @@ def sums(delta, source, span, factors, total):
     columns, steps = source.shape[1], stop - start
     if columns == lanes:
         rows = source[start:stop].reshape((steps * lanes, source.shape[2]))
-        multiply_transposed(delta[: steps * lanes], rows, total, factors)
+        _add_product(delta[: steps * lanes], rows, total, factors)
         return
     adding = np.ones_like(factors)
     adding[0] = factors[0]
@@ -190,4 +206,4 @@ def sums(delta, source, span, factors, total):
             size = min(columns, lanes - first)
             block = delta[t * lanes + first : t * lanes + first + size]
             once = factors if t + first == 0 else adding
-            multiply_transposed(block, source[start + t, :size], total, once)
+            _add_product(block, source[start + t, :size], total, once)

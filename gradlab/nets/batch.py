@@ -1,4 +1,4 @@
-"""One batch through one network: checked, its lanes put longest first, and run forward."""
+"""A batch of sequences, checked, and cut into groups of lanes that run side by side."""
 
 from dataclasses import dataclass
 
@@ -8,51 +8,90 @@ from gradlab.errors import UserError
 from gradlab.nets import gradients
 from gradlab.nets.gradients import Pass
 
+WORTH_A_THREAD = 3e7  # multiplications of a batch below which one thread is faster than two
+
+
+@dataclass(frozen=True)
+class Batch:
+    """x (T, B, D), h_0 (B, S), lengths (B,) in the caller's order, and the groups of lanes.
+
+    A group is an array of lane numbers, longest first. How many there are follows from the shape
+    alone: a product's last bits depend on the lanes in it, and so never on the machine's cores.
+    """
+
+    net: object
+    x: np.ndarray
+    initial: np.ndarray
+    lengths: np.ndarray
+    groups: list
+
+    @classmethod
+    def of(cls, net, x, h0, lengths):
+        """Check what the user gave. Raises UserError, one line, for what does not fit."""
+        dtype = net.weights["W"].dtype
+        x = _inputs(net, x, dtype)
+        lengths = _lengths(x, lengths)
+        order = np.argsort(-lengths, kind="stable")
+        count = _groups(len(x), len(order), net.hidden)
+        groups = [order[first::count] for first in range(count)]
+        return cls(net, x, _initial(net, h0, x.shape[1], dtype), lengths, groups)
+
+    def joined(self, parts):
+        """Lanes of all groups, [(B_g, ...) or (T, B_g, ...)], as one array in the user's order."""
+        order = self.groups[0] if len(self.groups) == 1 else np.concatenate(self.groups)
+        lanes = (
+            parts[0] if len(parts) == 1 else np.concatenate(parts, axis=min(1, parts[0].ndim - 1))
+        )
+        if (order[1:] > order[:-1]).all():
+            return lanes
+        return np.take(lanes, np.argsort(order), axis=min(1, lanes.ndim - 1))
+
 
 @dataclass(frozen=True)
 class Run:
-    """A forward pass in the kernels' order: lanes `order`, lengths (B,) falling."""
+    """The forward pass of one group: x (T, B_g, D) and lengths (B_g,), longest first."""
 
     net: object
     x: np.ndarray
     lengths: np.ndarray
-    order: np.ndarray
     passed: Pass
+
+    @classmethod
+    def of(cls, batch, group):
+        """Run a group's lanes forward."""
+        net = batch.net
+        x, initial, lengths = _taken(batch, group)
+        weights = net.module.prepare(net.weights, net.activation, x.dtype)
+        gain = np.ones(len(group), x.dtype)
+        passed = gradients.forward(net.module, weights, gain, x, initial, lengths)
+        return cls(net, x, lengths, passed)
 
     @property
     def trace(self):
         """States and what else the forward pass saved."""
         return self.passed.trace
 
-    def unsorted(self, lanes):
-        """Lanes, (B,) or (T, B, ...), back in the caller's order."""
-        if np.array_equal(self.order, np.arange(len(self.order))):
-            return lanes
-        return np.take(lanes, np.argsort(self.order), axis=min(1, lanes.ndim - 1))
-
     @property
     def hidden(self):
-        """h of every step, (T+1, B, N): the part of the state that others see."""
+        """h of every step, (T+1, B_g, N): the part of the state that others see."""
         return self.trace.state[..., : self.net.hidden]
 
     @property
     def last(self):
-        """h of each lane's own last step, (B, N)."""
+        """h of each lane's own last step, (B_g, N)."""
         return self.hidden[self.lengths, np.arange(len(self.lengths))]
 
 
-def start(net, x, h0, lengths):
-    """Check a batch and run it forward."""
-    dtype = net.weights["W"].dtype
-    x = _inputs(net, x, dtype)
-    lengths = _lengths(x, lengths)
-    order = np.argsort(-lengths, kind="stable")
-    initial = _initial(net, h0, x.shape[1], dtype)[order]
-    x, lengths = np.ascontiguousarray(x[:, order]), lengths[order]
-    weights = net.module.prepare(net.weights, net.activation, dtype)
-    gain = np.ones(len(order), dtype)
-    passed = gradients.forward(net.module, weights, gain, x, initial, lengths)
-    return Run(net, x, lengths, order, passed)
+def _taken(batch, group):
+    if len(group) == len(batch.lengths) and (group[1:] > group[:-1]).all():
+        return np.ascontiguousarray(batch.x), batch.initial, batch.lengths
+    return np.ascontiguousarray(batch.x[:, group]), batch.initial[group], batch.lengths[group]
+
+
+def _groups(steps, lanes, hidden):
+    if lanes < 16 or 6 * steps * lanes * hidden**2 < WORTH_A_THREAD:
+        return 1
+    return 2 if lanes < 128 else 4 if lanes < 512 else 8
 
 
 def _inputs(net, x, dtype):

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradlab.errors import UserError
-from gradlab.nets import batch, draws, view
 from gradlab.nets import cell as cells
+from gradlab.nets import draws, view
+from gradlab.nets.batch import Batch, Run
 from gradlab.nets.cell import one_of
 from gradlab.nets.result import Gradients
-from gradlab.nets.slopes import EveryStep, LastStep
-
-SLOPES = {"every": EveryStep, "last": LastStep}
+from gradlab.nets.slopes import Loss
+from gradlab.threads import each
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,9 @@ class Network:
 
         Returns states (T+1, B, N) and outputs (T, B, O).
         """
-        run = batch.start(self, x, h0, lengths)
-        states = run.unsorted(run.hidden)
+        batch = Batch.of(self, x, h0, lengths)
+        runs = each(lambda group: Run.of(batch, group), batch.groups)
+        states = batch.joined([run.hidden for run in runs])
         return States(states, self.readout(states[1:]))
 
     def readout(self, h):
@@ -103,9 +104,8 @@ class Network:
         UserError, one line, for shapes and names that do not fit; a result that is not finite is
         no error but a status.
         """
-        one_of("at", at, SLOPES)
-        run = batch.start(self, x, h0, lengths)
-        return Gradients(run, SLOPES[at](run, y, (loss, readout)))
+        batch = Batch.of(self, x, h0, lengths)
+        return Gradients(batch, Loss.of(batch, y, loss, readout, at))
 
 
 def _check_shapes(weights):

@@ -5,7 +5,10 @@ from functools import cached_property
 import numpy as np
 
 from gradlab.nets import gradients, health, view
-from gradlab.nets.scaled import common_exponent, log2_norm, plain
+from gradlab.nets.batch import Run
+from gradlab.nets.scaled import added, common_exponent, log2_norm, plain
+from gradlab.nets.slopes import SLOPES
+from gradlab.threads import each
 
 
 class Gradients:
@@ -17,15 +20,19 @@ class Gradients:
     lag_log2   (T+1, B): log2 ||dL/dh[t]||, -inf after a lane's end and where it is exactly zero
     """
 
-    def __init__(self, run, slope):
-        self._run, self._slope, self.loss = run, slope, float(slope.value)
-        sums = gradients.Sums(run.net.module.sources(run.trace, run.x), run.passed.weights)
-        for span, adjoint in self._slices():
-            sums.add(adjoint, span)
-        parts = {name: (sums.total[name][0], sums.exponent[name][0]) for name in sums.total}
-        parts |= {name: (value, 0) for name, value in slope.readout_gradients().items()}
-        self.weights, self.exponent = common_exponent(parts, run.net.weights)
-        self.lag_log2 = run.unsorted(gradients.log2_norms(adjoint))
+    def __init__(self, batch, loss):
+        self._batch = batch
+        self._parts = each(lambda group: Part(batch, group, loss), batch.groups)
+        self.loss = float(sum(part.slope.value for part in self._parts))
+        sums = {
+            name: added([part.sums[name] for part in self._parts]) for name in batch.net.weights
+        }
+        self.weights, self.exponent = common_exponent(sums)
+
+    @cached_property
+    def lag_log2(self):
+        """(T+1, B): log2 ||dL/dh[t]||, -inf after a lane's end and where it is exactly zero."""
+        return self._joined(lambda part: gradients.log2_norms(part.adjoint))
 
     def __repr__(self):
         kinds = ", ".join(np.unique(self.status))
@@ -37,7 +44,7 @@ class Gradients:
     @property
     def lengths(self):
         """(B,): the steps of each lane."""
-        return self._run.unsorted(self._run.lengths)
+        return self._batch.lengths
 
     @property
     def log2_norm(self):
@@ -47,59 +54,95 @@ class Gradients:
     @cached_property
     def status(self):
         """(B,): ok, zero (dL/dh[0] is exactly zero), overflow or nan, see `bad_step`."""
-        steps, kinds = self._bad
-        vanished = np.isneginf(self.lag_log2[0])
-        return health.status_of(*map(self._run.unsorted, (steps, kinds)), vanished)
-
-    @property
-    def bad_step(self):
-        """(B,): the first t at which h[t] is not finite, 0 if all are."""
-        return self._run.unsorted(self._bad[0])
+        kinds = self._joined(lambda part: part.bad[1])
+        return health.status_of(self.bad_step, kinds, np.isneginf(self.lag_log2[0]))
 
     @cached_property
-    def _bad(self):
-        return health.first_bad_step(self._run.hidden, self._run.x, self._run.lengths)
+    def bad_step(self):
+        """(B,): the first t at which h[t] is not finite, 0 if all are."""
+        return self._joined(lambda part: part.bad[0])
 
     @cached_property
     def outputs(self):
         """dL/do, (T, B, O)."""
-        return self._run.unsorted(self._slope.outputs())
+        return self._joined(lambda part: part.slope.outputs())
 
     @cached_property
     def states(self):
         """dL/dh[t], (T+1, B, N); 0 or inf where the dtype ends (`lag_log2` goes on)."""
-        *_, (_, adjoint) = self._slices(keep=True)
-        states = plain(adjoint.states, adjoint.exponent[..., None])
-        return self._run.unsorted(states[..., : self._run.net.hidden])
+        return self._joined(Part.states)
 
     @cached_property
     def terms(self):
         """(T,): the norm of each k's term of dL/dW = sum over k = 1..T; entry k - 1 is term k."""
-        norms = np.zeros(len(self._run.x))
-        for k, term, exponent in self._terms():
+        found = {}
+        for part in self._parts:
+            for k, term, exponent in part.terms():
+                found.setdefault(k, []).append((term, exponent))
+        norms = np.zeros(len(self._batch.x))
+        for k, pieces in found.items():
+            term, exponent = added(pieces)
             norms[k - 1] = np.exp2(log2_norm([term], exponent))
         return norms
 
     def term(self, k):
         """Term k (N, N) of dL/dW, 1 <= k <= T: dL/da_k h_{k-1}^T, what step k's use of W gives."""
-        steps = len(self._run.x)
+        steps = len(self._batch.x)
         if not 1 <= k <= steps:
             raise ValueError(f"k must lie between 1 and T = {steps}, not {k}")
-        for step, term, exponent in self._terms():
-            if step == k:
-                return plain(term, exponent)
-        return np.zeros_like(self.weights["W"])  # after the end of every lane
+        pieces = [
+            (term, exponent)
+            for part in self._parts
+            for step, term, exponent in part.terms()
+            if step == k
+        ]
+        return plain(*added(pieces)) if pieces else np.zeros_like(self.weights["W"])
 
-    def _terms(self):
+    def _joined(self, lanes_of):
+        return self._batch.joined([lanes_of(part) for part in self._parts])
+
+
+class Part:
+    """One group of lanes, forward and back; what is looked at seldom runs back once more."""
+
+    def __init__(self, batch, group, loss):
+        self.run = Run.of(batch, group)
+        self.slope = SLOPES[loss.at](self.run, loss, group, len(batch.lengths))
+        self.sums, self.adjoint = self._sums()
+
+    def _sums(self):
+        run = self.run
+        sums = gradients.Sums(run.net.module.sources(run.trace, run.x), run.passed.weights)
+        for span, adjoint in self._slices():
+            sums.add(adjoint, span)
+        shapes = run.net.weights
+        found = {
+            name: (total[0].reshape(shapes[name].shape), int(sums.exponent[name][0]))
+            for name, total in sums.total.items()
+        }
+        found |= {name: (value, 0) for name, value in self.slope.readout_gradients().items()}
+        return found, adjoint
+
+    @cached_property
+    def bad(self):
+        """First step that is not finite, and why, per lane."""
+        return health.first_bad_step(self.run.hidden, self.run.x, self.run.lengths)
+
+    def states(self):
+        """dL/dh[t] (T+1, B_g, N)."""
+        *_, (_, adjoint) = self._slices(keep=True)
+        states = plain(adjoint.states, adjoint.exponent[..., None])
+        return states[..., : self.run.net.hidden]
+
+    def terms(self):
         """(k, term, exponent) from the longest lane's last step down to k = 1."""
         for (start, stop, lanes), adjoint in self._slices():
             for t in range(stop - 1, start - 1, -1):
                 exponent = adjoint.exponent[t + 1, :lanes]
                 rows = adjoint.delta[(t - start) * lanes : (t - start + 1) * lanes]
                 delta = plain(rows, (exponent - exponent.max())[:, None])
-                yield t + 1, delta.T @ self._run.hidden[t, :lanes], exponent.max()
+                yield t + 1, delta.T @ self.run.hidden[t, :lanes], int(exponent.max())
 
     def _slices(self, keep=False):
-        run, slope = self._run, self._slope
-        spans = gradients.slices(run.lengths)
-        return gradients.backward(run.passed, spans, slope.head, slope.direct, keep)
+        spans = gradients.slices(self.run.lengths)
+        return gradients.backward(self.run.passed, spans, self.slope.head, self.slope.direct, keep)

@@ -21,18 +21,23 @@ def log2_norm(arrays, exponent=0):
     return float(np.log2(top) + 0.5 * np.log2(squares) + exponent)
 
 
-def common_exponent(parts, shapes):
-    """Arrays with one exponent from {name: (array, exponent)}; it is 0 if all then fit.
+def added(terms):
+    """(array, exponent) of the sum of [(array, exponent)], at the largest exponent of them."""
+    if len(terms) == 1:
+        return terms[0]
+    level = max((exponent for array, exponent in terms if array.any()), default=0)
+    if all(exponent == level for _, exponent in terms):
+        return sum(array for array, _ in terms), level
+    return sum(plain(array, exponent - level) for array, exponent in terms), level
 
-    The arrays take the shapes of `shapes[name]`.
-    """
+
+def common_exponent(parts):
+    """Arrays with one exponent from {name: (array, exponent)}; it is 0 if all then fit."""
+    if not any(exponent for _, exponent in parts.values()):
+        return {name: array for name, (array, _) in parts.items()}, 0
     level = max((int(e) for array, e in parts.values() if np.any(array)), default=0)
-    fits = all(_fits(array, int(e)) for array, e in parts.values())
-    level = 0 if fits else level
-    return {
-        name: plain(parts[name][0], int(parts[name][1]) - level).reshape(like.shape)
-        for name, like in shapes.items()
-    }, level
+    level = 0 if all(_fits(array, int(e)) for array, e in parts.values()) else level
+    return {name: plain(array, int(e) - level) for name, (array, e) in parts.items()}, level
 
 
 def _fits(array, exponent):

@@ -1,30 +1,57 @@
 """Where the loss touches the network: its value, dL/do, and what BPTT starts from."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from gradlab.cells.arrays import Direct
 from gradlab.errors import UserError
+from gradlab.nets.cell import one_of
 from gradlab.nets.losses import loss_of
 
 
-class LastStep:
-    """The loss of each lane's own last output; L is the mean over lanes."""
+class Loss(NamedTuple):
+    """The targets y of a whole batch, the loss and its readout by name, and where it is taken."""
 
-    def __init__(self, run, y, loss):
-        self._run, V = run, run.net.weights["V"]
-        self._h = run.last
-        outputs = run.net.readout(self._h)
-        value, slope = loss_of(outputs, _targets(run, y, outputs.shape, loss), *loss)
-        self.value, self._slope = value.mean(), slope / len(slope)
-        self.direct = None
-        self.head = _padded(self._slope @ V, run)
+    y: np.ndarray
+    name: str
+    readout: str | None
+    at: str
+
+    @classmethod
+    def of(cls, batch, y, name, readout, at):
+        """Check the targets against a batch. Raises UserError, one line, for what does not fit."""
+        one_of("at", at, SLOPES)
+        outputs = len(batch.net.weights["c"])
+        shape = batch.x.shape[:2] if at == "every" else batch.x.shape[1:2]
+        if name == "cross_entropy":
+            y = _classes(y, shape, outputs)
+        else:
+            y = _values(np.asarray(y, batch.x.dtype), (*shape, outputs), name)
+        return cls(y, name, readout, at)
+
+    def slope(self, outputs, y):
+        """L_t (...) and dL_t/do (..., O)."""
+        return loss_of(outputs, y, self.name, self.readout)
+
+
+class LastStep:
+    """The loss of each lane's own last output; L is the mean over the batch's lanes."""
+
+    direct = None
+
+    def __init__(self, run, loss, group, lanes):
+        self._run, self._h = run, run.last
+        value, slope = loss.slope(run.net.readout(self._h), loss.y[group])
+        self.value, self._slope = value.sum() / lanes, slope / run.x.dtype.type(lanes)
+        self.head = _padded(self._slope @ run.net.weights["V"], run)
 
     def readout_gradients(self):
         """dL/dV and dL/dc."""
         return {"V": self._slope.T @ self._h, "c": self._slope.sum(0)}
 
     def outputs(self):
-        """dL/do, (T, B, O)."""
+        """dL/do, (T, B_g, O)."""
         run = self._run
         whole = np.zeros((*run.x.shape[:2], self._slope.shape[1]), run.x.dtype)
         whole[run.lengths - 1, np.arange(len(run.lengths))] = self._slope
@@ -32,33 +59,40 @@ class LastStep:
 
 
 class EveryStep:
-    """The sum over steps of the losses of all outputs; L is the mean over lanes."""
+    """The sum over steps of the losses of all outputs; L is the mean over the batch's lanes."""
 
-    def __init__(self, run, y, loss):
-        self._run, self._V = run, run.net.weights["V"]
-        outputs = run.net.readout(run.hidden[1:])
-        within = np.arange(len(run.x))[:, None] < run.lengths
-        y = _targets(run, y, outputs.shape, loss)
-        y = np.where(within.reshape(within.shape + (1,) * (y.ndim - 2)), y, y.dtype.type(0))
-        value, slope = loss_of(outputs, y, *loss)
-        self.value = (value * within).sum() / len(run.lengths)
-        self._slope = slope * within[..., None] / run.x.dtype.type(len(run.lengths))
+    def __init__(self, run, loss, group, lanes):
+        self._run, V = run, run.net.weights["V"]
+        y, steps = loss.y[:, group], len(run.x)
+        padded = run.lengths.min() < steps
+        if padded:
+            within = np.arange(steps)[:, None] < run.lengths
+            y = np.where(within.reshape(within.shape + (1,) * (y.ndim - 2)), y, y.dtype.type(0))
+        value, slope = loss.slope(run.net.readout(run.hidden[1:]), y)
+        if padded:
+            value, slope = value * within, slope * within[..., None]
+        self.value, self._slope = value.sum() / lanes, slope / run.x.dtype.type(lanes)
         self.head = np.zeros_like(run.trace.state[0])
-        self._readout = np.ascontiguousarray(_padded(self._V, run))
+        self._readout = np.ascontiguousarray(_padded(V, run))
 
     def direct(self, span):
         """dL_t/do_t of a slice's states, and do/d(state)."""
         start, stop, lanes = span
-        return Direct(self._slope[start:stop, :lanes].reshape(-1, len(self._V)), self._readout)
+        return Direct(
+            self._slope[start:stop, :lanes].reshape(-1, len(self._readout)), self._readout
+        )
 
     def readout_gradients(self):
         """dL/dV and dL/dc."""
-        slope = self._slope.reshape(-1, len(self._V))
+        slope = self._slope.reshape(-1, len(self._readout))
         return {"V": slope.T @ self._run.hidden[1:].reshape(len(slope), -1), "c": slope.sum(0)}
 
     def outputs(self):
-        """dL/do, (T, B, O)."""
+        """dL/do, (T, B_g, O)."""
         return self._slope
+
+
+SLOPES = {"every": EveryStep, "last": LastStep}
 
 
 def _padded(rows, run):
@@ -71,15 +105,16 @@ def _padded(rows, run):
     return wide
 
 
-def _targets(run, y, shape, loss):
-    classes = loss[0] == "cross_entropy"
-    y = np.asarray(y) if classes else np.asarray(y, run.x.dtype)
-    expected = shape[:-1] if classes else shape
-    if y.shape != expected:
-        raise UserError(f"y must have shape {expected} for loss={loss[0]!r}, not {y.shape}")
-    if classes:
-        if not np.issubdtype(y.dtype, np.integer):
-            raise UserError(f"y must hold class numbers for cross_entropy, not {y.dtype}")
-        if y.min() < 0 or y.max() >= shape[-1]:
-            raise UserError(f"y holds classes {y.min()} to {y.max()}, not 0 to {shape[-1] - 1}")
-    return y[..., run.order] if classes else y[..., run.order, :]
+def _values(y, shape, name):
+    if y.shape != shape:
+        raise UserError(f"y must have shape {shape} for loss={name!r}, not {y.shape}")
+    return y
+
+
+def _classes(y, shape, outputs):
+    y = _values(np.asarray(y), shape, "cross_entropy")
+    if not np.issubdtype(y.dtype, np.integer):
+        raise UserError(f"y must hold class numbers for cross_entropy, not {y.dtype}")
+    if y.min() < 0 or y.max() >= outputs:
+        raise UserError(f"y holds classes {y.min()} to {y.max()}, not 0 to {outputs - 1}")
+    return y

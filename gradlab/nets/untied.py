@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradlab.nets import gradients
-from gradlab.nets.scaled import plain
+from gradlab.nets import gradients, scaled
 
 
 class Stages(NamedTuple):
@@ -81,10 +80,7 @@ def added(sums):
 
     With one W at every stage it is the tied gradient: a parameter used T times sums its terms.
     """
-    return {name: _added([(s.total[name][0], int(s.exponent[name][0])) for s in sums])
-            for name in sums[0].total}  # fmt: skip
-
-
-def _added(terms):
-    level = max((exponent for array, exponent in terms if array.any()), default=0)
-    return sum(a if e == level else plain(a, e - level) for a, e in terms), level
+    return {
+        name: scaled.added([(one.total[name][0], int(one.exponent[name][0])) for one in sums])
+        for name in sums[0].total
+    }

@@ -10,7 +10,8 @@ import numpy as np
 from gradlab.errors import UserError
 from gradlab.suite import plan, progress, provenance, sources, store, table
 from gradlab.suite.grid import Block, blocks
-from gradlab.suite.work import one_blas_thread, run_block
+from gradlab.suite.work import run_block
+from gradlab.threads import one_blas_thread
 
 
 class Part(NamedTuple):

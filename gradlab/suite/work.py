@@ -4,34 +4,13 @@ import importlib
 import os
 import time
 import traceback
-from contextlib import contextmanager
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from gradlab.errors import UserError
+from gradlab.threads import one_blas_thread
 
 SMALLEST = np.float64(5e-324)
-_held = False  # whether BLAS is held to one thread in this process
-
-
-@contextmanager
-def one_blas_thread():
-    """Hold BLAS to one thread: blocks are the parallel work, and more threads change the bits."""
-    global _held
-    with _limit():
-        _held, before = True, _held
-        try:
-            yield
-        finally:
-            _held = before
-
-
-def _limit():
-    # loaded first: Numba's np.dot calls this BLAS, and a limit does not touch what is not loaded
-    import scipy.linalg.cython_blas  # noqa: F401
-
-    return threadpool_limits(1, user_api="blas")
 
 
 def resolve(measure):
@@ -51,16 +30,13 @@ def run_block(measure, block):
 
     A UserError is raised: it would meet every block alike.
     """
-    global _held
-    if not _held:  # a worker process of a pool: for good
-        _limit()
-        _held = True
     started = time.perf_counter()
     columns, message = None, ""
     try:
         if not SMALLEST * np.float64(1.0) > 0:
             raise ArithmeticError("a library built with -ffast-math flushes small numbers to zero")
-        columns = _checked(resolve(measure)[0](block), block)
+        with one_blas_thread():  # here too: a worker may be a process of its own
+            columns = _checked(resolve(measure)[0](block), block)
     except UserError:
         raise
     except Exception as error:
