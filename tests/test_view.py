@@ -31,7 +31,7 @@ def test_a_network_shows_what_it_is():
     shown = cells(net._repr_html_())
     assert repr(net) == "Network(elman, relu, 2 -> 8 -> 1, float64)"
     assert shown["cell"] == "elman, relu, float64"
-    assert shown["sizes"] == "2 inputs, 8 hidden units, 1 outputs"
+    assert shown["inputs, units, outputs"] == "2, 8, 1"
     assert shown["spectral radius of W"] == "1.1"
     largest = np.linalg.svd(net.weights["W"], compute_uv=False)[0]
     assert shown["largest singular value"] == f"{largest:.4g}"
@@ -43,7 +43,7 @@ def test_gradients_show_loss_norms_status_and_lags():
     result = found(network(), lengths=[30, 12, 1])
     shown = cells(result._repr_html_())
     assert repr(result).startswith(f"Gradients(loss {result.loss:.6g}, norm ")
-    assert shown["loss"] == f"{result.loss:.6g}" and shown["status"] == "ok (3 lanes)"
+    assert shown["loss"] == f"{result.loss:.6g}" and shown["status of lanes"] == "3 ok"
     assert shown["||dL/dU||"] == f"{np.linalg.norm(result.weights['U']):.4g}"
     assert list(shown)[2:] == [*(f"||dL/d{name}||" for name in "UWbVc"), "all together"]
     lines = ElementTree.fromstring(result._repr_html_()).iter("polyline")
@@ -67,8 +67,8 @@ def test_what_float64_cannot_hold_is_a_power():
 
 
 def test_zero_and_overflowing_gradients_can_be_shown():
-    assert "zero (3 lanes)" in found(network(0.0))._repr_html_()
-    assert "overflow (3 lanes)" in found(network(9.0, activation="identity"), 900)._repr_html_()
+    assert "3 zero" in found(network(0.0))._repr_html_()
+    assert "3 overflow" in found(network(9.0, activation="identity"), 900)._repr_html_()
     assert "zero or not finite" in view.by_lag(np.full((4, 1), -np.inf), [3])
 
 

@@ -17,8 +17,8 @@ def network(net):
     W = net.weights["W"]
     rows = {
         "cell": f"{net.cell}, {net.activation}, {W.dtype}",
-        "sizes": f"{net.weights['U'].shape[1]} inputs, {net.hidden} hidden units, "
-        f"{len(net.weights['c'])} outputs",
+        "inputs, units, outputs": f"{net.weights['U'].shape[1]}, {net.hidden}, "
+        f"{len(net.weights['c'])}",
         "spectral radius of W": "not finite",
     }
     if np.isfinite(W).all():
@@ -32,7 +32,7 @@ def gradients(found):
     kinds, counts = np.unique(found.status, return_counts=True)
     rows = {
         "loss": f"{found.loss:.6g}",
-        "status": ", ".join(f"{k} ({n} lanes)" for k, n in zip(kinds, counts, strict=True)),
+        "status of lanes": ", ".join(f"{n} {k}" for k, n in zip(kinds, counts, strict=True)),
     }
     for name, array in found.weights.items():
         rows[f"||dL/d{name}||"] = power(log2_norm([array], found.exponent))
