@@ -34,22 +34,35 @@ def whole_decades(bar):
 def node(panel, at, text, color="white", radius=RADIUS):
     """A circle with a few letters in it."""
     panel.add_patch(Circle(at, radius, fc=color, ec=figures.CRITICAL, lw=1.4, zorder=3))
-    panel.text(*at, text, ha="center", va="center", fontsize=13, zorder=4)
+    size = 13 if len(text) < 3 or text[0] == "$" else 10
+    panel.text(*at, text, ha="center", va="center", fontsize=size, zorder=4)
 
 
-def edge(panel, start, end, value="", gradient="", shift=(0.0, 0.0)):
-    """An arrow between two nodes, its value above and its gradient below, moved by `shift`."""
+def edge(panel, start, end, value="", gradient=""):
+    """An arrow between two nodes: value above, gradient below; left and right of a steep one."""
     start, end = np.array(start, dtype=float), np.array(end, dtype=float)
     along = (end - start) / np.linalg.norm(end - start)
     first, last = start + along * RADIUS, end - along * RADIUS
-    panel.add_patch(
-        FancyArrowPatch(first, last, arrowstyle="-|>", mutation_scale=13, shrinkA=0, shrinkB=0,
-                        color=figures.MUTED, lw=1.3, zorder=2)
-    )  # fmt: skip
-    x, y = (first + last) / 2 + shift
-    panel.text(x, y + 0.06, value, ha="center", va="bottom", fontsize=11)
-    label = panel.text(x, y - 0.08, gradient, ha="center", va="top", fontsize=11)
+    arrow = {"arrowstyle": "-|>", "mutation_scale": 13, "shrinkA": 0, "shrinkB": 0, "zorder": 2}
+    panel.add_patch(FancyArrowPatch(first, last, color=figures.MUTED, lw=1.3, **arrow))
+    steep = abs(along[1]) > abs(along[0])
+    away = np.array([-0.12, 0.0]) if steep else np.array([0.0, 0.09])
+    sides = (
+        ("right", "center", "left", "center") if steep else ("center", "bottom", "center", "top")
+    )
+    middle = (first + last) / 2
+    panel.text(*middle + away, value, ha=sides[0], va=sides[1], fontsize=11.5)
+    label = panel.text(*middle - away, gradient, ha=sides[2], va=sides[3], fontsize=11.5)
     label.set_color(figures.EXPLODING)
+
+
+def written(values):
+    """Numbers as text: 0.5, (1, -2), or a matrix line by line."""
+    values = np.array(values, dtype=float)
+    if values.size == 1:
+        return number(values.item())
+    lines = ["(" + ", ".join(map(number, line)) + ")" for line in np.atleast_2d(values)]
+    return "\n".join(lines)
 
 
 def web(panel, starts, ends, sizes, limit):
