@@ -1,5 +1,6 @@
 """How networks and gradients show themselves in a notebook: HTML and SVG, no other library."""
 
+import html
 import math
 
 import numpy as np
@@ -92,7 +93,7 @@ def _axes(steps, low, high):
 def _table(title, rows):
     cells = "".join(
         f'<tr><td style="text-align: left">{name}</td>'
-        f'<td style="text-align: left">{value}</td></tr>'
+        f'<td style="text-align: left">{html.escape(value)}</td></tr>'
         for name, value in rows.items()
     )
     return f"<table><caption><b>{title}</b></caption>{cells}</table>"
