@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gradlab.cells.jit import by_dtype, kernel, reduction
+from gradlab.cells.jit import by_dtype, kernel, reduction, wide
 
 TANH, RELU, SIGMOID, IDENTITY = range(4)
 ACTIVATIONS = {"tanh": TANH, "relu": RELU, "sigmoid": SIGMOID, "identity": IDENTITY}
@@ -133,6 +133,7 @@ def activate(code, gain, product, rows):
 @kernel
 def tanh_rows(rows):
     """rows = tanh(rows), in place."""
+    wide()
     for lane in range(rows.shape[0]):
         for i in range(rows.shape[1]):
             rows[lane, i] = tanh(rows[lane, i])
@@ -141,6 +142,7 @@ def tanh_rows(rows):
 @kernel
 def sigmoid_rows(rows):
     """rows = 1/(1 + exp(-rows)), in place."""
+    wide()
     for lane in range(rows.shape[0]):
         for i in range(rows.shape[1]):
             rows[lane, i] = sigmoid(rows[lane, i])

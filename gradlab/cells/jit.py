@@ -15,7 +15,8 @@ import warnings
 from pathlib import Path
 
 import numba
-from numba.extending import overload
+from numba import types
+from numba.extending import intrinsic, overload
 
 _CONTRACT = {"contract"}
 # Reordering a sum lets it vectorise (sum of squares: 0.4 ns an element against 1.1); inf and nan
@@ -48,6 +49,25 @@ def by_dtype(choose):
 
     overload(scalar, jit_options=_options(_CONTRACT))(typed)
     return scalar
+
+
+@intrinsic
+def _wide(typing_context):
+    def generate(context, builder, signature, arguments):
+        # llvmlite's own `add` knows no key="value" attributes.
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+def _narrow():
+    """Interpreted: nothing to prefer."""
+
+
+# Called in a kernel, it lets that function alone use 512-bit vectors, which LLVM avoids on many
+# machines that have them: tanh takes 0.9 ns an element instead of 1.2 (float32: 0.38 and 0.45).
+wide = _narrow if numba.config.DISABLE_JIT else _wide
 
 
 def cache_folder():

@@ -132,20 +132,21 @@ def align(adjoint, span, together, top):
 
 
 @kernel
-def join(top, slot, total, exponent, factors):
-    """Bring slices (2^top) and the sums they are added to (2^exponent) to the larger exponent.
+def join(top, total, exponent, factors):
+    """Bring a slice 2^top and the sum 2^exponent[0] that it is added to to the larger exponent.
 
-    Lane l adds to total[slot[l]] (A, G, M). factors (lanes, 2) are written: what multiplies the
-    slice and the sum. An exactly zero sum takes the slice's exponent.
+    factors (2,) are written: what multiplies the slice and the sum total (G, M). An exactly zero
+    sum takes the slice's exponent.
     """
-    for lane in range(slot.size):
-        entry = slot[lane]
-        if top[lane] != exponent[entry] and _is_zero(total[entry]):
-            exponent[entry] = top[lane]
-        level = max(exponent[entry], top[lane])
-        factors[lane, 0] = power_of_two(factors[lane], top[lane] - level)
-        factors[lane, 1] = power_of_two(factors[lane], exponent[entry] - level)
-        exponent[entry] = level
+    factors[0] = factors[1] = 1
+    if top == exponent[0]:
+        return
+    if _is_zero(total):
+        exponent[0] = top
+    level = max(exponent[0], top)
+    factors[0] = power_of_two(factors, top - level)
+    factors[1] = power_of_two(factors, exponent[0] - level)
+    exponent[0] = level
 
 
 @kernel
@@ -157,53 +158,74 @@ def _is_zero(matrix):
 
 
 @kernel
-def _add_product(delta, rows, total, factors):
-    """total (G, M) = factors[1] * total + factors[0] * delta^T rows.
+def _column_sums(delta, source, span, chosen, total, factors):
+    """total (G, 1) = factors[1] * total + factors[0] * sum of delta_t source_t, one input or bias.
 
-    One column (a bias, a single input) is an axpy a row: BLAS's product for M = 1 takes 10 x.
+    chosen = (first, last) lanes. Added up row by row: BLAS's product with one column takes ten
+    times as long.
     """
-    if rows.shape[1] > 1:
-        multiply_transposed(delta, rows, total, factors)
-        return
-    column = np.zeros(delta.shape[1], delta.dtype)
-    for k in range(delta.shape[0]):
-        add_scaled(column, rows[k, 0], delta[k])
-    for g in range(column.size):
-        total[g, 0] = factors[1] * total[g, 0] + factors[0] * column[g]
+    start, stop, lanes = span
+    columns, units = source.shape[1], delta.shape[1]
+    column = np.zeros(units, delta.dtype)
+    for t in range(start, stop):
+        for lane in range(chosen[0], chosen[1]):
+            row = (t - start) * lanes + lane
+            value = source[t, lane % columns, 0]
+            for i in range(units):
+                column[i] += value * delta[row, i]
+    for i in range(units):
+        total[i, 0] = factors[1] * total[i, 0] + factors[0] * column[i]
 
 
 @kernel
-def outer_sums(delta, source, span, slot, factors, total):
+def outer_sums(delta, source, span, top, slot, into):
     """Each lane's sum over a slice's steps of delta_t source_t^T, added to total[slot[l]].
 
-    delta (steps * L, G); source (T or more, R or 1, M): row t of the slice is source[start + t],
-    lane l reads column l % R; total (A, G, M); factors (L, 2) as `join` writes them.
+    delta (steps * L, G) 2^top[l]; source (T or more, R or 1, M): row t of the slice is
+    source[start + t], lane l reads column l % R; into = (total (A, G, M), exponent (A,)).
     """
+    total, exponent = into
     start, stop, lanes = span
     columns = source.shape[1]
     by_lane = delta[: (stop - start) * lanes].reshape((stop - start, lanes, delta.shape[1]))
+    factors = np.empty(2, delta.dtype)
     for lane in range(lanes):
-        rows = source[start:stop, lane % columns]
-        _add_product(by_lane[:, lane], rows, total[slot[lane]], factors[lane])
+        entry = slot[lane]
+        join(top[lane], total[entry], exponent[entry : entry + 1], factors)
+        if source.shape[2] == 1:
+            _column_sums(delta, source, span, (lane, lane + 1), total[entry], factors)
+        else:
+            rows = source[start:stop, lane % columns]
+            multiply_transposed(by_lane[:, lane], rows, total[entry], factors)
 
 
 @kernel
-def sums(delta, source, span, factors, total):
+def sums(delta, source, span, top, into):
     """The sum over a slice's steps and lanes of delta_t source_t^T, added to total (G, M).
 
-    factors (2,) as above. Lanes and columns as in outer_sums.
+    All rows have the exponent `top`; into = (total, exponent (1,)); lanes as in outer_sums.
     """
+    total, exponent = into
     start, stop, lanes = span
     columns, steps = source.shape[1], stop - start
-    if columns == lanes:
+    factors = np.empty(2, delta.dtype)
+    join(top, total, exponent, factors)
+    if source.shape[2] == 1:
+        _column_sums(delta, source, span, (0, lanes), total, factors)
+    elif columns == lanes:
         rows = source[start:stop].reshape((steps * lanes, source.shape[2]))
-        _add_product(delta[: steps * lanes], rows, total, factors)
-        return
-    adding = np.ones_like(factors)
-    adding[0] = factors[0]
-    for t in range(steps):
+        multiply_transposed(delta[: steps * lanes], rows, total, factors)
+    else:
+        _sums_by_step(delta, source, span, total, factors)
+
+
+@kernel
+def _sums_by_step(delta, source, span, total, factors):
+    start, stop, lanes = span
+    columns = source.shape[1]
+    for t in range(stop - start):
         for first in range(0, lanes, columns):
             size = min(columns, lanes - first)
             block = delta[t * lanes + first : t * lanes + first + size]
-            once = factors if t + first == 0 else adding
-            _add_product(block, source[start + t, :size], total, once)
+            multiply_transposed(block, source[start + t, :size], total, factors)
+            factors[1] = 1  # from now on, what is there has the common exponent

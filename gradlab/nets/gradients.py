@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.cells.arrays import Adjoint, Direct, Trace
-from gradlab.cells.reduce import align, join, outer_sums, receive, sums
+from gradlab.cells.reduce import align, outer_sums, receive, sums
 
 ROWS = 200  # of a slice's product, where the lanes are few
 
@@ -101,10 +101,8 @@ class Sums:
         top = np.zeros(span[2], np.int64)
         align(adjoint, span, True, top)
         for name, source in self.sources.items():
-            total, exponent = self.total[name], self.exponent[name]
-            factors = np.empty((1, 2), total.dtype)
-            join(top[:1], _FIRST, total, exponent, factors)
-            sums(adjoint.delta, source, span, factors[0], total[0])
+            into = (self.total[name][0], self.exponent[name])
+            sums(adjoint.delta, source, span, top[0], into)
 
 
 class LaneSums:
@@ -123,10 +121,8 @@ class LaneSums:
         top = np.zeros(span[2], np.int64)
         align(adjoint, span, False, top)
         for name, source in self.sources.items():
-            total = self.total[name]
-            factors = np.empty((len(slot), 2), total.dtype)
-            join(top, slot, total, self.exponent[name], factors)
-            outer_sums(adjoint.delta, source, span, slot, factors, total)
+            into = (self.total[name], self.exponent[name])
+            outer_sums(adjoint.delta, source, span, top, slot, into)
 
 
 def _totals(sources, weights, entries):
@@ -135,6 +131,3 @@ def _totals(sources, weights, entries):
         name: np.zeros((entries, rows, source.shape[2]), source.dtype)
         for name, source in sources.items()
     }
-
-
-_FIRST = np.zeros(1, np.int64)
