@@ -10,7 +10,7 @@ from gradlab.nets import cell, gradients, health
 from gradlab.nets.losses import loss_of
 
 LAGS = (1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 400, 500)
-SLICE = 25  # steps a product of outer_sums
+SLICE = 50  # steps a product of outer_sums: each reads and writes a lane's whole dL/dW
 INDEPENDENT = ("gaussian", "sparse", "torch")  # entries that mean field describes
 LOG10_2 = math.log10(2)
 

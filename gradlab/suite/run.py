@@ -1,9 +1,11 @@
 """From an experiment to its table, figure, provenance and verdicts."""
 
 import json
+import threading
+from importlib import import_module
 from pathlib import Path
 
-from gradlab.suite import figures, library, provenance, store
+from gradlab.suite import library, provenance, store
 from gradlab.suite.experiment import Experiment
 from gradlab.suite.grid import changed
 from gradlab.suite.sweep import sweep
@@ -46,6 +48,7 @@ def place(results, quick):
 
 def complete(experiment, folder, executor=None, fresh=False):
     """(table, verdicts) of a prepared experiment, all written to `folder`."""
+    _load_figures_meanwhile()
     frame, origins = sweep(experiment, folder, executor, fresh)
     table, figure, origin = (beside(folder, experiment.name, x) for x in ("parquet", "png", "json"))
     store.write(frame, table)
@@ -68,6 +71,13 @@ def beside(folder, name, suffix):
 
 def draw(experiment, frame, path):
     """Draw the experiment's figure from a table alone into a PNG, PDF or SVG."""
+    from gradlab.suite import figures
+
     with figures.style(), store.replacing(path) as temporary:
         figures.save(experiment.figure(frame), temporary)
     print(f"wrote {path}")
+
+
+def _load_figures_meanwhile():
+    # seaborn and matplotlib take a second to load, while the kernels do not hold the interpreter
+    threading.Thread(target=import_module, args=("gradlab.suite.figures",), daemon=True).start()
