@@ -68,7 +68,7 @@ def rows_of(slopes):
 
 
 def close(got, expected):
-    # 1 - h^2 near |h| = 1 turns one ulp of tanh into 1e-11 of itself: small against 1, not against 0
+    # 1 - h^2 near |h| = 1 turns an ulp of tanh into 1e-11 of itself: small against 1, not against 0
     np.testing.assert_allclose(
         got, expected, rtol=1e-12, atol=1e-12 * max(1, np.abs(expected).max())
     )
