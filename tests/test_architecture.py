@@ -10,7 +10,7 @@ from sources import ROOT, files, imports, module_name
 ANY_PACKAGE = "any package but numba"
 NUMERIC = {"errors", "numpy", "scipy"}
 CORE = {"nets", "learning", "tasks", "theory", "dynamics"}
-ALL = {*CORE, "", "cells", "measures", "suite", "explorer", "cli", "errors", ANY_PACKAGE}
+ALL = {*CORE, "", "cells", "measures", "race", "suite", "explorer", "cli", "errors", ANY_PACKAGE}
 
 
 class Rule(NamedTuple):
@@ -40,6 +40,10 @@ RULES = {
     "gradlab.learning": Rule({"errors", "nets", ANY_PACKAGE}),
     "gradlab.learning.clipping": Rule(NUMERIC),
     "gradlab.measures": Rule({"errors", "threads", *CORE, ANY_PACKAGE}),
+    # Times the rooms below it, and how the suite runs blocks; peers are imported in functions.
+    "gradlab.race": Rule(
+        {"errors", "threads", "measures", "suite", *CORE, "numpy", "threadpoolctl"}, {ANY_PACKAGE}
+    ),
     "gradlab.suite": Rule({"errors", "found", "threads", ANY_PACKAGE}),
     # An experiment file that is run as a script starts the command line.
     "gradlab.suite.experiment": Rule({"errors"}, {"cli", ANY_PACKAGE}),
@@ -114,6 +118,10 @@ WRONG = [
     ("gradlab.suite.sweep", "importlib.import_module('gradlab.nets.draws')"),
     ("gradlab.suite.sweep", "import experiments.spectral_radius"),
     ("gradlab.suite.sweep", "from gradlab.cli import main"),
+    ("gradlab.suite.sweep", "from gradlab.race import clock"),
+    ("gradlab.measures.gradients", "from gradlab.race import clock"),
+    ("gradlab.race.with_jax", "import jax"),
+    ("gradlab.race.ours", "from gradlab.cells import elman"),
     ("gradlab.nets.network", "import numba"),
     ("gradlab.cli", "from gradlab._experiments import spectral_radius"),
     ("gradlab.cli", "import pandas"),

@@ -104,6 +104,8 @@ class Experiment:
     constants  name -> value, the same for all points. None means text that was not given.
     quick      axis or constant -> values to put in their place under --quick.
     name       the stem of the experiment's file unless given.
+    alone      blocks run here one after the other, each with the whole machine: BLAS keeps its
+               threads. For measures of time.
 
     Raises ValueError for axes that differ between products, and for unknown names in `split`
     or `quick`.
@@ -119,6 +121,7 @@ class Experiment:
     quick: Mapping[str, Any] = field(default_factory=dict)
     name: str | None = None
     file: str | None = None
+    alone: bool = False
 
     def __post_init__(self):
         self.file = self.file or sys._getframe(2).f_code.co_filename

@@ -22,7 +22,8 @@ FILES = ("theory.py", "dynamics.py")
 
 def digest(measure):
     """sha256 over the measure's own file and gradlab's sources of numbers."""
-    files = [file for room in ROOMS for file in sorted((PACKAGE / room).rglob("*.py"))]
+    rooms = [*ROOMS, *(["race"] if str(measure).startswith("gradlab.race.") else [])]
+    files = [file for room in rooms for file in sorted((PACKAGE / room).rglob("*.py"))]
     files += [file for name in FILES if (file := PACKAGE / name).is_file()]
     total = hashlib.sha256(_source(measure))
     for file in files:

@@ -1,7 +1,7 @@
 """Grid -> blocks -> executor -> rows. Only the driver, which is here, writes."""
 
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +37,7 @@ def sweep(experiment, folder, executor=None, fresh=False):
     print(f"{experiment.name}: {points} points in {len(parts)} blocks, {len(done)} of them stored")
     if missing:
         _tell_strangers(parts, missing)
-        _run(experiment.measure, missing, done, executor)
+        _run(experiment, missing, done, 1 if experiment.alone else executor)
         _tell_errors(parts, done)
     rows = [done[part.path][0] for part in parts]
     frame = table.in_order(rows, [part.positions for part in parts])
@@ -64,14 +64,15 @@ def _stored(parts):
     return done
 
 
-def _run(measure, missing, done, executor):
+def _run(experiment, missing, done, executor):
     """Run blocks, the slowest first; each goes into `done` and into its shard."""
-    costs = plan.estimates(measure, [part.block for part in missing])
+    costs = plan.estimates(experiment.measure, [part.block for part in missing])
     threads = None if isinstance(executor, Executor) else plan.threads(costs, executor)
     print(f"{len(missing)} blocks to run{plan.describe(costs, threads)}")
     order = sorted(range(len(missing)), key=lambda i: -costs[i][0])
-    with one_blas_thread(), _workers(executor, threads) as workers:
-        futures = {_submit(workers, measure, missing[i].block): missing[i] for i in order}
+    hold = nullcontext() if experiment.alone else one_blas_thread()
+    with hold, _workers(executor, threads) as workers:
+        futures = {_submit(workers, experiment, missing[i].block): missing[i] for i in order}
         try:
             _collect(futures, done)
         except KeyboardInterrupt:
@@ -96,9 +97,9 @@ def _workers(executor, threads):
         pool.shutdown(wait=False)
 
 
-def _submit(workers, measure, block):
+def _submit(workers, experiment, block):
     try:
-        return workers.submit(run_block, measure, block)
+        return workers.submit(run_block, experiment.measure, block, experiment.alone)
     except BrokenExecutor as error:
         failed = Future()
         failed.set_exception(error)

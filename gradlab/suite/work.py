@@ -4,6 +4,7 @@ import importlib
 import os
 import time
 import traceback
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -25,17 +26,17 @@ def resolve(measure):
     return function, getattr(function, "estimate", beside)
 
 
-def run_block(measure, block):
+def run_block(measure, block, alone=False):
     """(columns, message, seconds): what was measured, or None and why not.
 
-    A UserError is raised: it would meet every block alike.
+    A block that runs alone has the whole machine, and sets its own limits. A UserError is raised: it would meet every block alike.
     """
     started = time.perf_counter()
     columns, message = None, ""
     try:
         if not SMALLEST * np.float64(1.0) > 0:
             raise ArithmeticError("a library built with -ffast-math flushes small numbers to zero")
-        with one_blas_thread():  # here too: a worker may be a process of its own
+        with nullcontext() if alone else one_blas_thread():  # here too: a worker may be a process of its own
             columns = _checked(resolve(measure)[0](block), block)
     except UserError:
         raise

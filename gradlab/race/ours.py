@@ -1,0 +1,105 @@
+"""This project's way: the same kernels and drivers that the experiments use."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from gradlab.nets import cell, gradients
+from gradlab.nets.network import Network
+from gradlab.race.ceiling import cores, limits
+from gradlab.race.clock import Way
+
+LIBRARY = "gradlab"
+FORMS = ("ours",)
+
+
+def ways(problem, form):
+    """Ways to do the problem, of which the clock takes the fastest."""
+    hold = limits()
+    if problem.work.kind == "batch":
+        call = _batch(problem)
+        return [Way("Network.gradients", n, call, hold(n)) for n in sorted({1, cores()})]
+    do = {"networks": _networks, "sweep": _sweep, "lags": _lags}[problem.work.kind]
+    name = {"networks": "Network.gradients", "sweep": "lanes of one W", "lags": "lanes of one W"}
+    return [Way(name[problem.work.kind], cores(), do(problem), hold(1))]
+
+
+def _batch(problem):
+    net, at = Network(problem.first), problem.work.at
+    y = problem.y if at == "every" else problem.y[0]
+    return lambda: _named(net.gradients(problem.x, y, at=at).weights)
+
+
+def _named(weights):
+    return {name: value[None] for name, value in weights.items()}
+
+
+def _networks(problem):
+    networks = range(problem.work.count)
+    nets = [Network({k: v[i] for k, v in problem.weights.items()}) for i in networks]
+    y = problem.y[0]
+
+    def call():
+        found = _spread(lambda net: net.gradients(problem.x, y, at="last").weights, nets)
+        return {name: np.array([one[name] for one in found]) for name in "UWbVc"}
+
+    return call
+
+
+def _sweep(problem):
+    seeds = range(problem.work.count)
+    return lambda: {"norm": np.array(_spread(lambda seed: _seed(problem, seed), seeds))}
+
+
+def _seed(problem, seed):
+    """||dL/d(radius W)|| (radii, lengths) of one seed: all of them lanes of one W."""
+    weights = {name: value[seed] for name, value in problem.weights.items()}
+    radii, lengths = len(problem.radius), np.array(problem.work.lengths)[::-1]
+    run = _forward(problem, weights, problem.radius, np.zeros((radii, len(weights["W"]))))
+    lanes = np.repeat(lengths, radii)
+    h = run.trace.state[lanes, np.arange(len(lanes)) % radii]
+    slope = 2 * (h @ weights["V"].T + weights["c"] - problem.y[lanes - 1, 0])
+    sums = gradients.LaneSums({"W": run.trace.state}, run.weights, len(lanes))
+    spans = gradients.slices(lanes, 25)
+    for span, adjoint in gradients.backward(run, spans, slope @ weights["V"]):
+        sums.add(adjoint, span, np.arange(span[2]))
+    total = sums.total["W"].reshape(len(lanes), -1)
+    norms = np.sqrt(np.einsum("lw,lw->l", total, total)) * np.exp2(sums.exponent["W"])
+    return norms.reshape(len(lengths), radii)[::-1].T
+
+
+def _forward(problem, weights, gain, initial, lanes=slice(None)):
+    module, dtype = cell.find("elman"), problem.x.dtype
+    prepared = module.prepare(weights, "tanh", dtype)
+    x = np.ascontiguousarray(problem.x[:, lanes])
+    steps = np.full(len(initial), len(x))
+    return gradients.forward(module, prepared, gain, x, initial.astype(dtype), steps)
+
+
+def _lags(problem):
+    groups = np.array_split(np.arange(problem.work.lanes), cores())
+
+    def call():
+        parts = _spread(lambda lanes: _by_lag(problem, lanes), groups)
+        return {"norm": np.concatenate(parts, axis=1)}
+
+    return call
+
+
+def _by_lag(problem, lanes):
+    """||dL/dh_t|| (T + 1, lanes) of some lanes; the loss is the mean over all of them."""
+    weights, count = problem.first, problem.work.lanes
+    initial = np.zeros((len(lanes), len(weights["W"])))
+    gain = np.ones(len(lanes), problem.x.dtype)
+    run = _forward(problem, weights, gain, initial, lanes)
+    outputs = run.trace.state[-1] @ weights["V"].T + weights["c"]
+    head = 2 / count * (outputs - problem.y[0, lanes]) @ weights["V"]
+    spans = gradients.slices(np.full(len(lanes), len(problem.x)))
+    *_, (_, adjoint) = gradients.backward(run, spans, head.astype(problem.x.dtype))
+    return np.exp2(gradients.log2_norms(adjoint))
+
+
+def _spread(function, parts):
+    """[function(part)] on a thread a core; the kernels let go of the interpreter's lock."""
+    with ThreadPoolExecutor(cores()) as pool:
+        return list(pool.map(function, parts))
