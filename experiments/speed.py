@@ -166,7 +166,7 @@ def ratios(panel, frame, names):
                 panel.plot(moonshot, y + 0.3, "*", ms=9, mfc="none", color=figures.CRITICAL)
     panel.axvline(1, color=figures.MUTED, lw=1)
     panel.set(xscale="log", xlabel="time / ours  (bar: goal, star: moonshot)")
-    panel.legend(loc="lower right")
+    panel.figure.legend(loc="outside upper right", ncols=len(PEERS))
 
 
 def shares(panel, frame, names):
@@ -178,6 +178,8 @@ def shares(panel, frame, names):
         ("float32", 0.15, figures.EXPLODING),
     ):
         here = frame[frame.precision == precision]
+        if here.empty:
+            continue
         y = [names.index(work) + offset for work in here.work]
         panel.barh(y, 100 * here.ceiling_share, height=0.28, color=colour, label=precision)
         floor = 100 * here.ceiling_share / here.floor_share

@@ -85,6 +85,15 @@ def test_blas_is_held_to_one_thread_and_let_go(tmp_path):
     assert toy_measure.blas_threads() == before
 
 
+def test_a_block_that_runs_alone_has_the_whole_machine(tmp_path, monkeypatch):
+    import scipy.linalg.cython_blas  # noqa: F401
+
+    before = toy_measure.blas_threads()
+    monkeypatch.setattr(toy, "alone", True)
+    frame = run(tmp_path, 2, pause=0.01)
+    assert set(frame["blas_threads"]) == {max(before)}
+
+
 def test_only_what_is_missing_runs(tmp_path, calls):
     run(tmp_path)
     shards(tmp_path)[0].unlink()

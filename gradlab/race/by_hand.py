@@ -101,7 +101,7 @@ def _sweep(work, unroll, weights, radius, x, y):
 
 
 def _seed(work, unroll, one, data):
-    """(radii, lengths): lanes of one W; on the way back the lanes of a length join where it ends."""
+    """(radii, lengths), lanes of one W: on the way back those of a length join at its end."""
     import jax.numpy as jnp
 
     radius, x, y = data

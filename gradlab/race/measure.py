@@ -75,8 +75,7 @@ def _entries(work, keys, quick):
 
 
 def _entry(work, key, rights, quick):
-    form, precision = key
-    library = LIBRARIES[form]
+    library = LIBRARIES[key[0]]
     if importlib.util.find_spec(library.LIBRARY) is None:
         return Entry(None, status="not installed", message=f"no {library.LIBRARY}: extra [peers]")
     try:

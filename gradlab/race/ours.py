@@ -1,27 +1,24 @@
 """This project's way: the same kernels and drivers that the experiments use."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
 from gradlab.nets import cell, gradients
 from gradlab.nets.network import Network
-from gradlab.race.ceiling import cores, limits
+from gradlab.race.ceiling import cores
 from gradlab.race.clock import Way
+from gradlab.threads import each
 
 LIBRARY = "gradlab"
 FORMS = ("ours",)
 
 
 def ways(problem, form):
-    """Ways to do the problem, of which the clock takes the fastest."""
-    hold = limits()
-    if problem.work.kind == "batch":
-        call = _batch(problem)
-        return [Way("Network.gradients", n, call, hold(n)) for n in sorted({1, cores()})]
-    do = {"networks": _networks, "sweep": _sweep, "lags": _lags}[problem.work.kind]
-    name = {"networks": "Network.gradients", "sweep": "lanes of one W", "lags": "lanes of one W"}
-    return [Way(name[problem.work.kind], cores(), do(problem), hold(1))]
+    """The one way: this project sets its own threads."""
+    calls = {"batch": _batch, "networks": _networks, "sweep": _sweep, "lags": _lags}
+    name, kind = "Network.gradients", problem.work.kind
+    if kind in ("sweep", "lags"):
+        name = "lanes of one W"
+    return [Way(name, cores(), calls[kind](problem))]
 
 
 def _batch(problem):
@@ -40,7 +37,7 @@ def _networks(problem):
     y = problem.y[0]
 
     def call():
-        found = _spread(lambda net: net.gradients(problem.x, y, at="last").weights, nets)
+        found = each(lambda net: net.gradients(problem.x, y, at="last").weights, nets)
         return {name: np.array([one[name] for one in found]) for name in "UWbVc"}
 
     return call
@@ -48,7 +45,7 @@ def _networks(problem):
 
 def _sweep(problem):
     seeds = range(problem.work.count)
-    return lambda: {"norm": np.array(_spread(lambda seed: _seed(problem, seed), seeds))}
+    return lambda: {"norm": np.array(each(lambda seed: _seed(problem, seed), seeds))}
 
 
 def _seed(problem, seed):
@@ -80,7 +77,7 @@ def _lags(problem):
     groups = np.array_split(np.arange(problem.work.lanes), cores())
 
     def call():
-        parts = _spread(lambda lanes: _by_lag(problem, lanes), groups)
+        parts = each(lambda lanes: _by_lag(problem, lanes), groups)
         return {"norm": np.concatenate(parts, axis=1)}
 
     return call
@@ -97,9 +94,3 @@ def _by_lag(problem, lanes):
     spans = gradients.slices(np.full(len(lanes), len(problem.x)))
     *_, (_, adjoint) = gradients.backward(run, spans, head.astype(problem.x.dtype))
     return np.exp2(gradients.log2_norms(adjoint))
-
-
-def _spread(function, parts):
-    """[function(part)] on a thread a core; the kernels let go of the interpreter's lock."""
-    with ThreadPoolExecutor(cores()) as pool:
-        return list(pool.map(function, parts))

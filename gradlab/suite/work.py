@@ -36,7 +36,9 @@ def run_block(measure, block, alone=False):
     try:
         if not SMALLEST * np.float64(1.0) > 0:
             raise ArithmeticError("a library built with -ffast-math flushes small numbers to zero")
-        with nullcontext() if alone else one_blas_thread():  # here too: a worker may be a process of its own
+        with (
+            nullcontext() if alone else one_blas_thread()
+        ):  # here too: a worker may be a process of its own
             columns = _checked(resolve(measure)[0](block), block)
     except UserError:
         raise

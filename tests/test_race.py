@@ -1,0 +1,164 @@
+"""The race: taking turns, proof of the same gradients, peers that are missing or wrong."""
+
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from gradlab.race import (
+    agree,
+    ceiling,
+    clock,
+    growth,
+    measure,
+    ours,
+    process,
+    with_jax,
+    with_torch,
+    works,
+)
+from gradlab.suite import library
+from gradlab.suite.grid import Block
+
+KINDS = {work.kind: name for name, work in works.WORKS.items()}
+PEERS = [(with_jax, form) for form in with_jax.FORMS]
+PEERS += [(with_torch, form) for form in with_torch.FORMS]
+
+
+def small(name, precision="float64"):
+    return works.problem(works.WORKS[name].smaller(50), precision)
+
+
+def block(contenders, work="minibatch", rounds=2, shrink=50, precision="float64"):
+    points = {"work": work, "contender": contenders, "precision": precision}
+    points = {axis: np.resize(values, len(contenders)) for axis, values in points.items()}
+    return Block(points, {"rounds": rounds, "shrink": shrink})
+
+
+def test_contenders_take_turns():
+    calls = []
+    ways = [clock.Way(name, 1, lambda name=name: calls.append(name), trial=1.0) for name in "ABC"]
+    times, counts = clock.race(ways, 3)
+    assert "".join(calls) == "ABC" * 3 and counts == [1, 1, 1] and times.shape == (3, 3)
+
+
+def test_a_turn_repeats_a_quick_call_and_scales_a_part():
+    calls = []
+    way = clock.Way("part", 1, lambda: calls.append(0), share=0.5, trial=0.01)
+    times, counts = clock.race([way], 1)
+    assert counts == [10] and len(calls) == 10 and times[0, 0] > 0
+
+
+def test_the_fastest_way_is_taken_and_limits_are_held_outside_the_call():
+    slow, fast = (clock.Way(str(s), 1, lambda s=s: time.sleep(s)) for s in (0.02, 0.001))
+    assert clock.best([slow, fast]) is fast and slow.warm >= 0.02
+
+
+def test_differences_are_relative_and_nan_is_infinite():
+    right = {"W": np.full((2, 3, 3), 5.0), "norm": np.array([1.0, 1e-200])}
+    near = {name: value * (1 + 1e-7) for name, value in right.items()}
+    assert agree.difference(near, right) == pytest.approx(1e-7, rel=1e-6)
+    assert agree.difference(right, right) == 0
+    assert agree.difference({**right, "W": right["W"] * np.nan}, right) == np.inf
+    assert agree.difference({"W": right["W"]}, right) == np.inf
+    assert agree.difference({**right, "W": right["W"][0]}, right) == np.inf
+
+
+@pytest.mark.parametrize("name", works.WORKS)
+def test_every_work_has_the_same_arrays_each_time(name):
+    first, again = small(name), small(name)
+    np.testing.assert_array_equal(first.x, again.x)
+    np.testing.assert_array_equal(first.weights["W"], again.weights["W"])
+    flops, activations = works.arithmetic(first.work)
+    assert 0 < activations < flops
+
+
+@pytest.mark.parametrize("name", sorted(KINDS.values()))
+@pytest.mark.parametrize(("peer", "form"), PEERS, ids=[form for _, form in PEERS])
+def test_peers_compute_what_ours_does(name, peer, form):
+    pytest.importorskip(peer.LIBRARY, reason=f"{peer.LIBRARY} is not installed: extra [peers]")
+    for problem in works.proofs(small(name)):
+        right = ours.ways(problem, "ours")[0].run()
+        for way in peer.ways(problem, form)[:1]:
+            error = agree.difference(measure.arrays(way.run()), way.part(right))
+            assert error < agree.TOLERANCE["float64"]
+
+
+def test_ours_in_float32_is_near():
+    right, found = (ours.ways(small("minibatch", p), "ours")[0].run() for p in agree.TOLERANCE)
+    assert found["W"].dtype == np.float32 and agree.difference(found, right) < 1e-4
+
+
+def test_a_sweep_is_what_each_network_alone_gives():
+    problem = works.problem(works.WORKS["main job"].smaller(10))
+    found = ours.ways(problem, "ours")[0].run()["norm"]
+    length = problem.work.lengths[1]
+    one = works.Problem(
+        works.Work("batch", length, 64), problem.part(slice(1, 2)).weights, np.ones(1),
+        problem.x[:length], problem.y[length - 1][None],
+    )  # fmt: skip
+    one.weights["W"] = problem.radius[3] * one.weights["W"]
+    alone = ours.ways(one, "ours")[0].run()["W"]
+    assert found[1, 3, 1] == pytest.approx(np.linalg.norm(alone), rel=1e-12)
+
+
+class Wrong:
+    """A peer whose gradients are a millionth off."""
+
+    LIBRARY, FORMS = "numpy", ("wrong", "broken")
+
+    @staticmethod
+    def ways(problem, form):
+        if form == "broken":
+            raise RuntimeError("it does\nnot start")
+        right = ours.ways(problem, "ours")[0]
+        return [clock.Way("off", 1, lambda: {k: v * (1 + 1e-6) for k, v in right.run().items()})]
+
+
+@pytest.fixture
+def rows(monkeypatch):
+    """The columns of a race of ours, a wrong peer, one that raises and one that is missing."""
+    monkeypatch.setitem(sys.modules, "jax", None)
+    for form in Wrong.FORMS:
+        monkeypatch.setitem(measure.LIBRARIES, form, Wrong)
+    return measure.measure(block(["ours", "wrong", "broken", "jax"]))
+
+
+def test_a_peer_that_differs_fails_or_is_missing_is_a_row_that_says_so(rows):
+    assert rows["status"] == ["ok", "differs", "error", "not installed"]
+    assert rows["error"][1] == pytest.approx(1e-6, rel=1e-3)
+    assert rows["message"][1:] == [
+        "1.0e-06 from ours, allowed 1e-09", "RuntimeError: it does not start",
+        "no jax: extra [peers]",
+    ]  # fmt: skip
+    assert np.isnan(rows["seconds"][1:]).all() and rows["seconds"][0] > 0
+
+
+def test_ours_knows_its_ceiling_and_its_floor(rows):
+    assert rows["ratio"][0] == rows["gain"][0] == 1
+    assert 0 < rows["ceiling_share"][0] < rows["floor_share"][0]
+    assert rows["floor_seconds"][0] == pytest.approx(rows["floor_share"][0] * rows["seconds"][0])
+
+
+def test_the_floor_is_products_and_activations():
+    assert ceiling.floor((2e9, 1e6), 1e9, 2, "float64") == pytest.approx(2 + 0.8e-3)
+
+
+def test_a_process_that_fails_is_told(tmp_path):
+    with pytest.raises(RuntimeError, match=r"run --quick: gradlab: .* has no nothing"):
+        process.run(tmp_path, "--set", "nothing=1")
+
+
+def test_cost_is_measured_in_a_process_of_its_own():
+    points = {"call": ["sweep"] * 2, "quantity": ["T"] * 2, "doubling": [1, 0]}
+    found = growth.measure(Block({k: np.array(v) for k, v in points.items()}, {"rounds": 1}))
+    assert found["value"].tolist() == [400, 200]
+    assert (found["bytes"] > 2**18).all() and (found["seconds"] > 0).all()
+    assert (found["estimated_seconds"] > 0).all()
+    assert len(set(found["exponent_seconds"])) == 1
+
+
+@pytest.mark.parametrize("name", ["speed", "cost"])
+def test_what_takes_time_runs_alone(name):
+    assert library.load(name).alone
