@@ -116,5 +116,5 @@ def test_a_wrong_point_is_one_line(change, message):
 
 
 def test_the_estimate_grows_with_the_work():
-    small, large = (last_step.estimate(block(lengths=lengths)) for lengths in ((30,), (300,)))
+    small, large = (last_step.estimate(block(lengths=lengths)) for lengths in ((3000,), (30000,)))
     assert 5 < large[0] / small[0] < 15 and large[1] > small[1] > 0

@@ -29,7 +29,8 @@ def resolve(measure):
 def run_block(measure, block, alone=False):
     """(columns, message, seconds): what was measured, or None and why not.
 
-    A block that runs alone has the whole machine, and sets its own limits. A UserError is raised: it would meet every block alike.
+    A block that runs alone has the whole machine, and sets its own limits. A UserError is raised:
+    it would meet every block alike.
     """
     started = time.perf_counter()
     columns, message = None, ""
