@@ -10,8 +10,8 @@ mean over lanes of the sum over steps and outputs of (c + V h_t - y_t)^2.
     weight_ih_l0 ... V c        the parameters by PyTorch's names
     grad_NAME                   dL/dNAME of each of them and of x, h0, c0
     h (T, B, N or 2 N), o, loss what comes out, zeros (h) and c (o) after a lane's end
-    states, cell_states         one layer, one direction: dL/dh_t and dL/dc_t (T+1, B, N) with (h_t, c_t)
-                                as the state: what c_t does to the loss through h_t is h_t's share
+    states, cell_states         one layer, one direction: dL/dh_t and dL/dc_t (T+1, B, N), the state
+                                being (h_t, c_t): what c_t does through h_t is h_t's share
 """
 
 from pathlib import Path
