@@ -122,8 +122,8 @@ def test_lane_sums_are_each_lanes_own_gradient():
     run = elman_pass(W, x, np.zeros((lanes, n)), U=U)
     head, lengths = RNG.standard_normal((lanes, n)), np.full(lanes, steps)
     sources = elman.sources(run.trace, x)
-    together = gradients.Sums(sources, run.weights)
-    apart = gradients.LaneSums(sources, run.weights, 2 * lanes)
+    together = gradients.Sums(sources)
+    apart = gradients.LaneSums(sources, 2 * lanes)
     for span, adjoint in gradients.backward(run, gradients.slices(lengths, 7), head):
         together.add(adjoint, span)
     for span, adjoint in gradients.backward(run, gradients.slices(lengths, 7, [15]), head):
@@ -255,7 +255,7 @@ def test_a_slice_of_zeros_does_not_fix_the_exponent():
 def test_a_direct_part_meets_an_adjoint_of_any_size(size):
     row, direct = np.array([[size, 0.0]]), Direct(np.array([[1.0]]), np.array([[1.0, 2.0]]))
     adjoint = Adjoint(
-        delta=np.empty((1, 2)), carry=row, norm2=np.zeros((2, 1)),
+        delta=np.empty((1, 2)), carry=row, norm2=np.zeros((2, 1, 1)),
         exponent=np.zeros((2, 1), np.int64), states=np.empty((0, 0, 2)),
     )  # fmt: skip
     nothing = Direct(np.empty((0, 1)), np.empty((0, 2)))

@@ -150,11 +150,11 @@ def test_a_right_cell_is_a_network_at_once():
         (
             RIGHT,
             "carry[:] = product",
-            r"dL/dW differs from numerical .*, relative error 0",
+            r"dL/dU differs from numerical .*, relative error 0",
         ),
-        ("delta *= LEAK", "delta *= 1.00001 * LEAK", r"dL/dW differs .* relative error \de-0[56]"),
+        ("delta *= LEAK", "delta *= 1.00001 * LEAK", r"dL/dU differs .* relative error \de-0[56]"),
         ("scale_rows(product, gain)", "pass", r"dL/d\(state\) with a gain differs"),
-        ("saved_size(state):", "saved_sizes(state):", r"no cell: it lacks saved_size$"),
+        ("saved_size(weights):", "saved_sizes(weights):", r"no cell: it lacks saved_size$"),
         ("weights.recurrent,", "weights.recurent,", r"fails its check: .*recurent"),
     ],
 )

@@ -100,7 +100,7 @@ def test_equal_weights_sum_to_the_tied_gradient(size, every):
     lengths = np.full(len(h0), len(x))
     tied = gradients.forward(elman, prepared, np.ones(len(h0)), x, h0, lengths)
     close(run.trace.state, tied.trace.state)
-    sums = gradients.Sums(elman.sources(tied.trace, x), tied.weights)
+    sums = gradients.Sums(elman.sources(tied.trace, x))
     spans = gradients.slices(lengths)
     for span, adjoint in gradients.backward(tied, spans, np.zeros_like(h0), rows_of(slopes)):
         sums.add(adjoint, span)

@@ -17,7 +17,8 @@ class Adjoint(NamedTuple):
 
     delta (rows, G): gradient at the pre-activation, row (t - start - 1) * lanes + lane
     carry (L, S): dL/d(state) at the edge of the slice, without its direct part
-    norm2, exponent (T + 1, L): sum of squares of dL/d(state) at each step, and its exponent
+    norm2 (T + 1, P, L): sum of squares of each of the P parts of dL/d(state) at each step
+    exponent (T + 1, L): the exponent of a step's row
     states (T + 1, L, S): dL/d(state) at each step, kept if it is not empty
     """
 
@@ -26,6 +27,18 @@ class Adjoint(NamedTuple):
     norm2: np.ndarray
     exponent: np.ndarray
     states: np.ndarray
+
+
+class Source(NamedTuple):
+    """What delta is multiplied with in the gradient of one weight: dL/dw = sum of delta values^T.
+
+    values (T or more, R or 1, K), row t for the step t + 1; columns: first and last + 1 of those K
+    that the weight sees; units: first and last + 1 of delta's columns, the weight's rows.
+    """
+
+    values: np.ndarray
+    columns: tuple
+    units: tuple
 
 
 class Direct(NamedTuple):

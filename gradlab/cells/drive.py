@@ -18,9 +18,11 @@ def steps_ahead(rows):
 def drive(weights, bias, x, out, span):
     """out[t, r] = bias + x[t, r] weights for start <= t < stop and the first `lanes` columns r.
 
-    weights (D, G), bias (G,), x (T, R or 1, D), out (T, R, G); a single column of x is every r's.
+    weights (D, G or fewer), bias (G,), x (T, R or 1, D), out (T, R, G); a single column of x is
+    every r's; columns of out beyond those of weights get their bias alone.
     """
     start, stop, lanes = span
+    driven = weights.shape[1]
     factors = np.ones(2, out.dtype)
     columns, units = out.shape[1], out.shape[2]
     single = x.shape[1] == 1
@@ -29,15 +31,16 @@ def drive(weights, bias, x, out, span):
             for i in range(units):
                 out[t, r, i] = bias[i]
     if single:
-        multiply(x[start:stop, 0], weights, out[start:stop, 0], factors)
+        multiply(x[start:stop, 0], weights, out[start:stop, 0, :driven], factors)
         _spread(out, span)
     elif lanes == columns == x.shape[1]:
         rows = (stop - start) * lanes
         flat = x[start:stop].reshape((rows, x.shape[2]))
-        multiply(flat, weights, out[start:stop].reshape((rows, units)), factors)
+        whole = out[start:stop].reshape((rows, units))
+        multiply(flat, weights, whole[:, :driven], factors)
     else:
         for t in range(start, stop):
-            multiply(x[t, :lanes], weights, out[t, :lanes], factors)
+            multiply(x[t, :lanes], weights, out[t, :lanes, :driven], factors)
 
 
 @kernel

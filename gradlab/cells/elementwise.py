@@ -113,58 +113,65 @@ def sigmoid(dtype):
 
 @kernel
 def activate(code, gain, product, rows):
-    """rows = f(rows + gain * product), both (L, N), gain (L,).
+    """rows = f(rows + gain * product) for rows (L, N or more), product (L, N), gain (L,).
 
     In place: with the drive in an array of its own, LLVM's overlap check would send the loop to
     its scalar form wherever the two are one. Two loops here, not a call a row: the views of rows
     cost as much as the work on 50 units.
     """
-    for lane in range(rows.shape[0]):
-        for i in range(rows.shape[1]):
-            rows[lane, i] += gain[lane] * product[lane, i]
+    units = product.shape[1]
+    add_product(gain, product, rows, units)
     if code == TANH:
-        tanh_rows(rows)
+        tanh_rows(rows, 0, units)
     elif code == SIGMOID:
-        sigmoid_rows(rows)
+        sigmoid_rows(rows, 0, units)
     elif code == RELU:
-        relu_rows(rows)
+        relu_rows(rows, 0, units)
 
 
 @kernel
-def tanh_rows(rows):
-    """rows = tanh(rows), in place."""
+def add_product(gain, product, rows, units):
+    """rows += gain * product on the first `units` columns of both, gain (L,)."""
+    for lane in range(rows.shape[0]):
+        for i in range(units):
+            rows[lane, i] += gain[lane] * product[lane, i]
+
+
+@kernel
+def tanh_rows(rows, first, last):
+    """rows = tanh(rows) on the columns from first to last - 1, in place."""
     wide()
     for lane in range(rows.shape[0]):
-        for i in range(rows.shape[1]):
+        for i in range(first, last):
             rows[lane, i] = tanh(rows[lane, i])
 
 
 @kernel
-def sigmoid_rows(rows):
-    """rows = 1/(1 + exp(-rows)), in place."""
+def sigmoid_rows(rows, first, last):
+    """rows = 1/(1 + exp(-rows)) on the columns from first to last - 1, in place."""
     wide()
     for lane in range(rows.shape[0]):
-        for i in range(rows.shape[1]):
+        for i in range(first, last):
             rows[lane, i] = sigmoid(rows[lane, i])
 
 
 @kernel
-def relu_rows(rows):
-    """rows = max(0, rows), in place; nan stays nan."""
+def relu_rows(rows, first, last):
+    """rows = max(0, rows) on the columns from first to last - 1, in place; nan stays nan."""
     zero = rows.dtype.type(0)
     for lane in range(rows.shape[0]):
-        for i in range(rows.shape[1]):
+        for i in range(first, last):
             rows[lane, i] = zero if rows[lane, i] <= zero else rows[lane, i]
 
 
 @kernel
 def through_activation(code, state, adjoint, delta):
-    """delta = adjoint * f'(a), both (L, N); the slope is read off the state f(a) (R, N).
+    """delta = adjoint * f'(a), adjoint (L, N); the slope is read off the state f(a) (R, N).
 
-    Lane l has the state l % R. tanh' = 1 - h^2, sigmoid' = h (1 - h), relu' = 1 where h > 0 (0 at
-    the kink).
+    State and delta may have more columns. Lane l has the state l % R. tanh' = 1 - h^2, sigmoid' =
+    h (1 - h), relu' = 1 where h > 0 (0 at the kink).
     """
-    lanes, units = delta.shape
+    lanes, units = adjoint.shape
     columns = state.shape[0]
     zero, one = delta.dtype.type(0), delta.dtype.type(1)
     for lane in range(lanes):
@@ -226,21 +233,14 @@ def add_scaled(row, factor, other):
 
 @reduction
 def row_norms(rows, norm2):
-    """norm2 (L,) = the sum of the squares of each of rows (L, N)."""
-    for lane in range(rows.shape[0]):
-        total = rows.dtype.type(0)
-        for i in range(rows.shape[1]):
-            total += rows[lane, i] * rows[lane, i]
-        norm2[lane] = total
-
-
-@reduction
-def sum_squares(row):
-    """Sum of the squares of a row."""
-    total = row.dtype.type(0)
-    for i in range(row.size):
-        total += row[i] * row[i]
-    return total
+    """norm2 (P, L) = the sums of the squares of the P equal parts of each of rows (L, P N)."""
+    units = rows.shape[1] // norm2.shape[0]
+    for part in range(norm2.shape[0]):
+        for lane in range(rows.shape[0]):
+            total = rows.dtype.type(0)
+            for i in range(part * units, (part + 1) * units):
+                total += rows[lane, i] * rows[lane, i]
+            norm2[part, lane] = total
 
 
 @kernel

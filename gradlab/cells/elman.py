@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gradlab.cells.arrays import Source
 from gradlab.cells.blas import multiply
 from gradlab.cells.drive import drive, steps_ahead
 from gradlab.cells.elementwise import ACTIVATIONS, activate, scale_rows, through_activation
@@ -27,6 +28,11 @@ class Weights(NamedTuple):
     plain: np.ndarray  # (1, 0): a product overwrites
 
 
+def shapes(inputs, hidden, outputs):
+    """The shape of each weight by its name."""
+    return {"U": (hidden, inputs), "W": (hidden, hidden), "b": (hidden,)}
+
+
 def prepare(weights, activation, dtype):
     """Weights for the loops from {"U": (N, D), "W": (N, N), "b": (N,)}."""
     U, W, b = (np.asarray(weights[name], dtype) for name in "UWb")
@@ -42,17 +48,22 @@ def prepare(weights, activation, dtype):
 
 def sources(trace, x):
     """What delta_t is multiplied with in dL/dW, dL/dU, dL/db: h_{t-1}, x_t and 1."""
-    return {"W": trace.state, "U": x, "b": np.ones((len(x), 1, 1), x.dtype)}
+    every = (0, trace.state.shape[2])
+    return {
+        "W": Source(trace.state, every, every),
+        "U": Source(x, (0, x.shape[2]), every),
+        "b": Source(np.ones((len(x), 1, 1), x.dtype), (0, 1), every),
+    }
 
 
-def saved_size(state_size):
+def state_size(weights):
+    """Values of the state: h alone."""
+    return len(weights.bias)
+
+
+def saved_size(weights):
     """Values a step saves beside the state."""
     return 0
-
-
-def state_size(hidden):
-    """Values of the state: h alone."""
-    return hidden
 
 
 @kernel

@@ -16,7 +16,6 @@ from gradlab.cells.elementwise import (
     largest,
     row_norms,
     scale,
-    sum_squares,
 )
 from gradlab.cells.jit import kernel
 
@@ -42,18 +41,18 @@ def in_range(norm2, row):
 
 @kernel
 def rescale(row, exponent):
-    """Bring the largest entry of a row into [1/2, 1); return its sum of squares, its exponent.
+    """Bring the largest entry of a row into [1/2, 1); return its exponent.
 
     A row that is all zero, or holds inf or nan, stays as it is.
     """
     top = largest(row)
     if not 0 < top < math.inf:
-        return sum_squares(row), exponent
+        return exponent
     shift = math.frexp(top)[1]
     half = -shift // 2  # in two steps: 2^-shift itself may be out of range
     scale(row, power_of_two(row, half))
     scale(row, power_of_two(row, -shift - half))
-    return sum_squares(row), exponent + shift
+    return exponent + shift
 
 
 @kernel
@@ -89,21 +88,36 @@ def receive(adjoint, direct, first, t, lanes):
     The direct part is that of the rows from `first` on.
     """
     carry = adjoint.carry[:lanes]
-    norm2, exponent = adjoint.norm2[t, :lanes], adjoint.exponent[t, :lanes]
+    norm2, exponent = adjoint.norm2[t], adjoint.exponent[t, :lanes]
     if direct.slope.size > 0:
         add_direct(carry, exponent, direct, first)
     if t % FLUSH_EVERY == 0:
         for lane in range(lanes):
             flush(carry[lane])
     row_norms(carry, norm2)
+    if hold_range(carry, norm2, exponent):
+        row_norms(carry, norm2)
     for lane in range(lanes):
-        if not in_range(norm2[lane], carry):
-            norm2[lane], exponent[lane] = rescale(carry[lane], exponent[lane])
         if t > 0:
             adjoint.exponent[t - 1, lane] = exponent[lane]
     if adjoint.states.size > 0:
         for lane in range(lanes):
             copy(carry[lane], adjoint.states[t, lane])
+
+
+@kernel
+def hold_range(rows, norm2, exponent):
+    """Rescale the rows whose norm2 (P, L), all parts together, is out of range; whether any was."""
+    any_changed = False
+    for lane in range(rows.shape[0]):
+        total = norm2[0, lane]
+        for part in range(1, norm2.shape[0]):
+            total += norm2[part, lane]
+        if not in_range(total, rows):
+            before = exponent[lane]
+            exponent[lane] = rescale(rows[lane], before)
+            any_changed |= exponent[lane] != before
+    return any_changed
 
 
 @kernel
@@ -165,15 +179,16 @@ def _column_sums(delta, source, span, chosen, total, factors):
     times as long.
     """
     start, stop, lanes = span
-    columns, units = source.shape[1], delta.shape[1]
-    column = np.zeros(units, delta.dtype)
+    low, high = source.units
+    values, of = source.values, source.columns[0]
+    column = np.zeros(high - low, delta.dtype)
     for t in range(start, stop):
         for lane in range(chosen[0], chosen[1]):
             row = (t - start) * lanes + lane
-            value = source[t, lane % columns, 0]
-            for i in range(units):
-                column[i] += value * delta[row, i]
-    for i in range(units):
+            value = values[t, lane % values.shape[1], of]
+            for i in range(high - low):
+                column[i] += value * delta[row, low + i]
+    for i in range(high - low):
         total[i, 0] = factors[1] * total[i, 0] + factors[0] * column[i]
 
 
@@ -181,40 +196,45 @@ def _column_sums(delta, source, span, chosen, total, factors):
 def outer_sums(delta, source, span, top, slot, into):
     """Each lane's sum over a slice's steps of delta_t source_t^T, added to total[slot[l]].
 
-    delta (steps * L, G) 2^top[l]; source (T or more, R or 1, M): row t of the slice is
-    source[start + t], lane l reads column l % R; into = (total (A, G, M), exponent (A,)).
+    delta (steps * L, G) 2^top[l]; row t of the slice is source.values[start + t], lane l reads
+    column l % R; into = (total (A, units, columns), exponent (A,)).
     """
     total, exponent = into
     start, stop, lanes = span
-    columns = source.shape[1]
-    by_lane = delta[: (stop - start) * lanes].reshape((stop - start, lanes, delta.shape[1]))
+    first, last = source.columns
+    low, high = source.units
+    values, rows = source.values, (stop - start) * lanes
     factors = np.empty(2, delta.dtype)
     for lane in range(lanes):
         entry = slot[lane]
         join(top[lane], total[entry], exponent[entry : entry + 1], factors)
-        if source.shape[2] == 1:
+        if last - first == 1:
             _column_sums(delta, source, span, (lane, lane + 1), total[entry], factors)
         else:
-            rows = source[start:stop, lane % columns]
-            multiply_transposed(by_lane[:, lane], rows, total[entry], factors)
+            own = delta[lane:rows:lanes, low:high]
+            read = values[start:stop, lane % values.shape[1], first:last]
+            multiply_transposed(own, read, total[entry], factors)
 
 
 @kernel
 def sums(delta, source, span, top, into):
-    """The sum over a slice's steps and lanes of delta_t source_t^T, added to total (G, M).
+    """The sum over a slice's steps and lanes of delta_t source_t^T, added to total.
 
-    All rows have the exponent `top`; into = (total, exponent (1,)); lanes as in outer_sums.
+    All rows have the exponent `top`; into = (total (units, columns), exponent (1,)); lanes as in
+    outer_sums.
     """
     total, exponent = into
     start, stop, lanes = span
-    columns, steps = source.shape[1], stop - start
+    first, last = source.columns
+    low, high = source.units
+    values, rows = source.values, (stop - start) * lanes
     factors = np.empty(2, delta.dtype)
     join(top, total, exponent, factors)
-    if source.shape[2] == 1:
+    if last - first == 1:
         _column_sums(delta, source, span, (0, lanes), total, factors)
-    elif columns == lanes:
-        rows = source[start:stop].reshape((steps * lanes, source.shape[2]))
-        multiply_transposed(delta[: steps * lanes], rows, total, factors)
+    elif values.shape[1] == lanes:
+        read = values[start:stop].reshape((rows, values.shape[2]))
+        multiply_transposed(delta[:rows, low:high], read[:, first:last], total, factors)
     else:
         _sums_by_step(delta, source, span, total, factors)
 
@@ -222,10 +242,13 @@ def sums(delta, source, span, top, into):
 @kernel
 def _sums_by_step(delta, source, span, total, factors):
     start, stop, lanes = span
-    columns = source.shape[1]
+    first, last = source.columns
+    low, high = source.units
+    columns = source.values.shape[1]
     for t in range(stop - start):
-        for first in range(0, lanes, columns):
-            size = min(columns, lanes - first)
-            block = delta[t * lanes + first : t * lanes + first + size]
-            multiply_transposed(block, source[start + t, :size], total, factors)
+        for begin in range(0, lanes, columns):
+            size = min(columns, lanes - begin)
+            row = t * lanes + begin
+            read = source.values[start + t, :size, first:last]
+            multiply_transposed(delta[row : row + size, low:high], read, total, factors)
             factors[1] = 1  # from now on, what is there has the common exponent

@@ -109,7 +109,7 @@ def _backward(run, shared, lanes, head):
     lengths = lanes.all_lengths
     count, halves = len(lengths), lengths // 2
     sources = run.cell.sources(run.trace, shared.inputs)
-    sums = gradients.LaneSums(sources, run.weights, 2 * count)
+    sums = gradients.LaneSums(sources, 2 * count)
     spans = gradients.slices(lengths, SLICE, cuts=lanes.lengths // 2)
     for span, adjoint in gradients.backward(run, spans, head):
         active = np.arange(span[2])

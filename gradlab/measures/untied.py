@@ -125,7 +125,7 @@ def _gaps(run, v):
     stages = Stages((one,) * length, one.bias)
     every = _forward(Untied(ELMAN, 1), stages, run.gain, run.trace.state[0], length)
     sums = stage_sums(every, x, v)
-    tied = gradients.Sums(ELMAN.sources(run.trace, x), one)
+    tied = gradients.Sums(ELMAN.sources(run.trace, x))
     alone = run._replace(cell=ELMAN, weights=one)
     for span, adjoint in gradients.backward(alone, gradients.slices(np.array([length])), v):
         tied.add(adjoint, span)

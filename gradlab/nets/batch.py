@@ -15,13 +15,14 @@ WORTH_A_THREAD = 1.5e8
 
 @dataclass(frozen=True)
 class Batch:
-    """x (T, B, D), h_0 (B, S), lengths (B,) in the caller's order, and the groups of lanes.
+    """x (T, B, D), s_0 (B, S), lengths (B,) in the caller's order, and the groups of lanes.
 
     A group is an array of lane numbers, longest first. How many there are follows from the shape
     alone: a product's last bits depend on the lanes in it, and so never on the machine's cores.
     """
 
     net: object
+    weights: tuple
     x: np.ndarray
     initial: np.ndarray
     lengths: np.ndarray
@@ -38,7 +39,9 @@ class Batch:
         groups = np.array_split(order, count)
         if lengths.min() < lengths.max():  # a fair share of the long ones for each
             groups = [order[first::count] for first in range(count)]
-        return cls(net, x, _initial(net, h0, x.shape[1], dtype), lengths, groups)
+        weights = net.module.prepare(net.weights, net.activation, dtype)
+        initial = _initial(net, weights, h0, x.shape[1])
+        return cls(net, weights, x, initial, lengths, groups)
 
     def joined(self, parts):
         """Lanes of all groups, [(B_g, ...) or (T, B_g, ...)], as one array in the user's order."""
@@ -63,12 +66,11 @@ class Run:
     @classmethod
     def of(cls, batch, group):
         """Run a group's lanes forward."""
-        net = batch.net
         x, initial, lengths = _taken(batch, group)
-        weights = net.module.prepare(net.weights, net.activation, x.dtype)
         gain = np.ones(len(group), x.dtype)
-        passed = gradients.forward(net.module, weights, gain, x, initial, lengths)
-        return cls(net, x, lengths, passed)
+        module = batch.net.module
+        passed = gradients.forward(module, batch.weights, gain, x, initial, lengths)
+        return cls(batch.net, x, lengths, passed)
 
     @property
     def trace(self):
@@ -78,12 +80,24 @@ class Run:
     @property
     def hidden(self):
         """h of every step, (T+1, B_g, N): the part of the state that others see."""
-        return self.trace.state[..., : self.net.hidden]
+        return part_of(self.net, self.trace.state, 0)
 
     @property
     def last(self):
         """h of each lane's own last step, (B_g, N)."""
         return self.hidden[self.lengths, np.arange(len(self.lengths))]
+
+
+def part_of(net, state, index):
+    """One of the equal parts of states (..., S), h first."""
+    size = state.shape[-1] // len(net.state_parts)
+    return state[..., index * size : (index + 1) * size]
+
+
+def check_has_cell(net):
+    """Raise AttributeError, one line, for a network whose state is h alone."""
+    if len(net.state_parts) < 2:
+        raise AttributeError(f"cell {net.cell} has no cell state: only lstm has")
 
 
 def _taken(batch, group):
@@ -118,11 +132,21 @@ def _lengths(x, lengths):
     return lengths.astype(np.int64)
 
 
-def _initial(net, h0, lanes, dtype):
-    shape = (lanes, net.module.state_size(net.hidden))
-    if h0 is None:
-        return np.zeros(shape, dtype)
-    h0 = np.asarray(h0, dtype)
-    if h0.shape not in (shape, shape[1:]):
-        raise UserError(f"h0 must have shape {shape} or {shape[1:]}, not {h0.shape}")
-    return np.ascontiguousarray(np.broadcast_to(h0, shape))
+def _initial(net, weights, h0, lanes):
+    parts = net.state_parts
+    size, dtype = net.module.state_size(weights), net.weights["W"].dtype
+    given = h0 if isinstance(h0, tuple) else (h0,)
+    if len(given) > len(parts):
+        raise UserError(f"h0 may hold {', '.join(parts)} for cell {net.cell}, not {len(given)}")
+    initial = np.zeros((lanes, size), dtype)
+    for i, value in enumerate(given):
+        if value is not None:
+            part_of(net, initial, i)[:] = _start(f"{parts[i]}0", value, (lanes, size // len(parts)))
+    return initial
+
+
+def _start(name, value, shape):
+    value = np.asarray(value)
+    if value.shape not in (shape, shape[1:]):
+        raise UserError(f"{name} must have shape {shape} or {shape[1:]}, not {value.shape}")
+    return value

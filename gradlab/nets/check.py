@@ -14,7 +14,7 @@ from gradlab.nets import gradients
 
 STEP = 1e-5  # central differences: 1e-10 of truncation, 1e-11 of rounding
 TOLERANCE = 1e-6
-HIDDEN, INPUTS = 4, 3
+HIDDEN, INPUTS, OUTPUTS = 4, 3, 2
 LENGTHS = np.array([7, 7, 4])
 GAINS = {"": np.ones(3), " with a gain": np.array([1.0, 0.7, 1.3])}
 
@@ -22,7 +22,7 @@ GAINS = {"": np.ones(3), " with a gain": np.array([1.0, 0.7, 1.3])}
 def check_cell(cell, activation, file):
     """Raise UserError, one line, if a gradient is off by more than 1e-6 of its norm.
 
-    The gradients are those of W, U and b, and dL/d(state) at each step.
+    The gradients are those of the cell's own weights, and dL/d(state) at each step.
     """
     for kind, gain in GAINS.items():
         try:
@@ -46,9 +46,10 @@ class _Case:
     def __init__(self, cell, activation, gain):
         rng = np.random.default_rng(0)
         self.cell, self.activation, self.gain = cell, activation, gain
-        shapes = {"W": (HIDDEN, HIDDEN), "U": (HIDDEN, INPUTS), "b": (HIDDEN,)}
+        shapes = cell.shapes(INPUTS, HIDDEN, OUTPUTS)
         self.weights = {name: 0.5 * rng.standard_normal(shape) for name, shape in shapes.items()}
-        steps, lanes, size = LENGTHS.max(), len(LENGTHS), cell.state_size(HIDDEN)
+        prepared = cell.prepare(self.weights, activation, "float64")
+        steps, lanes, size = LENGTHS.max(), len(LENGTHS), cell.state_size(prepared)
         self.x = rng.standard_normal((steps, lanes, INPUTS))
         self.initial = 0.5 * rng.standard_normal((lanes, size))
         self.slope = rng.standard_normal((steps, lanes, size))  # d_t of the states 1 to T
@@ -62,21 +63,30 @@ class _Case:
     def gradients(self):
         """What the cell's own loops give: dL/dW, dL/dU, dL/db, dL/d(state)."""
         run = self.run(self.weights)
-        sums = gradients.Sums(self.cell.sources(run.trace, self.x), run.weights)
+        sums = gradients.Sums(self.cell.sources(run.trace, self.x))
         spans = gradients.slices(LENGTHS, 2)
         head = np.zeros_like(self.initial)
         for span, adjoint in gradients.backward(run, spans, head, self._direct, keep=True):
             sums.add(adjoint, span)
         found = {f"dL/d{k}": sums.total[k][0].reshape(v.shape) for k, v in self.weights.items()}
         found["dL/d(state)"] = adjoint.states
-        return found | {"norm of dL/d(state)": np.exp2(gradients.log2_norms(adjoint))}
+        return found | self._norms(lambda i, _: np.exp2(gradients.log2_norms(adjoint, i)))
 
     def numerical(self, weights):
         """The same by central differences of the forward loop, with or without `weights`."""
         found = {f"dL/d{name}": self._by_weight(name) for name in self.weights if weights}
         states = np.array([self._by_state(t) for t in range(len(self.x) + 1)])
         found["dL/d(state)"] = states
-        return found | {"norm of dL/d(state)": np.linalg.norm(states, axis=-1)}
+        return found | self._norms(lambda _, part: np.linalg.norm(states[..., part], axis=-1))
+
+    def _norms(self, norm):
+        """{what: norm(i, columns)} of each part of the state."""
+        parts = gradients.state_parts(self.cell)
+        size = self.slope.shape[2] // len(parts)
+        return {
+            f"norm of dL/d{part}": norm(i, slice(i * size, (i + 1) * size))
+            for i, part in enumerate(parts)
+        }
 
     def _direct(self, span):
         start, stop, lanes = span

@@ -70,16 +70,22 @@ def rescaled(W, radius, init="given"):
 
     Raises ValueError, naming init, for a bad radius and for a nilpotent W (radius > 0).
     """
+    factor = radius_factor(W, radius, init)
+    return W * factor if factor else np.zeros_like(W)
+
+
+def radius_factor(W, radius, init="given"):
+    """radius/(spectral radius of W). Raises ValueError as `rescaled`."""
     if not (np.isfinite(radius) and radius >= 0):
         raise ValueError(f"spectral_radius={radius}: must be a finite number >= 0")
     if radius == 0:
-        return np.zeros_like(W)
+        return 0.0
     drawn = spectral_radius(W)
     if drawn <= np.finfo(W.dtype).eps * np.linalg.norm(W):
         raise ValueError(
             f"init={init!r}: this draw is nilpotent, no factor gives it spectral_radius={radius}"
         )
-    return W * (radius / drawn)
+    return radius / drawn
 
 
 def spectral_radius(W):

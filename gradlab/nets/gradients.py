@@ -42,7 +42,7 @@ def forward(cell, weights, gain, x, initial, lengths):
     steps, (lanes, size) = len(x), initial.shape
     room = np.empty if lengths.min() == steps else np.zeros  # zero after a lane's own length
     state = room((steps + 1, lanes, size), initial.dtype)
-    saved = np.empty((steps, lanes, cell.saved_size(size)), initial.dtype)
+    saved = np.empty((steps, lanes, cell.saved_size(weights)), initial.dtype)
     trace = Trace(state, saved)
     state[0] = initial
     for start, stop, active in sorted(slices(lengths, steps=steps)):
@@ -74,27 +74,36 @@ def backward(run, spans, head, direct=None, keep=False):
 def _adjoint(run, spans, head, keep):
     rows = max((stop - start) * lanes for start, stop, lanes in spans)
     steps, lanes, size = len(run.trace.state), *head.shape
+    parts = len(state_parts(run.cell))
     return Adjoint(
         delta=np.empty((rows, len(run.weights.bias)), head.dtype),
         carry=np.empty_like(head),
-        norm2=np.zeros((steps, lanes)),
+        norm2=np.zeros((steps, parts, lanes)),
         exponent=np.zeros((steps, lanes), np.int64),
         states=np.zeros((steps, lanes, size) if keep else (0, 0, size), head.dtype),
     )
 
 
-def log2_norms(adjoint):
-    """log2 ||dL/d(state)|| (T + 1, L); -inf where it is exactly zero (as after a lane's end)."""
+def state_parts(cell):
+    """Names of the equal parts of a cell's state, h first."""
+    return getattr(cell, "STATE", ("h",))
+
+
+def log2_norms(adjoint, part=0):
+    """log2 ||dL/d(state)|| (T + 1, L) of a part of the state, h unless another one is named.
+
+    -inf where it is exactly zero (as after a lane's end).
+    """
     with np.errstate(divide="ignore"):
-        return 0.5 * np.log2(adjoint.norm2) + adjoint.exponent
+        return 0.5 * np.log2(adjoint.norm2[:, part]) + adjoint.exponent
 
 
 class Sums:
     """dL/dW, dL/dU, dL/db added over lanes and steps; each is `total[name]` * 2^exponent[name]."""
 
-    def __init__(self, sources, weights):
+    def __init__(self, sources):
         self.sources = sources
-        self.total = _totals(sources, weights, 1)
+        self.total = _totals(sources, 1)
         self.exponent = {name: np.zeros(1, np.int64) for name in sources}
 
     def add(self, adjoint, span):
@@ -112,9 +121,9 @@ class LaneSums:
     kept in parts.
     """
 
-    def __init__(self, sources, weights, entries):
+    def __init__(self, sources, entries):
         self.sources = sources
-        self.total = _totals(sources, weights, entries)
+        self.total = _totals(sources, entries)
         self.exponent = {name: np.zeros(entries, np.int64) for name in sources}
 
     def add(self, adjoint, span, slot):
@@ -125,9 +134,8 @@ class LaneSums:
             outer_sums(adjoint.delta, source, span, top, slot, into)
 
 
-def _totals(sources, weights, entries):
-    rows = len(weights.bias)
+def _totals(sources, entries):
     return {
-        name: np.zeros((entries, rows, source.shape[2]), source.dtype)
-        for name, source in sources.items()
+        name: np.zeros((entries, units[1] - units[0], columns[1] - columns[0]), values.dtype)
+        for name, (values, columns, units) in sources.items()
     }

@@ -7,8 +7,10 @@ import numpy as np
 from gradlab.errors import UserError
 from gradlab.nets import cell as cells
 from gradlab.nets import draws, view
-from gradlab.nets.batch import Batch, Run
+from gradlab.nets import weights as shapes
+from gradlab.nets.batch import Batch, Run, part_of
 from gradlab.nets.cell import one_of
+from gradlab.nets.gradients import state_parts
 from gradlab.nets.result import Gradients
 from gradlab.nets.slopes import Loss
 from gradlab.threads import each
@@ -18,53 +20,56 @@ from gradlab.threads import each
 class States:
     """What a forward pass leaves: states (T+1, B, N) with h[0] first, outputs o (T, B, O).
 
-    Steps after a lane's own length hold zeros (states) and c (outputs).
+    cell_states (T+1, B, N) are an LSTM's c, None for other cells. A Jordan cell's states are its
+    outputs, (T+1, B, O). Steps after a lane's own length hold zeros (states) and c (outputs).
     """
 
     states: np.ndarray
     outputs: np.ndarray
+    cell_states: np.ndarray | None = None
 
 
 class Network:
-    """A recurrent network: a_t = b + W h_{t-1} + U x_t, h_t = f(a_t), o_t = c + V h_t.
+    """A recurrent network, such as a_t = b + W h_{t-1} + U x_t, h_t = f(a_t), o_t = c + V h_t.
 
     `weights` is a dict of arrays, U (N, D), W (N, N), b (N,), V (O, N), c (O,), that may be
-    changed in place; `activation` is f: tanh, relu, sigmoid or identity.
+    changed in place; `activation` is f: tanh, relu, sigmoid or identity. The gates of `lstm`
+    (i, f, g, o) and `gru` (r, z, n) are stacked in U, W and b, and gru has b_recurrent (3N,); the
+    W of `jordan` is (N, O).
     """
 
     def __init__(self, weights, cell="elman", activation="tanh"):
-        self.activation = cells.activation(activation)
         self.module = cells.find(cell, activation)
+        self.activation = cells.activation(activation, self.module)
         self.weights, self.cell = weights, cell
-        _check_shapes(weights)
+        shapes.check(self.module, weights)
 
     @classmethod
     def draw(
         cls, cell="elman", *, inputs, hidden, outputs, activation="tanh", init="gaussian",
-        spectral_radius=None, input_scale=1.0, seed=0, dtype="float64",
+        spectral_radius=None, input_scale=1.0, forget_bias=0.0, seed=0, dtype="float64",
     ):  # fmt: skip
         """A random network; the same arguments give the same weights.
 
         W by `init` (see gradlab.nets.draws.recurrent), rescaled to `spectral_radius` unless that
-        is None; U ~ N(0, 1/D) times input_scale; V ~ N(0, 1/N); biases 0. Raises UserError for an
-        unknown name, a size below 1, and a nilpotent W that cannot have its radius.
+        is None: each gate's block by itself, and for jordan W V has the radius. U ~ N(0, 1/D) times
+        input_scale; V ~ N(0, 1/N); biases 0, but forget_bias for the gate that keeps the state (f
+        of lstm, z of gru). Raises UserError for an unknown name, a size below 1, and a nilpotent W
+        that cannot have its radius.
         """
         for name, size in {"inputs": inputs, "hidden": hidden, "outputs": outputs}.items():
             if not (isinstance(size, int | np.integer) and size >= 1):
                 raise UserError(f"{name} must be a whole number from 1, not {size!r}")
         one_of("dtype", str(np.dtype(dtype)), ("float64", "float32"))
+        module = cells.find(cell, activation)
         stream = draws.stream(seed=seed, init=init, hidden_size=hidden)
         try:
-            W = draws.recurrent(stream, hidden, init, spectral_radius)
+            sizes = (inputs, hidden, outputs)
+            weights = shapes.draw(stream, module, sizes, init, spectral_radius)
         except ValueError as error:
             raise UserError(f"seed={seed}: {error}") from None
-        weights = {
-            "U": draws.dense(stream, hidden, inputs) * input_scale,
-            "W": W,
-            "b": np.zeros(hidden),
-            "V": draws.dense(stream, outputs, hidden),
-            "c": np.zeros(outputs),
-        }
+        weights["U"] *= input_scale
+        shapes.add_forget_bias(module, weights, forget_bias)
         return cls({k: v.astype(dtype) for k, v in weights.items()}, cell, activation)
 
     def __repr__(self):
@@ -77,21 +82,38 @@ class Network:
     @property
     def hidden(self):
         """Number of hidden units N."""
-        return len(self.weights["W"])
+        return self.weights["V"].shape[1]
+
+    @property
+    def state_parts(self):
+        """Names of the parts of the state: h, and c for an LSTM."""
+        return state_parts(self.module)
+
+    @property
+    def reads_out(self):
+        """Whether the readout is the cell's own: its state is the output."""
+        return shapes.reads_out(self.module)
+
+    @property
+    def readout_matrix(self):
+        """do/dh (O, N), or (O, O) where h is the output."""
+        V = self.weights["V"]
+        return np.eye(len(V), dtype=V.dtype) if self.reads_out else V
 
     def forward(self, x, h0=None, lengths=None):
         """Run x (T, B, D) from h0 (N,) or (B, N), zeros unless given; lengths (B,) of 1 to T.
 
-        Returns states (T+1, B, N) and outputs (T, B, O).
+        For an LSTM h0 may be a pair (h0, c0). See `States` for what comes back.
         """
         batch = Batch.of(self, x, h0, lengths)
         runs = each(lambda group: Run.of(batch, group), batch.groups)
-        states = batch.joined([run.hidden for run in runs])
-        return States(states, self.readout(states[1:]))
+        states = batch.joined([run.trace.state for run in runs])
+        h, *c = (part_of(self, states, i) for i in range(len(self.state_parts)))
+        return States(h, self.readout(h[1:]), *c)
 
     def readout(self, h):
-        """o = c + V h of states (..., N)."""
-        return h @ self.weights["V"].T + self.weights["c"]
+        """o = c + V h of states (..., N); states of outputs are outputs."""
+        return h if self.reads_out else h @ self.weights["V"].T + self.weights["c"]
 
     def gradients(
         self, x, y, loss="squared_error", at="every", *, readout=None, h0=None, lengths=None
@@ -106,18 +128,3 @@ class Network:
         """
         batch = Batch.of(self, x, h0, lengths)
         return Gradients(batch, Loss.of(batch, y, loss, readout, at))
-
-
-def _check_shapes(weights):
-    missing = [name for name in "UWbVc" if name not in weights]
-    if missing:
-        raise UserError(f"weights lack {', '.join(missing)}: give U, W, b, V and c")
-    hidden, outputs = len(weights["b"]), len(weights["c"])
-    inputs = weights["U"].shape[-1]
-    right = {
-        "U": (hidden, inputs), "W": (hidden, hidden), "V": (outputs, hidden),
-        "b": (hidden,), "c": (outputs,),
-    }  # fmt: skip
-    for name, shape in right.items():
-        if weights[name].shape != shape:
-            raise UserError(f"weights[{name!r}] has shape {weights[name].shape}, not {shape}")

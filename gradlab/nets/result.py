@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from gradlab.nets import gradients, health, view
-from gradlab.nets.batch import Run
+from gradlab.nets.batch import Run, check_has_cell, part_of
 from gradlab.nets.scaled import added, common_exponent, log2_norm, plain
 from gradlab.nets.slopes import SLOPES
 from gradlab.threads import each
@@ -15,9 +15,12 @@ class Gradients:
     """dL/d(everything) for L = mean over lanes of the sum over steps.
 
     loss       L
-    weights    dict U (N, D), W (N, N), b (N,), V (O, N), c (O,): dL/d(weight) / 2**exponent
+    weights    dict like net.weights: dL/d(weight) / 2**exponent
     exponent   0 whenever every gradient fits float64
     lag_log2   (T+1, B): log2 ||dL/dh[t]||, -inf after a lane's end and where it is exactly zero
+
+    The state of an LSTM is the pair (h, c): dL/dc[t] is what a change of c[t] alone does through
+    the steps after t; what c[t] does through h[t] is in dL/dh[t]. A Jordan cell's h is its output.
     """
 
     def __init__(self, batch, loss):
@@ -33,6 +36,12 @@ class Gradients:
     def lag_log2(self):
         """(T+1, B): log2 ||dL/dh[t]||, -inf after a lane's end and where it is exactly zero."""
         return self._joined(lambda part: gradients.log2_norms(part.adjoint))
+
+    @cached_property
+    def cell_lag_log2(self):
+        """(T+1, B): log2 ||dL/dc[t]|| of an LSTM."""
+        check_has_cell(self._batch.net)
+        return self._joined(lambda part: gradients.log2_norms(part.adjoint, 1))
 
     def __repr__(self):
         kinds = ", ".join(np.unique(self.status))
@@ -67,9 +76,19 @@ class Gradients:
         """dL/do, (T, B, O)."""
         return self._joined(lambda part: part.slope.outputs())
 
-    @cached_property
+    @property
     def states(self):
         """dL/dh[t], (T+1, B, N); 0 or inf where the dtype ends (`lag_log2` goes on)."""
+        return part_of(self._batch.net, self._all_states, 0)
+
+    @property
+    def cell_states(self):
+        """dL/dc[t] of an LSTM, (T+1, B, N)."""
+        check_has_cell(self._batch.net)
+        return part_of(self._batch.net, self._all_states, 1)
+
+    @cached_property
+    def _all_states(self):
         return self._joined(Part.states)
 
     @cached_property
@@ -86,7 +105,7 @@ class Gradients:
         return norms
 
     def term(self, k):
-        """Term k (N, N) of dL/dW, 1 <= k <= T: dL/da_k h_{k-1}^T, what step k's use of W gives."""
+        """Term k of dL/dW, 1 <= k <= T: dL/da_k h_{k-1}^T, what step k's use of W gives."""
         steps = len(self._batch.x)
         if not 1 <= k <= steps:
             raise ValueError(f"k must lie between 1 and T = {steps}, not {k}")
@@ -112,7 +131,7 @@ class Part:
 
     def _sums(self):
         run = self.run
-        sums = gradients.Sums(run.net.module.sources(run.trace, run.x), run.passed.weights)
+        sums = gradients.Sums(run.net.module.sources(run.trace, run.x))
         for span, adjoint in self._slices():
             sums.add(adjoint, span)
         shapes = run.net.weights
@@ -126,22 +145,23 @@ class Part:
     @cached_property
     def bad(self):
         """First step that is not finite, and why, per lane."""
-        return health.first_bad_step(self.run.hidden, self.run.x, self.run.lengths)
+        return health.first_bad_step(self.run.trace.state, self.run.x, self.run.lengths)
 
     def states(self):
-        """dL/dh[t] (T+1, B_g, N)."""
+        """dL/d(state)[t] (T+1, B_g, S)."""
         *_, (_, adjoint) = self._slices(keep=True)
-        states = plain(adjoint.states, adjoint.exponent[..., None])
-        return states[..., : self.run.net.hidden]
+        return plain(adjoint.states, adjoint.exponent[..., None])
 
     def terms(self):
         """(k, term, exponent) from the longest lane's last step down to k = 1."""
+        run = self.run
+        values, columns, units = run.net.module.sources(run.trace, run.x)["W"]
         for (start, stop, lanes), adjoint in self._slices():
             for t in range(stop - 1, start - 1, -1):
                 exponent = adjoint.exponent[t + 1, :lanes]
-                rows = adjoint.delta[(t - start) * lanes : (t - start + 1) * lanes]
+                rows = adjoint.delta[(t - start) * lanes : (t - start + 1) * lanes, slice(*units)]
                 delta = plain(rows, (exponent - exponent.max())[:, None])
-                yield t + 1, delta.T @ self.run.hidden[t, :lanes], int(exponent.max())
+                yield t + 1, delta.T @ values[t, :lanes, slice(*columns)], int(exponent.max())
 
     def _slices(self, keep=False):
         spans = gradients.slices(self.run.lengths)

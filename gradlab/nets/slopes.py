@@ -44,10 +44,12 @@ class LastStep:
         self._run, self._h = run, run.last
         value, slope = loss.slope(run.net.readout(self._h), loss.y[group])
         self.value, self._slope = value.sum() / lanes, slope / run.x.dtype.type(lanes)
-        self.head = _padded(self._slope @ run.net.weights["V"], run)
+        self.head = _padded(self._slope @ run.net.readout_matrix, run)
 
     def readout_gradients(self):
-        """dL/dV and dL/dc."""
+        """dL/dV and dL/dc, unless they are the cell's."""
+        if self._run.net.reads_out:
+            return {}
         return {"V": self._slope.T @ self._h, "c": self._slope.sum(0)}
 
     def outputs(self):
@@ -62,7 +64,7 @@ class EveryStep:
     """The sum over steps of the losses of all outputs; L is the mean over the batch's lanes."""
 
     def __init__(self, run, loss, group, lanes):
-        self._run, V = run, run.net.weights["V"]
+        self._run = run
         y, steps = loss.y[:, group], len(run.x)
         padded = run.lengths.min() < steps
         if padded:
@@ -73,7 +75,7 @@ class EveryStep:
             value, slope = value * within, slope * within[..., None]
         self.value, self._slope = value.sum() / lanes, slope / run.x.dtype.type(lanes)
         self.head = np.zeros_like(run.trace.state[0])
-        self._readout = np.ascontiguousarray(_padded(V, run))
+        self._readout = np.ascontiguousarray(_padded(run.net.readout_matrix, run))
 
     def direct(self, span):
         """dL_t/do_t of a slice's states, and do/d(state)."""
@@ -83,7 +85,9 @@ class EveryStep:
         )
 
     def readout_gradients(self):
-        """dL/dV and dL/dc."""
+        """dL/dV and dL/dc, unless they are the cell's."""
+        if self._run.net.reads_out:
+            return {}
         slope = self._slope.reshape(-1, len(self._readout))
         return {"V": slope.T @ self._run.hidden[1:].reshape(len(slope), -1), "c": slope.sum(0)}
 

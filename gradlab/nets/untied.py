@@ -25,13 +25,21 @@ class Untied:
         if steps < 1:
             raise ValueError(f"steps={steps}: a stage has at least one step")
         self.cell, self.steps = cell, int(steps)
-        self.sources, self.saved_size = cell.sources, cell.saved_size
-        self.state_size = cell.state_size
+        self.shapes, self.sources = cell.shapes, cell.sources
+        self.STATE = gradients.state_parts(cell)
 
     def prepare(self, weights, activation, dtype):
         """Weights for the loops from a sequence of {"U", "W", "b"}, one a stage."""
         sets = tuple(self.cell.prepare(one, activation, dtype) for one in weights)
         return Stages(sets, sets[0].bias)
+
+    def state_size(self, weights):
+        """Values of the state."""
+        return self.cell.state_size(weights.sets[0])
+
+    def saved_size(self, weights):
+        """Values a step saves beside the state."""
+        return self.cell.saved_size(weights.sets[0])
 
     def forward(self, weights, gain, x, trace, span):
         """The cell's forward loop, stage by stage. Raises ValueError if the stages end too soon."""
@@ -68,7 +76,7 @@ def stage_sums(run, x, head, direct=None):
     x (T, R or 1, D); head and direct as for `gradients.backward`; all lanes have the length T.
     """
     sources, every = run.cell.sources(run.trace, x), run.cell.steps
-    sums = [gradients.Sums(sources, run.weights) for _ in run.weights.sets]
+    sums = [gradients.Sums(sources) for _ in run.weights.sets]
     spans = gradients.slices(np.full(len(head), len(x)), cuts=range(every, len(x), every))
     for span, adjoint in gradients.backward(run, spans, head, direct):
         sums[span[0] // every].add(adjoint, span)
