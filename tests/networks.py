@@ -3,8 +3,10 @@
 import numpy as np
 from hypothesis import strategies as st
 
+from gradlab.nets import cell as cells
 from gradlab.nets.network import Network
 
+CELLS = cells.names()
 LOSSES = ("squared_error", "cross_entropy", "binary_cross_entropy")
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")
 
@@ -20,6 +22,11 @@ sizes = st.fixed_dictionaries(
 )
 
 
+def activations(cell):
+    """The activations that a cell can have."""
+    return list(getattr(cells.find(cell), "ACTIVATIONS", ACTIVATIONS))
+
+
 def network(size, activation="tanh", radius=0.9, **options):
     """A network with biases, so that none of its gradients is zero by construction."""
     net = Network.draw(
@@ -27,9 +34,22 @@ def network(size, activation="tanh", radius=0.9, **options):
         activation=activation, spectral_radius=radius, seed=size["seed"], **options,
     )  # fmt: skip
     rng = np.random.default_rng(size["seed"])
-    for name in "bc":
-        net.weights[name] += 0.3 * rng.standard_normal(net.weights[name].shape)
+    for array in net.weights.values():
+        if array.ndim == 1:
+            array += 0.3 * rng.standard_normal(array.shape)
     return net
+
+
+def start(net, size):
+    """(B, S): states that a network may start from; `as_h0` makes h0 of them."""
+    rng = np.random.default_rng(size["seed"] + 3)
+    return 0.5 * rng.standard_normal((size["lanes"], net.module.state_size(net.prepared())))
+
+
+def as_h0(net, states):
+    """States (..., S) as h0: an array, or a tuple of the state's parts."""
+    parts = tuple(np.split(states, len(net.state_parts), axis=-1))
+    return parts[0] if len(parts) == 1 else parts
 
 
 def batch(size, loss="squared_error", at="every"):

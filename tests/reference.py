@@ -34,39 +34,142 @@ def slope_of_step(o, y, loss):
     return 1 / (1 + np.exp(-o)) - y
 
 
-def elman_states(weights, x, h0, activation):
-    """h_0 ... h_T (T+1, N) of one sequence x (T, D)."""
-    f, _ = ACTIVATIONS[activation]
-    h = [h0]
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+class Elman:
+    """h_t = f(b + W h_{t-1} + U x_t)."""
+
+    @staticmethod
+    def step(w, x, h, f):
+        """The next state, and what the way back wants to know."""
+        new = f(w["b"] + w["W"] @ h + w["U"] @ x)
+        return new, new
+
+    @staticmethod
+    def back(w, x, h, new, dh, slope):
+        """dL/d(state before), and what this step adds to the gradient of each weight."""
+        delta = dh * slope(new)
+        terms = {"W": np.outer(delta, h), "U": np.outer(delta, x), "b": delta}
+        return w["W"].T @ delta, terms
+
+
+class Lstm:
+    """c_t = f c_{t-1} + i g, h_t = o tanh(c_t); the state is (h, c)."""
+
+    @staticmethod
+    def step(w, x, state, _):
+        h, c = np.split(state, 2)
+        i, f, g, o = np.split(w["b"] + w["W"] @ h + w["U"] @ x, 4)
+        i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+        new = f * c + i * g
+        return np.concatenate([o * np.tanh(new), new]), (i, f, g, o, new)
+
+    @staticmethod
+    def back(w, x, state, kept, dstate, _):
+        h, c = np.split(state, 2)
+        i, f, g, o, new = kept
+        dh, dc = np.split(dstate, 2)
+        dc = dc + dh * o * (1 - np.tanh(new) ** 2)
+        delta = np.concatenate(
+            [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2),
+             dh * np.tanh(new) * o * (1 - o)]
+        )  # fmt: skip
+        terms = {"W": np.outer(delta, h), "U": np.outer(delta, x), "b": delta}
+        return np.concatenate([w["W"].T @ delta, dc * f]), terms
+
+
+class Gru:
+    """h_t = (1 - z) n + z h_{t-1}, n = tanh(b + U x_t + r (b_recurrent + W h_{t-1}))."""
+
+    @staticmethod
+    def step(w, x, h, _):
+        from_input = np.split(w["b"] + w["U"] @ x, 3)
+        from_state = np.split(w["b_recurrent"] + w["W"] @ h, 3)
+        r, z = (sigmoid(a + b) for a, b in zip(from_input[:2], from_state[:2], strict=True))
+        n = np.tanh(from_input[2] + r * from_state[2])
+        return (1 - z) * n + z * h, (r, z, n, from_state[2])
+
+    @staticmethod
+    def back(w, x, h, kept, dh, _):
+        r, z, n, m = kept
+        dn = dh * (1 - z) * (1 - n**2)
+        dz, dr = dh * (h - n) * z * (1 - z), dn * m * r * (1 - r)
+        entry, own = np.concatenate([dr, dz, dn]), np.concatenate([dr, dz, dn * r])
+        terms = {"W": np.outer(own, h), "U": np.outer(entry, x), "b": entry, "b_recurrent": own}
+        return w["W"].T @ own + z * dh, terms
+
+
+class Jordan:
+    """h_t = f(b + W o_{t-1} + U x_t), o_t = c + V h_t; the state is o."""
+
+    READS_OUT = True
+
+    @staticmethod
+    def step(w, x, o, f):
+        h = f(w["b"] + w["W"] @ o + w["U"] @ x)
+        return w["c"] + w["V"] @ h, h
+
+    @staticmethod
+    def back(w, x, o, h, do, slope):
+        delta = w["V"].T @ do * slope(h)
+        terms = {"W": np.outer(delta, o), "U": np.outer(delta, x), "b": delta}
+        return w["W"].T @ delta, terms | {"V": np.outer(do, h), "c": do}
+
+
+def reads_out(net):
+    """Whether the state is the output."""
+    return getattr(CELLS[net.cell], "READS_OUT", False)
+
+
+CELLS = {"elman": Elman, "gru": Gru, "jordan": Jordan, "lstm": Lstm}
+
+
+def states(net, x, start, weights=None):
+    """The states 0 to T (T+1, S) of one sequence x (T, D), and what each step keeps."""
+    weights = weights or net.weights
+    f, _ = ACTIVATIONS[net.activation]
+    found, kept = [start], []
     for x_t in x:
-        h.append(f(weights["b"] + weights["W"] @ h[-1] + weights["U"] @ x_t))
-    return np.array(h)
+        state, own = CELLS[net.cell].step(weights, x_t, found[-1], f)
+        found.append(state)
+        kept.append(own)
+    return np.array(found), kept
 
 
-def elman_loss(weights, x, h0, activation, targets):
+def outputs(net, state, weights=None):
+    """o of one state: c + V h, or the state itself where it is the output."""
+    weights = weights or net.weights
+    return state if reads_out(net) else weights["c"] + weights["V"] @ state[: net.hidden]
+
+
+def loss(net, x, start, targets, weights=None):
     """L = sum over the steps t in targets of L_t; targets = {t: y}, 1 <= t <= T, and the loss."""
-    y, loss = targets
-    h = elman_states(weights, x, h0, activation)
-    return sum(loss_of_step(weights["c"] + weights["V"] @ h[t], y[t], loss) for t in y)
+    y, name = targets
+    s, _ = states(net, x, start, weights)
+    return sum(loss_of_step(outputs(net, s[t], weights), y[t], name) for t in y)
 
 
-def elman_gradients(weights, x, h0, activation, targets):
-    """dL/d(weights), dL/dh (T+1, N), and the terms of dL/dW (T, N, N)."""
-    y, loss = targets
-    _, slope = ACTIVATIONS[activation]
-    h = elman_states(weights, x, h0, activation)
-    gradient = {name: np.zeros_like(w) for name, w in weights.items()}
-    states, terms = np.zeros_like(h), np.zeros((len(x), *weights["W"].shape))
+def gradients(net, x, start, targets):
+    """dL/d(weights), dL/d(state) (T+1, S), and the terms of dL/dW (T, ...)."""
+    y, name = targets
+    w, cell = net.weights, CELLS[net.cell]
+    _, slope = ACTIVATIONS[net.activation]
+    s, kept = states(net, x, start)
+    gradient = {name: np.zeros_like(array) for name, array in w.items()}
+    adjoint, parts = np.zeros_like(s), np.zeros((len(x), *w["W"].shape))
     for t in range(len(x), 0, -1):
         if t in y:
-            do = slope_of_step(weights["c"] + weights["V"] @ h[t], y[t], loss)
-            gradient["V"] += np.outer(do, h[t])
-            gradient["c"] += do
-            states[t] += weights["V"].T @ do
-        delta = states[t] * slope(h[t])
-        terms[t - 1] = np.outer(delta, h[t - 1])
-        gradient["U"] += np.outer(delta, x[t - 1])
-        gradient["b"] += delta
-        states[t - 1] = weights["W"].T @ delta
-    gradient["W"] = terms.sum(0)
-    return gradient, states, terms
+            do = slope_of_step(outputs(net, s[t]), y[t], name)
+            if reads_out(net):
+                adjoint[t] += do
+            else:
+                gradient["V"] += np.outer(do, s[t][: net.hidden])
+                gradient["c"] += do
+                adjoint[t][: net.hidden] += w["V"].T @ do
+        adjoint[t - 1], terms = cell.back(w, x[t - 1], s[t - 1], kept[t - 1], adjoint[t], slope)
+        for key, term in terms.items():
+            gradient[key] += term
+        parts[t - 1] = terms["W"]
+    return gradient, adjoint, parts

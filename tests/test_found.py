@@ -152,7 +152,11 @@ def test_a_right_cell_is_a_network_at_once():
             "carry[:] = product",
             r"dL/dU differs from numerical .*, relative error 0",
         ),
-        ("delta *= LEAK", "delta *= 1.00001 * LEAK", r"dL/dU differs .* relative error [\d.]+e-0[56]"),
+        (
+            "delta *= LEAK",
+            "delta *= 1.00001 * LEAK",
+            r"dL/dU differs .* relative error [\d.]+e-0[56]",
+        ),
         ("scale_rows(product, gain)", "pass", r"dL/d\(state\) with a gain differs"),
         ("saved_size(weights):", "saved_sizes(weights):", r"no cell: it lacks saved_size$"),
         ("weights.recurrent,", "weights.recurent,", r"fails its check: .*recurent"),

@@ -5,14 +5,26 @@ import pytest
 import reference
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import ACTIVATIONS, LOSSES, batch, network, sizes, targets_of
+from networks import (
+    ACTIVATIONS,
+    CELLS,
+    LOSSES,
+    activations,
+    as_h0,
+    batch,
+    network,
+    sizes,
+    start,
+    targets_of,
+)
 
 from gradlab.errors import UserError
 from gradlab.nets.network import Network
 
 at_either = st.sampled_from(["every", "last"])
 any_loss = st.sampled_from(LOSSES)
-any_activation = st.sampled_from(ACTIVATIONS)
+every_cell = pytest.mark.parametrize("cell", CELLS)
+SMOOTH = ("tanh", "sigmoid", "identity")
 
 
 def close(a, b, tolerance=1e-12):
@@ -20,72 +32,84 @@ def close(a, b, tolerance=1e-12):
     np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * scale)
 
 
+def drawn(data, cell, among=ACTIVATIONS):
+    """A size, a network of the cell, and the states that it starts from."""
+    size = data.draw(sizes)
+    activation = data.draw(st.sampled_from([a for a in activations(cell) if a in among]))
+    net = network(size, activation, cell=cell)
+    return size, net, start(net, size)
+
+
 def twin(net, batch_of, loss, at):
-    """Gradients, dL/dh and the terms by tests/reference.py, lane by lane, averaged."""
-    x, y, h0, lengths = batch_of
+    """Gradients, dL/d(state) and the terms by tests/reference.py, lane by lane, averaged."""
+    x, y, states, lengths = batch_of
     lanes = x.shape[1]
     total = {name: np.zeros_like(w) for name, w in net.weights.items()}
-    states = np.zeros((len(x) + 1, lanes, net.hidden))
-    terms = np.zeros((len(x), net.hidden, net.hidden))
+    adjoint = np.zeros((len(x) + 1, *states.shape))
+    terms = np.zeros((len(x), *net.weights["W"].shape))
     for lane, length in enumerate(lengths):
         targets = (targets_of(lane, y, length, at), loss)
-        gradient, dh, parts = reference.elman_gradients(
-            net.weights, x[:length, lane], h0[lane], net.activation, targets
-        )
+        gradient, ds, parts = reference.gradients(net, x[:length, lane], states[lane], targets)
         for name in total:
             total[name] += gradient[name] / lanes
-        states[: length + 1, lane] = dh / lanes
+        adjoint[: length + 1, lane] = ds / lanes
         terms[:length] += parts / lanes
-    return total, states, terms
+    return total, adjoint, terms
 
 
-@given(sizes, any_activation, any_loss, at_either)
-def test_gradients_equal_the_obvious_twin(size, activation, loss, at):
-    net = network(size, activation)
-    x, y, h0, lengths = batch(size, loss, at)
-    got = net.gradients(x, y, loss, at, h0=h0, lengths=lengths)
-    total, states, terms = twin(net, (x, y, h0, lengths), loss, at)
+@every_cell
+@given(st.data(), any_loss, at_either)
+def test_gradients_equal_the_obvious_twin(cell, data, loss, at):
+    size, net, states = drawn(data, cell)
+    x, y, _, lengths = batch(size, loss, at)
+    got = net.gradients(x, y, loss, at, h0=as_h0(net, states), lengths=lengths)
+    total, adjoint, terms = twin(net, (x, y, states, lengths), loss, at)
     assert got.exponent == 0
     for name in total:
         close(got.weights[name], total[name])
-    close(got.states, states)
     close(got.terms, np.linalg.norm(terms, axis=(1, 2)))
     close(got.term(1), terms[0])
-    norms = np.linalg.norm(states, axis=2)
-    close(np.exp2(got.lag_log2), norms)
+    parts = [(got.states, got.lag_log2)]
+    if len(net.state_parts) > 1:
+        parts += [(got.cell_states, got.cell_lag_log2)]
+    for (found, log2), right in zip(parts, np.split(adjoint, len(parts), axis=2), strict=True):
+        close(found, right)
+        close(np.exp2(log2), np.linalg.norm(right, axis=2))
 
 
-@given(sizes, any_activation, any_loss, at_either)
-def test_the_twin_agrees_with_the_complex_step(size, activation, loss, at):
-    net = network(size, activation)
-    x, y, h0, _ = batch(size, loss, at)
+@every_cell
+@given(st.data(), any_loss, at_either)
+def test_the_twin_agrees_with_the_complex_step(cell, data, loss, at):
+    size, net, states = drawn(data, cell)
+    x, y, *_ = batch(size, loss, at)
     targets = (targets_of(0, y, len(x), at), loss)
-    gradient, states, _ = reference.elman_gradients(
-        net.weights, x[:, 0], h0[0], activation, targets
-    )
+    gradient, adjoint, _ = reference.gradients(net, x[:, 0], states[0], targets)
     rng = np.random.default_rng(size["seed"] + 2)
-    for name in (*net.weights, "h0"):
-        at_point = {**{k: w.astype(complex) for k, w in net.weights.items()}, "h0": h0[0] + 0j}
-        direction = rng.standard_normal(at_point[name].shape)
-        at_point[name] = at_point[name] + 1e-30j * direction
-        start = at_point.pop("h0")
-        value = reference.elman_loss(at_point, x[:, 0], start, activation, targets)
-        exact = states[0] if name == "h0" else gradient[name]
+    for name in (*net.weights, "start"):
+        point = {**{k: w.astype(complex) for k, w in net.weights.items()}, "start": states[0] + 0j}
+        direction = rng.standard_normal(point[name].shape)
+        point[name] = point[name] + 1e-30j * direction
+        begin = point.pop("start")
+        value = reference.loss(net, x[:, 0], begin, targets, point)
+        exact = adjoint[0] if name == "start" else gradient[name]
         close(value.imag / 1e-30, (exact * direction).sum(), 1e-10)
 
 
-@given(sizes, st.sampled_from(["tanh", "sigmoid", "identity"]), any_loss, at_either)
-def test_gradients_equal_a_central_difference(size, activation, loss, at):
-    net = network(size, activation)
-    x, y, h0, lengths = batch(size, loss, at)
-    got = net.gradients(x, y, loss, at, h0=h0, lengths=lengths)
+@every_cell
+@given(st.data(), any_loss, at_either)
+def test_gradients_equal_a_central_difference(cell, data, loss, at):
+    size, net, states = drawn(data, cell, SMOOTH)
+    x, y, _, lengths = batch(size, loss, at)
+    given_too = {"h0": as_h0(net, states), "lengths": lengths}
+    got = net.gradients(x, y, loss, at, **given_too)
     rng = np.random.default_rng(size["seed"] + 2)
     for name, weight in net.weights.items():
         direction = rng.standard_normal(weight.shape)
         values = []
         for step in (1e-5, -1e-5):
-            moved = Network({**net.weights, name: weight + step * direction}, activation=activation)
-            values.append(moved.gradients(x, y, loss, at, h0=h0, lengths=lengths).loss)
+            moved = {**net.weights, name: weight + step * direction}
+            other = Network(moved, cell, net.activation)
+            values.append(other.gradients(x, y, loss, at, **given_too).loss)
         slope = (values[0] - values[1]) / 2e-5
         close(slope, (got.weights[name] * direction).sum(), 1e-7)
 
@@ -104,56 +128,80 @@ def test_squared_error_through_a_readout_equals_a_central_difference(readout):
     close((values[0] - values[1]) / 2e-5, (got.weights["W"] * direction).sum(), 1e-8)
 
 
-@given(sizes, at_either)
-def test_the_terms_add_up_to_the_bptt_gradient(size, at):
-    net = network(size)
-    x, y, h0, lengths = batch(size, at=at)
-    got = net.gradients(x, y, at=at, h0=h0, lengths=lengths)
+@every_cell
+@given(st.data(), at_either)
+def test_the_terms_add_up_to_the_bptt_gradient(cell, data, at):
+    size, net, states = drawn(data, cell)
+    x, y, _, lengths = batch(size, at=at)
+    got = net.gradients(x, y, at=at, h0=as_h0(net, states), lengths=lengths)
     close(sum(got.term(k) for k in range(1, len(x) + 1)), got.weights["W"])
 
 
-@given(sizes)
-def test_padding_may_hold_anything(size):
-    net = network(size)
-    x, y, h0, lengths = batch(size)
-    clean = net.gradients(x, y, h0=h0, lengths=lengths)
+@every_cell
+@given(st.data())
+def test_padding_may_hold_anything(cell, data):
+    size, net, states = drawn(data, cell)
+    x, y, _, lengths = batch(size)
+    given_too = {"h0": as_h0(net, states), "lengths": lengths}
+    clean = net.gradients(x, y, **given_too)
     after = np.arange(len(x))[:, None] >= lengths
     x, y = x.copy(), y.copy()
     x[after], y[after] = np.nan, np.nan
-    spoilt = net.gradients(x, y, h0=h0, lengths=lengths)
+    spoilt = net.gradients(x, y, **given_too)
     assert spoilt.loss == clean.loss
     for name in net.weights:
         np.testing.assert_array_equal(spoilt.weights[name], clean.weights[name])
     np.testing.assert_array_equal(spoilt.states, clean.states)
 
 
-@given(sizes)
-def test_inputs_are_not_modified(size):
-    net = network(size)
-    arrays = (*batch(size), *net.weights.values())
+@every_cell
+@given(st.data())
+def test_a_lane_of_any_length_is_a_sequence_run_alone(cell, data):
+    size, net, states = drawn(data, cell)
+    x, y, _, lengths = batch(size)
+    together = net.forward(x, as_h0(net, states), lengths)
+    got = net.gradients(x, y, h0=as_h0(net, states), lengths=lengths)
+    for lane, length in enumerate(lengths):
+        alone = (x[:length, lane : lane + 1], y[:length, lane : lane + 1])
+        h0 = as_h0(net, states[lane])
+        close(together.states[: length + 1, lane], net.forward(alone[0], h0).states[:, 0])
+        own = net.gradients(*alone, h0=h0).states[:, 0]
+        close(got.states[: length + 1, lane] * len(lengths), own)
+
+
+@every_cell
+@given(st.data())
+def test_inputs_are_not_modified(cell, data):
+    size, net, states = drawn(data, cell)
+    x, y, _, lengths = batch(size)
+    arrays = (x, y, states, lengths, *net.weights.values())
     before = [array.copy() for array in arrays]
-    x, y, h0, lengths = arrays[:4]
-    _ = net.gradients(x, y, h0=h0, lengths=lengths).states
-    net.forward(x, h0, lengths)
+    _ = net.gradients(x, y, h0=as_h0(net, states), lengths=lengths).states
+    net.forward(x, as_h0(net, states), lengths)
     for array, copy in zip(arrays, before, strict=True):
         np.testing.assert_array_equal(array, copy)
 
 
-def test_forward_gives_states_and_outputs():
+@every_cell
+def test_forward_gives_states_and_outputs(cell):
     size = {"steps": 7, "lanes": 2, "hidden": 5, "inputs": 2, "outputs": 3, "seed": 4}
-    net = network(size)
-    x, _, h0, _ = batch(size)
-    got = net.forward(x, h0)
-    h = reference.elman_states(net.weights, x[:, 1], h0[1], "tanh")
+    net = network(size, cell=cell)
+    x, states = batch(size)[0], start(net, size)
+    got = net.forward(x, as_h0(net, states))
+    right, _ = reference.states(net, x[:, 1], states[1])
+    h, *c = np.split(right, len(net.state_parts), axis=1)
     close(got.states[:, 1], h)
-    close(got.outputs[:, 1], h[1:] @ net.weights["V"].T + net.weights["c"])
+    close(got.outputs[:, 1], [reference.outputs(net, state) for state in right[1:]])
+    if c:
+        close(got.cell_states[:, 1], c[0])
 
 
-def test_float32_stays_float32_and_agrees():
+@every_cell
+def test_float32_stays_float32_and_agrees(cell):
     size = {"steps": 20, "lanes": 4, "hidden": 16, "inputs": 2, "outputs": 2, "seed": 4}
     x, y, *_ = batch(size)
-    double = network(size).gradients(x, y)
-    single = network(size, dtype="float32").gradients(x, y)
+    double = network(size, cell=cell).gradients(x, y)
+    single = network(size, cell=cell, dtype="float32").gradients(x, y)
     for name, gradient in single.weights.items():
         assert gradient.dtype == np.float32
         close(gradient, double.weights[name], 1e-5)
@@ -216,14 +264,18 @@ def test_a_mistake_is_one_line(message):
     assert str(raised.value) == message
 
 
-def test_a_drawn_network_follows_from_its_arguments():
-    options = {"inputs": 2, "hidden": 20, "outputs": 1, "spectral_radius": 1.3}
+@every_cell
+def test_a_drawn_network_follows_from_its_arguments(cell):
+    options = {"cell": cell, "inputs": 2, "hidden": 20, "outputs": 3, "spectral_radius": 1.3}
     one, two = (Network.draw(**options, seed=7) for _ in range(2))
     other = Network.draw(**options, seed=8)
     np.testing.assert_array_equal(one.weights["W"], two.weights["W"])
     assert not np.array_equal(one.weights["W"], other.weights["W"])
-    radius = np.abs(np.linalg.eigvals(one.weights["W"])).max()
-    assert abs(radius - 1.3) < 1e-12
+    W, V = one.weights["W"], one.weights["V"]
+    for block in [W @ V] if one.reads_out else np.split(W, len(W) // 20):
+        assert abs(np.abs(np.linalg.eigvals(block)).max() - 1.3) < 1e-12
+    zero = Network.draw(**options | {"spectral_radius": 0.0})
+    assert not zero.weights["W"].any()
 
 
 @pytest.mark.parametrize(
@@ -231,7 +283,7 @@ def test_a_drawn_network_follows_from_its_arguments():
     [
         ({"hidden": 0}, "hidden must be a whole number from 1, not 0"),
         ({"activation": "gelu"}, "activation must be one of tanh, relu, sigmoid, identity, not"),
-        ({"cell": "vanilla"}, "no cell vanilla; there are elman"),
+        ({"cell": "vanilla"}, "no cell vanilla; there are "),
         ({"spectral_radius": -1}, "seed=0: spectral_radius=-1: must be a finite number >= 0"),
     ],
 )

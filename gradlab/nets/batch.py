@@ -27,9 +27,10 @@ class Batch:
     initial: np.ndarray
     lengths: np.ndarray
     groups: list
+    teacher: np.ndarray | None = None
 
     @classmethod
-    def of(cls, net, x, h0, lengths):
+    def of(cls, net, x, h0, lengths, teacher=None):
         """Check what the user gave. Raises UserError, one line, for what does not fit."""
         dtype = net.weights["W"].dtype
         x = _inputs(net, x, dtype)
@@ -39,9 +40,9 @@ class Batch:
         groups = np.array_split(order, count)
         if lengths.min() < lengths.max():  # a fair share of the long ones for each
             groups = [order[first::count] for first in range(count)]
-        weights = net.module.prepare(net.weights, net.activation, dtype)
+        weights = net.prepared()
         initial = _initial(net, weights, h0, x.shape[1])
-        return cls(net, weights, x, initial, lengths, groups)
+        return cls(net, weights, x, initial, lengths, groups, _teacher(net, x, teacher))
 
     def joined(self, parts):
         """Lanes of all groups, [(B_g, ...) or (T, B_g, ...)], as one array in the user's order."""
@@ -68,8 +69,10 @@ class Run:
         """Run a group's lanes forward."""
         x, initial, lengths = _taken(batch, group)
         gain = np.ones(len(group), x.dtype)
-        module = batch.net.module
-        passed = gradients.forward(module, batch.weights, gain, x, initial, lengths)
+        module, weights = batch.net.module, batch.weights
+        if batch.teacher is not None:
+            weights = weights._replace(teacher=np.ascontiguousarray(batch.teacher[:, group]))
+        passed = gradients.forward(module, weights, gain, x, initial, lengths)
         return cls(batch.net, x, lengths, passed)
 
     @property
@@ -143,6 +146,21 @@ def _initial(net, weights, h0, lanes):
         if value is not None:
             part_of(net, initial, i)[:] = _start(f"{parts[i]}0", value, (lanes, size // len(parts)))
     return initial
+
+
+def _teacher(net, x, teacher):
+    """What is fed back instead of the outputs, (T, B, O); class numbers (T, B) become one-hot."""
+    if teacher is None:
+        return None
+    if not net.reads_out:
+        raise UserError(f"teacher: cell {net.cell} feeds no output back, only jordan does")
+    steps, outputs = x.shape[:2], len(net.weights["c"])
+    teacher = np.asarray(teacher)
+    if teacher.shape == steps and np.issubdtype(teacher.dtype, np.integer):
+        return (teacher[..., None] == np.arange(outputs)).astype(x.dtype)
+    if teacher.shape != (*steps, outputs):
+        raise UserError(f"teacher must have shape {(*steps, outputs)}, not {teacher.shape}")
+    return teacher.astype(x.dtype)
 
 
 def _start(name, value, shape):

@@ -35,19 +35,22 @@ class Network:
     `weights` is a dict of arrays, U (N, D), W (N, N), b (N,), V (O, N), c (O,), that may be
     changed in place; `activation` is f: tanh, relu, sigmoid or identity. The gates of `lstm`
     (i, f, g, o) and `gru` (r, z, n) are stacked in U, W and b, and gru has b_recurrent (3N,); the
-    W of `jordan` is (N, O).
+    W of `jordan` is (N, O), and its `feedback` says what is fed back: output or probability
+    (softmax, or sigmoid of a single output).
     """
 
-    def __init__(self, weights, cell="elman", activation="tanh"):
+    def __init__(self, weights, cell="elman", activation="tanh", feedback="output"):
         self.module = cells.find(cell, activation)
         self.activation = cells.activation(activation, self.module)
+        self.feedback = one_of("feedback", feedback, getattr(self.module, "FEEDBACKS", ["output"]))
         self.weights, self.cell = weights, cell
         shapes.check(self.module, weights)
 
     @classmethod
     def draw(
         cls, cell="elman", *, inputs, hidden, outputs, activation="tanh", init="gaussian",
-        spectral_radius=None, input_scale=1.0, forget_bias=0.0, seed=0, dtype="float64",
+        spectral_radius=None, input_scale=1.0, forget_bias=0.0, feedback="output", seed=0,
+        dtype="float64",
     ):  # fmt: skip
         """A random network; the same arguments give the same weights.
 
@@ -70,7 +73,7 @@ class Network:
             raise UserError(f"seed={seed}: {error}") from None
         weights["U"] *= input_scale
         shapes.add_forget_bias(module, weights, forget_bias)
-        return cls({k: v.astype(dtype) for k, v in weights.items()}, cell, activation)
+        return cls({k: v.astype(dtype) for k, v in weights.items()}, cell, activation, feedback)
 
     def __repr__(self):
         sizes = f"{self.weights['U'].shape[1]} -> {self.hidden} -> {len(self.weights['c'])}"
@@ -100,12 +103,21 @@ class Network:
         V = self.weights["V"]
         return np.eye(len(V), dtype=V.dtype) if self.reads_out else V
 
-    def forward(self, x, h0=None, lengths=None):
+    def prepared(self):
+        """The weights as the cell's loops read them."""
+        weights = self.module.prepare(self.weights, self.activation, self.weights["W"].dtype)
+        if hasattr(self.module, "FEEDBACKS"):
+            weights = weights._replace(feedback=self.module.FEEDBACKS[self.feedback])
+        return weights
+
+    def forward(self, x, h0=None, lengths=None, teacher=None):
         """Run x (T, B, D) from h0 (N,) or (B, N), zeros unless given; lengths (B,) of 1 to T.
 
-        For an LSTM h0 may be a pair (h0, c0). See `States` for what comes back.
+        For an LSTM h0 may be a pair (h0, c0), for jordan it is the output before the first step.
+        teacher (T, B, O), or class numbers (T, B): what jordan feeds back instead of its own
+        outputs. See `States` for what comes back.
         """
-        batch = Batch.of(self, x, h0, lengths)
+        batch = Batch.of(self, x, h0, lengths, teacher)
         runs = each(lambda group: Run.of(batch, group), batch.groups)
         states = batch.joined([run.trace.state for run in runs])
         h, *c = (part_of(self, states, i) for i in range(len(self.state_parts)))
@@ -116,15 +128,17 @@ class Network:
         return h if self.reads_out else h @ self.weights["V"].T + self.weights["c"]
 
     def gradients(
-        self, x, y, loss="squared_error", at="every", *, readout=None, h0=None, lengths=None
-    ):
+        self, x, y, loss="squared_error", at="every", *, readout=None, h0=None, lengths=None,
+        teacher=None,
+    ):  # fmt: skip
         """Backpropagation through time: the gradients of L = sum over t of L_t, mean over lanes.
 
         x (T, B, D); y (T, B, O), or (B, O) where at="last" puts the loss at each lane's own last
         step; class numbers (T, B) or (B,) for loss="cross_entropy". squared_error reads o itself
-        unless readout="softmax" or "sigmoid". See `Gradients` for what comes back. Raises
-        UserError, one line, for shapes and names that do not fit; a result that is not finite is
-        no error but a status.
+        unless readout="softmax" or "sigmoid". teacher as for `forward`: no gradient goes back
+        through what was given, which leaves no backpropagation through time. See `Gradients` for
+        what comes back. Raises UserError, one line, for shapes and names that do not fit; a result
+        that is not finite is no error but a status.
         """
-        batch = Batch.of(self, x, h0, lengths)
+        batch = Batch.of(self, x, h0, lengths, teacher)
         return Gradients(batch, Loss.of(batch, y, loss, readout, at))
