@@ -36,7 +36,7 @@ class Batch:
         x = _inputs(net, x, dtype)
         lengths = _lengths(x, lengths)
         order = np.argsort(-lengths, kind="stable")
-        count = _groups(len(x), len(order), net.hidden)
+        count = _groups(len(x), len(order), net.weights["W"].size)
         groups = np.array_split(order, count)
         if lengths.min() < lengths.max():  # a fair share of the long ones for each
             groups = [order[first::count] for first in range(count)]
@@ -109,8 +109,8 @@ def _taken(batch, group):
     return np.ascontiguousarray(batch.x[:, group]), batch.initial[group], batch.lengths[group]
 
 
-def _groups(steps, lanes, hidden):
-    if lanes < 16 or 6 * steps * lanes * hidden**2 < WORTH_A_THREAD:
+def _groups(steps, lanes, weights):
+    if lanes < 16 or 6 * steps * lanes * weights < WORTH_A_THREAD:
         return 1
     return 2 if lanes < 128 else 4 if lanes < 512 else 8
 

@@ -56,7 +56,8 @@ def _seed(problem, seed):
     lanes = np.repeat(lengths, radii)
     h = run.trace.state[lanes, np.arange(len(lanes)) % radii]
     slope = 2 * (h @ weights["V"].T + weights["c"] - problem.y[lanes - 1, 0])
-    sums = gradients.LaneSums({"W": run.trace.state}, run.weights, len(lanes))
+    source = run.cell.sources(run.trace, problem.x)["W"]
+    sums = gradients.LaneSums({"W": source}, len(lanes))
     spans = gradients.slices(lanes, 25)
     for span, adjoint in gradients.backward(run, spans, slope @ weights["V"]):
         sums.add(adjoint, span, np.arange(span[2]))
