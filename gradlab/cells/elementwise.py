@@ -122,11 +122,11 @@ def activate(code, gain, product, rows):
     units = product.shape[1]
     add_product(gain, product, rows, units)
     if code == TANH:
-        tanh_rows(rows, 0, units)
+        tanh_rows(rows, units)
     elif code == SIGMOID:
-        sigmoid_rows(rows, 0, units)
+        sigmoid_rows(rows, units)
     elif code == RELU:
-        relu_rows(rows, 0, units)
+        relu_rows(rows, units)
 
 
 @kernel
@@ -138,29 +138,29 @@ def add_product(gain, product, rows, units):
 
 
 @kernel
-def tanh_rows(rows, first, last):
-    """rows = tanh(rows) on the columns from first to last - 1, in place."""
+def tanh_rows(rows, units):
+    """rows = tanh(rows) on the first `units` columns, in place."""
     wide()
     for lane in range(rows.shape[0]):
-        for i in range(first, last):
+        for i in range(units):
             rows[lane, i] = tanh(rows[lane, i])
 
 
 @kernel
-def sigmoid_rows(rows, first, last):
-    """rows = 1/(1 + exp(-rows)) on the columns from first to last - 1, in place."""
+def sigmoid_rows(rows, units):
+    """rows = 1/(1 + exp(-rows)) on the first `units` columns, in place."""
     wide()
     for lane in range(rows.shape[0]):
-        for i in range(first, last):
+        for i in range(units):
             rows[lane, i] = sigmoid(rows[lane, i])
 
 
 @kernel
-def relu_rows(rows, first, last):
-    """rows = max(0, rows) on the columns from first to last - 1, in place; nan stays nan."""
+def relu_rows(rows, units):
+    """rows = max(0, rows) on the first `units` columns, in place; nan stays nan."""
     zero = rows.dtype.type(0)
     for lane in range(rows.shape[0]):
-        for i in range(first, last):
+        for i in range(units):
             rows[lane, i] = zero if rows[lane, i] <= zero else rows[lane, i]
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from gradlab.cells.arrays import Source
 from gradlab.cells.blas import multiply
 from gradlab.cells.drive import drive, steps_ahead
-from gradlab.cells.elementwise import TANH, add_product, sigmoid_rows, tanh_rows
-from gradlab.cells.jit import kernel
+from gradlab.cells.elementwise import TANH, sigmoid, tanh
+from gradlab.cells.jit import kernel, wide
 from gradlab.cells.reduce import receive
 
 ACTIVATIONS = {"tanh": TANH}
@@ -90,41 +90,52 @@ def forward(weights, gain, x, trace, span):
     start, stop, lanes = span
     state, saved = trace.state, trace.saved
     units = state.shape[2]
+    # Gates have an axis of their own: LLVM does not vectorise over offsets such as 2 N.
+    gates = saved.reshape((*saved.shape[:2], 4, units))
     product = np.empty((lanes, 3 * units), state.dtype)
+    by_gate = product.reshape((lanes, 3, units))
     ahead = steps_ahead(product)
     for first in range(start, stop, ahead):
         last = min(first + ahead, stop)
         drive(weights.input, weights.start, x, saved, (first, last, lanes))
         for t in range(first, last):
-            gates = saved[t, :lanes]
             multiply(state[t, :lanes], weights.recurrent_t, product, weights.plain)
-            add_product(gain, product, gates, 2 * units)
-            sigmoid_rows(gates, 0, 2 * units)
-            _add_reset(gain, product, gates)
-            tanh_rows(gates, 2 * units, 3 * units)
-            _advance(gates, state[t], state[t + 1])
+            _squash(gain, by_gate, gates[t])
+            _advance(gates[t], state[t], state[t + 1], lanes)
 
 
 @kernel
-def _add_reset(gain, product, gates):
-    """m = b_recurrent + gain * product (its last N columns); n's pre-activation += r m."""
-    units = gates.shape[1] // 4
-    for lane in range(gates.shape[0]):
-        for i in range(units):
-            m = gates[lane, 3 * units + i] + gain[lane] * product[lane, 2 * units + i]
-            gates[lane, 3 * units + i] = m
-            gates[lane, 2 * units + i] += gates[lane, i] * m
+def _squash(gain, product, gates):
+    """r, z, n, m (R, 4, N) from what the input made of them and gain * product (L, 3, N).
+
+    r, z and m are finished in product: the loop for n does not vectorise if it reads and writes
+    gates.
+    """
+    wide()
+    for lane in range(product.shape[0]):
+        for gate in range(2):
+            for i in range(product.shape[2]):
+                a = gates[lane, gate, i] + gain[lane] * product[lane, gate, i]
+                product[lane, gate, i] = sigmoid(a)
+            for i in range(product.shape[2]):
+                gates[lane, gate, i] = product[lane, gate, i]
+        for i in range(product.shape[2]):
+            product[lane, 2, i] = gates[lane, 3, i] + gain[lane] * product[lane, 2, i]
+        for i in range(product.shape[2]):
+            gates[lane, 3, i] = product[lane, 2, i]
+        for i in range(product.shape[2]):
+            a = gates[lane, 2, i] + product[lane, 0, i] * product[lane, 2, i]
+            gates[lane, 2, i] = tanh(a)
 
 
 @kernel
-def _advance(gates, before, now):
-    """h = (1 - z) n + z h, from the gates (L, 4N) and the states (R, N)."""
-    units = before.shape[1]
+def _advance(gates, before, now, lanes):
+    """h = (1 - z) n + z h, from the gates (R, 4, N) and the states (R, N)."""
     one = before.dtype.type(1)
-    for lane in range(gates.shape[0]):
-        for i in range(units):
-            z = gates[lane, units + i]
-            now[lane, i] = (one - z) * gates[lane, 2 * units + i] + z * before[lane, i]
+    for lane in range(lanes):
+        for i in range(before.shape[1]):
+            z = gates[lane, 1, i]
+            now[lane, i] = (one - z) * gates[lane, 2, i] + z * before[lane, i]
 
 
 @kernel
@@ -140,45 +151,51 @@ def backward(weights, gain, trace, direct, adjoint, span):
     start, stop, lanes = span
     carry = adjoint.carry[:lanes]
     units = carry.shape[1]
+    gates = trace.saved.reshape((*trace.saved.shape[:2], 4, units))
+    by_gate = adjoint.delta.reshape((len(adjoint.delta), 6, units))
     product = np.empty((lanes, units), carry.dtype)
     for t in range(stop, start, -1):
         first = (t - start - 1) * lanes
-        delta = adjoint.delta[first : first + lanes]
+        delta = by_gate[first : first + lanes]
         receive(adjoint, direct, first, t, lanes)
-        _through_update(trace.saved[t - 1], trace.state[t - 1], carry, delta)
-        _through_reset(trace.saved[t - 1], delta)
-        multiply(delta[:, 3 * units :], weights.recurrent, product, weights.plain)
+        _through_new(gates[t - 1], carry, delta, product)
+        _through_update(gates[t - 1], trace.state[t - 1], carry, delta)
+        rows = adjoint.delta[first : first + lanes, 3 * units :]
+        multiply(rows, weights.recurrent, product, weights.plain)
         _add_product(gain, product, carry)
 
 
 @kernel
-def _through_update(gates, before, carry, delta):
-    """delta of z and n (L, N each), and what of dL/dh_{t-1} goes past the gates, z dL/dh_t."""
-    units, columns = carry.shape[1], gates.shape[0]
+def _through_new(gates, carry, delta, room):
+    """delta of n, m and twice r (L, N each). A loop each, and n's by way of room: else no SIMD."""
     one = delta.dtype.type(1)
     for lane in range(carry.shape[0]):
-        r = lane % columns
-        for i in range(units):
-            z, n = gates[r, units + i], gates[r, 2 * units + i]
-            back, kept = carry[lane, i] * (one - z), carry[lane, i] * z
-            delta[lane, units + i] = back * z * (before[r, i] - n)
-            delta[lane, 2 * units + i] = back * (one - n * n)
-            carry[lane, i] = kept
+        row = lane % gates.shape[0]
+        for i in range(carry.shape[1]):
+            n = gates[row, 2, i]
+            room[lane, i] = carry[lane, i] * (one - gates[row, 1, i]) * (one - n * n)
+        for i in range(carry.shape[1]):
+            delta[lane, 2, i] = room[lane, i]
+        for i in range(carry.shape[1]):
+            delta[lane, 5, i] = room[lane, i] * gates[row, 0, i]
+        for block in range(0, 6, 3):
+            for i in range(carry.shape[1]):
+                r = gates[row, 0, i]
+                delta[lane, block, i] = room[lane, i] * gates[row, 3, i] * (r * (one - r))
 
 
 @kernel
-def _through_reset(gates, delta):
-    """delta of r and m (L, N each), and a copy of r's and z's where the state enters."""
-    units, columns = gates.shape[1] // 4, gates.shape[0]
+def _through_update(gates, before, carry, delta):
+    """delta of z (L, N), twice, and what of dL/dh_{t-1} goes past the gates, z dL/dh_t."""
     one = delta.dtype.type(1)
-    for lane in range(delta.shape[0]):
-        row = lane % columns
-        for i in range(units):
-            r, back = gates[row, i], delta[lane, 2 * units + i] * gates[row, i]
-            delta[lane, 5 * units + i] = back
-            delta[lane, i] = back * gates[row, 3 * units + i] * (one - r)
-        for i in range(2 * units):
-            delta[lane, 3 * units + i] = delta[lane, i]
+    for lane in range(carry.shape[0]):
+        row = lane % gates.shape[0]
+        for block in range(1, 6, 3):
+            for i in range(carry.shape[1]):
+                z, change = gates[row, 1, i], before[row, i] - gates[row, 2, i]
+                delta[lane, block, i] = carry[lane, i] * change * (z * (one - z))
+        for i in range(carry.shape[1]):
+            carry[lane, i] *= gates[row, 1, i]
 
 
 @kernel

@@ -131,7 +131,7 @@ def _feed(weights, t, state, fed):
             fed[lane, i] = teacher[t - 1, lane, i] if taught else state[lane, i]
     if weights.feedback == PROBABILITY and not taught:
         if fed.shape[1] == 1:
-            sigmoid_rows(fed, 0, fed.shape[1])
+            sigmoid_rows(fed, fed.shape[1])
         else:
             _softmax_rows(fed)
 

@@ -14,8 +14,8 @@ import numpy as np
 from gradlab.cells.arrays import Source
 from gradlab.cells.blas import multiply
 from gradlab.cells.drive import drive, steps_ahead
-from gradlab.cells.elementwise import TANH, add_product, sigmoid_rows, tanh, tanh_rows
-from gradlab.cells.jit import kernel
+from gradlab.cells.elementwise import TANH, sigmoid, tanh
+from gradlab.cells.jit import kernel, wide
 from gradlab.cells.reduce import receive
 
 ACTIVATIONS = {"tanh": TANH}
@@ -80,33 +80,58 @@ def forward(weights, gain, x, trace, span):
     start, stop, lanes = span
     state, saved = trace.state, trace.saved
     units = weights.recurrent.shape[1]
+    # Gates and parts have an axis of their own: LLVM does not vectorise over offsets such as 2 N.
+    gates, parts = saved.reshape((*saved.shape[:2], 4, units)), _parts(state)
     product = np.empty((lanes, 4 * units), state.dtype)
+    by_gate = product.reshape((lanes, 4, units))
     ahead = steps_ahead(product)
     for first in range(start, stop, ahead):
         last = min(first + ahead, stop)
         drive(weights.input, weights.bias, x, saved, (first, last, lanes))
         for t in range(first, last):
-            gates = saved[t, :lanes]
             multiply(state[t, :lanes, :units], weights.recurrent_t, product, weights.plain)
-            add_product(gain, product, gates, 4 * units)
-            sigmoid_rows(gates, 0, 2 * units)
-            tanh_rows(gates, 2 * units, 3 * units)
-            sigmoid_rows(gates, 3 * units, 4 * units)
-            _advance(gates, state[t], state[t + 1])
+            _squash(gain, by_gate, gates[t])
+            _advance(gates[t], parts[t], parts[t + 1], by_gate)
 
 
 @kernel
-def _advance(gates, before, now):
-    """c = f c + i g and h = o tanh(c), from the gates (L, 4N) and the states (R, 2N)."""
-    units = before.shape[1] // 2
-    for lane in range(gates.shape[0]):
-        for i in range(units):
-            now[lane, units + i] = (
-                gates[lane, units + i] * before[lane, units + i]
-                + gates[lane, i] * gates[lane, 2 * units + i]
-            )
-        for i in range(units):
-            now[lane, i] = gates[lane, 3 * units + i] * tanh(now[lane, units + i])
+def _parts(state):
+    """States (T + 1, R, 2N) as (T + 1, R, 2, N)."""
+    steps, columns, size = state.shape
+    return state.reshape((steps, columns, 2, size // 2))
+
+
+@kernel
+def _squash(gain, product, gates):
+    """The gates (R, 4, N) from their pre-activations, gates + gain * product (L, 4, N)."""
+    wide()
+    for lane in range(product.shape[0]):
+        for gate in range(4):
+            if gate == 2:
+                for i in range(product.shape[2]):
+                    a = gates[lane, gate, i] + gain[lane] * product[lane, gate, i]
+                    gates[lane, gate, i] = tanh(a)
+            else:
+                for i in range(product.shape[2]):
+                    a = gates[lane, gate, i] + gain[lane] * product[lane, gate, i]
+                    gates[lane, gate, i] = sigmoid(a)
+
+
+@kernel
+def _advance(gates, before, now, room):
+    """c = f c + i g and h = o tanh(c), from the gates (R, 4, N) and the states (R, 2, N).
+
+    c goes through room (L, 4, N): the loop does not vectorise if it reads and writes `now`.
+    """
+    wide()
+    for lane in range(room.shape[0]):
+        for i in range(room.shape[2]):
+            kept = gates[lane, 1, i] * before[lane, 1, i]
+            room[lane, 0, i] = kept + gates[lane, 0, i] * gates[lane, 2, i]
+        for i in range(room.shape[2]):
+            now[lane, 1, i] = room[lane, 0, i]
+        for i in range(room.shape[2]):
+            now[lane, 0, i] = gates[lane, 3, i] * tanh(room[lane, 0, i])
 
 
 @kernel
@@ -120,55 +145,59 @@ def backward(weights, gain, trace, direct, adjoint, span):
     return; direct has the rows of the states start + 1 to stop, or none.
     """
     start, stop, lanes = span
-    carry = adjoint.carry[:lanes]
-    units = carry.shape[1] // 2
+    units = weights.recurrent.shape[1]
+    gates = trace.saved.reshape((*trace.saved.shape[:2], 4, units))
+    parts, carry = _parts(trace.state), adjoint.carry[:lanes].reshape((lanes, 2, units))
+    by_gate = adjoint.delta.reshape((len(adjoint.delta), 4, units))
     product = np.empty((lanes, units), carry.dtype)
     for t in range(stop, start, -1):
         first = (t - start - 1) * lanes
-        delta = adjoint.delta[first : first + lanes]
+        delta = by_gate[first : first + lanes]
         receive(adjoint, direct, first, t, lanes)
-        _through_output(trace.saved[t - 1], trace.state[t], carry, delta)
-        _through_cell(trace.saved[t - 1], trace.state[t - 1], carry, delta)
-        multiply(delta, weights.recurrent, product, weights.plain)
+        _through_output(gates[t - 1], parts[t], carry, delta)
+        _through_cell(gates[t - 1], parts[t - 1], carry, delta)
+        rows = adjoint.delta[first : first + lanes]
+        multiply(rows, weights.recurrent, product, weights.plain)
         _take(gain, product, carry)
 
 
 @kernel
 def _through_output(gates, state, carry, delta):
     """delta of o (L, N), and dL/dc in full: what goes by way of h_t = o tanh(c_t) is added."""
-    units, columns = carry.shape[1] // 2, gates.shape[0]
+    wide()
     one = delta.dtype.type(1)
     for lane in range(carry.shape[0]):
-        r = lane % columns
-        for i in range(units):
-            o, squashed = gates[r, 3 * units + i], tanh(state[r, units + i])
-            back = carry[lane, i] * o
-            delta[lane, 3 * units + i] = back * squashed * (one - o)
-            carry[lane, units + i] += back * (one - squashed * squashed)
+        r = lane % gates.shape[0]
+        for i in range(carry.shape[2]):
+            o, squashed = gates[r, 3, i], tanh(state[r, 1, i])
+            back = carry[lane, 0, i] * o
+            delta[lane, 3, i] = back * squashed * (one - o)
+            carry[lane, 1, i] += back * (one - squashed * squashed)
 
 
 @kernel
 def _through_cell(gates, before, carry, delta):
-    """delta of i, f, g (L, N each), and dL/dc_{t-1} = f dL/dc_t."""
-    units, columns = carry.shape[1] // 2, gates.shape[0]
+    """delta of i, f, g (L, N each), and dL/dc_{t-1} = f dL/dc_t; a loop each, or none is SIMD."""
     one = delta.dtype.type(1)
     for lane in range(carry.shape[0]):
-        r = lane % columns
-        for i in range(units):
-            gate, g = gates[r, i], gates[r, 2 * units + i]
-            back = carry[lane, units + i]
-            delta[lane, i] = back * g * (gate * (one - gate))
-            delta[lane, 2 * units + i] = back * gate * (one - g * g)
-        for i in range(units):
-            f, back = gates[r, units + i], carry[lane, units + i] * gates[r, units + i]
-            delta[lane, units + i] = back * before[r, units + i] * (one - f)
-            carry[lane, units + i] = back
+        r = lane % gates.shape[0]
+        for i in range(carry.shape[2]):
+            gate = gates[r, 0, i]
+            delta[lane, 0, i] = carry[lane, 1, i] * gates[r, 2, i] * (gate * (one - gate))
+        for i in range(carry.shape[2]):
+            gate = gates[r, 1, i]
+            delta[lane, 1, i] = carry[lane, 1, i] * before[r, 1, i] * (gate * (one - gate))
+        for i in range(carry.shape[2]):
+            g = gates[r, 2, i]
+            delta[lane, 2, i] = carry[lane, 1, i] * gates[r, 0, i] * (one - g * g)
+        for i in range(carry.shape[2]):
+            carry[lane, 1, i] *= gates[r, 1, i]
 
 
 @kernel
 def _take(gain, product, carry):
-    """dL/dh (the first N columns of carry) = gain * product, both (L, N), gain (R,)."""
+    """dL/dh, the first part of carry (L, 2, N), is gain * product, product (L, N), gain (R,)."""
     for lane in range(product.shape[0]):
         factor = gain[lane % gain.size]
         for i in range(product.shape[1]):
-            carry[lane, i] = factor * product[lane, i]
+            carry[lane, 0, i] = factor * product[lane, i]
