@@ -173,3 +173,38 @@ def gradients(net, x, start, targets):
             gradient[key] += term
         parts[t - 1] = terms["W"]
     return gradient, adjoint, parts
+
+
+def reached(t, truncate):
+    """The first state that L_t's gradient reaches: it uses W at the steps after it, up to t."""
+    kind, k = truncate
+    return max(t - k, 0) if kind == "window" else (t - 1) // k * k
+
+
+def truncated(net, x, start, targets, truncate):
+    """dL/d(weights), dL/d(state) (T+1, S): each L_t by itself; the start belongs to step 1."""
+    y, name = targets
+    s, _ = states(net, x, start)
+    total, adjoint = {key: np.zeros_like(w) for key, w in net.weights.items()}, np.zeros_like(s)
+    for t in y:
+        first = reached(t, truncate)
+        own = ({t - first: y[t]}, name)
+        gradient, back, _ = gradients(net, x[first:t], s[first], own)
+        total = {key: total[key] + gradient[key] for key in total}
+        adjoint[first + 1 : t + 1] += back[1:]
+        if first == 0:
+            adjoint[0] += back[0]
+    return total, adjoint
+
+
+def detached_loss(net, case, truncate, weights):
+    """L where the state at the start of every L_t's reach is a given number.
+
+    Its derivative is the truncated gradient. case = x, states (T+1, S), targets.
+    """
+    x, s, (y, name) = case
+    total = 0
+    for t in y:
+        first = reached(t, truncate)
+        total += loss(net, x[first:t], s[first], ({t - first: y[t]}, name), weights)
+    return total

@@ -58,7 +58,7 @@ def backward(run, spans, head, direct=None, keep=False):
     norm2, exponent and carry of t = 0 are set; with keep, states too.
     """
     spans = list(spans)
-    adjoint = _adjoint(run, spans, head, keep)
+    adjoint = adjoint_of(run, spans, head, keep)
     started, none = 0, Direct(head[:0], head[:0])
     for span in spans:
         lanes = span[2]
@@ -71,7 +71,8 @@ def backward(run, spans, head, direct=None, keep=False):
         yield span, adjoint
 
 
-def _adjoint(run, spans, head, keep):
+def adjoint_of(run, spans, head, keep):
+    """Room for what the backward pass over `spans` fills."""
     rows = max((stop - start) * lanes for start, stop, lanes in spans)
     steps, lanes, size = len(run.trace.state), *head.shape
     parts = len(state_parts(run.cell))

@@ -13,6 +13,7 @@ from gradlab.nets.cell import one_of
 from gradlab.nets.gradients import state_parts
 from gradlab.nets.result import Gradients
 from gradlab.nets.slopes import Loss
+from gradlab.nets.truncated import Truncation
 from gradlab.threads import each
 
 
@@ -129,16 +130,18 @@ class Network:
 
     def gradients(
         self, x, y, loss="squared_error", at="every", *, readout=None, h0=None, lengths=None,
-        teacher=None,
+        teacher=None, truncate=None,
     ):  # fmt: skip
         """Backpropagation through time: the gradients of L = sum over t of L_t, mean over lanes.
 
         x (T, B, D); y (T, B, O), or (B, O) where at="last" puts the loss at each lane's own last
         step; class numbers (T, B) or (B,) for loss="cross_entropy". squared_error reads o itself
         unless readout="softmax" or "sigmoid". teacher as for `forward`: no gradient goes back
-        through what was given, which leaves no backpropagation through time. See `Gradients` for
-        what comes back. Raises UserError, one line, for shapes and names that do not fit; a result
-        that is not finite is no error but a status.
+        through what was given, which leaves no backpropagation through time. truncate=("window", k)
+        lets L_t reach the steps t to t - k + 1, ("chunk", k) the steps of its own chunk: [0, k),
+        [k, 2k), ... See `Gradients` for what comes back. Raises UserError, one line, for shapes and
+        names that do not fit; a result that is not finite is no error but a status.
         """
         batch = Batch.of(self, x, h0, lengths, teacher)
-        return Gradients(batch, Loss.of(batch, y, loss, readout, at))
+        truncation = Truncation.of(truncate, len(batch.x))
+        return Gradients(batch, Loss.of(batch, y, loss, readout, at), truncation)

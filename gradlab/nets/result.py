@@ -4,7 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gradlab.nets import gradients, health, view
+from gradlab.nets import gradients, health, truncated, view
 from gradlab.nets.batch import Run, check_has_cell, part_of
 from gradlab.nets.scaled import added, common_exponent, log2_norm, plain
 from gradlab.nets.slopes import SLOPES
@@ -23,9 +23,9 @@ class Gradients:
     the steps after t; what c[t] does through h[t] is in dL/dh[t]. A Jordan cell's h is its output.
     """
 
-    def __init__(self, batch, loss):
+    def __init__(self, batch, loss, truncation=None):
         self._batch = batch
-        self._parts = each(lambda group: Part(batch, group, loss), batch.groups)
+        self._parts = each(lambda group: Part(batch, group, loss, truncation), batch.groups)
         self.loss = float(sum(part.slope.value for part in self._parts))
         sums = {
             name: added([part.sums[name] for part in self._parts]) for name in batch.net.weights
@@ -124,8 +124,8 @@ class Gradients:
 class Part:
     """One group of lanes, forward and back; what is looked at seldom runs back once more."""
 
-    def __init__(self, batch, group, loss):
-        self.run = Run.of(batch, group)
+    def __init__(self, batch, group, loss, truncation):
+        self.run, self.truncation = Run.of(batch, group), truncation
         self.slope = SLOPES[loss.at](self.run, loss, group, len(batch.lengths))
         self.sums, self.adjoint = self._sums()
 
@@ -164,5 +164,5 @@ class Part:
                 yield t + 1, delta.T @ values[t, :lanes, slice(*columns)], int(exponent.max())
 
     def _slices(self, keep=False):
-        spans = gradients.slices(self.run.lengths)
-        return gradients.backward(self.run.passed, spans, self.slope.head, self.slope.direct, keep)
+        run = self.run
+        return truncated.backward(run.passed, run.lengths, self.slope, self.truncation, keep)

@@ -1,0 +1,173 @@
+"""Truncated backpropagation through time: losses that reach back a few steps only.
+
+    window k   L_t uses W at the steps t, ..., t - k + 1 (k = 1: the immediate term)
+    chunk k    steps fall into [0, k), [k, 2 k), ... from the start; L_t uses W in its own chunk.
+               States go on from chunk to chunk, gradients do not (Williams and Peng 1990)
+
+dL/dh_t is then what all losses together pass through step t; h_0 belongs to step 1. With k >= T
+both are the full gradient, computed by the same operations.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gradlab.cells.arrays import Adjoint, Direct, Trace
+from gradlab.cells.elementwise import flush
+from gradlab.errors import UserError
+from gradlab.nets import gradients
+from gradlab.nets.scaled import plain
+
+KINDS = ("window", "chunk")
+
+
+class Truncation(NamedTuple):
+    """`window` or `chunk`, and its k."""
+
+    kind: str
+    steps: int
+
+    @classmethod
+    def of(cls, given, length):
+        """From the user's None or (kind, k); None where k covers sequences of `length` steps.
+
+        Raises UserError, one line, for anything else.
+        """
+        if given is None:
+            return None
+        pair = tuple(given) if isinstance(given, tuple | list) and len(given) == 2 else (None, 0)
+        whole = isinstance(pair[1], int | np.integer) and not isinstance(pair[1], bool)
+        if pair[0] not in KINDS or not whole or pair[1] < 1:
+            right = "None, ('window', k) or ('chunk', k) with a whole number k from 1"
+            raise UserError(f"truncate must be {right}, not {given!r}")
+        return None if pair[1] >= length else cls(pair[0], int(pair[1]))
+
+
+def backward(run, lengths, loss, truncation=None, keep=False):
+    """Yield (span, adjoint) as `gradients.backward` does, in slices of its own choice.
+
+    lengths (L,) falling; loss has `head` and `direct`, as that function takes them.
+    """
+    if truncation is None:
+        return gradients.backward(run, gradients.slices(lengths), loss.head, loss.direct, keep)
+    if truncation.kind == "window" and loss.direct is not None:
+        return _windows(run, lengths, loss, truncation.steps, keep)
+    return _cut(run, lengths, loss, truncation, keep)
+
+
+def _cut(run, lengths, loss, truncation, keep):
+    """A backward pass that drops the adjoint of some lanes at some steps."""
+    if loss.direct is None:
+        cuts = _ends(lengths, *truncation)
+        low = min(cuts)  # all is zero before
+    else:
+        cuts, low = dict.fromkeys(range(0, int(lengths[0]), truncation.steps), slice(None)), 0
+    spans = [span for span in gradients.slices(lengths, cuts=cuts) if span[0] >= low]
+    for span, adjoint in gradients.backward(run, spans, loss.head, loss.direct, keep):
+        yield span, adjoint
+        if 0 < span[0] in cuts:
+            adjoint.carry[cuts[span[0]]] = 0
+            adjoint.exponent[span[0], cuts[span[0]]] = 0
+
+
+def _ends(lengths, kind, steps):
+    """{t: the lanes whose loss, at their last step, reaches back to h_t}."""
+    ends = np.maximum(lengths - steps, 0) if kind == "window" else (lengths - 1) // steps * steps
+    return {int(t): np.flatnonzero(ends == t) for t in np.unique(ends)}
+
+
+def _windows(run, lengths, loss, steps, keep):
+    """Each loss by itself for `steps` steps: T steps of k L lanes.
+
+    The gradient of L_t stands in slot t % k, which the next loss takes when the window ends. No
+    subtraction: the full gradient less its tail would lose all digits where gradients grow.
+    """
+    spans = list(gradients.slices(lengths))
+    adjoint = gradients.adjoint_of(run, spans, loss.head, keep)
+    slots = _Slots.of(steps, loss.head[:0])
+    for span in spans:
+        slots = slots.widened(span[2])
+        _one_slice(run, slots, loss.direct(span), adjoint, span)
+        yield span, adjoint
+
+
+class _Slots(NamedTuple):
+    """carry (k, L, S) and exponent (k, L): the gradients of k losses at one step."""
+
+    carry: np.ndarray
+    exponent: np.ndarray
+
+    @classmethod
+    def of(cls, steps, none):
+        """No lanes yet; none (0, S) has their type."""
+        return cls(np.zeros((steps, *none.shape), none.dtype), np.zeros((steps, 0), np.int64))
+
+    def widened(self, lanes):
+        """With zeros for lanes that begin here; flushed, as kernels do every 64 steps."""
+        more = lanes - self.exponent.shape[1]
+        carry = np.pad(self.carry, [(0, 0), (0, more), (0, 0)])
+        flush(carry.reshape(-1))
+        return _Slots(carry, np.pad(self.exponent, [(0, 0), (0, more)]))
+
+
+def _one_slice(run, slots, direct, adjoint, span):
+    """The steps of one slice, one after the other; what they sum to goes into `adjoint`."""
+    start, stop, lanes = span
+    state = np.ascontiguousarray(run.trace.state[start : stop + 1, :lanes])
+    saved = np.ascontiguousarray(run.trace.saved[start:stop, :lanes])
+    run = run._replace(gain=run.gain[:lanes])
+    for i in range(stop - start - 1, -1, -1):
+        rows, slot = slice(i * lanes, (i + 1) * lanes), (start + i + 1) % len(slots.carry)
+        slots.carry[slot] = direct.slope[rows] @ direct.readout
+        slots.exponent[slot] = 0
+        trace = Trace(state[i : i + 2], saved[i : i + 1])
+        arrived, delta = _step(run._replace(trace=trace), slots)
+        level = _record(adjoint, start + i + 1, arrived)
+        adjoint.delta[rows] = _summed(delta, arrived.exponent, level)
+    if start == 0:
+        _record(adjoint, 0, slots)
+
+
+def _step(run, slots):
+    """One step of the cell's own backward loop, all slots as lanes; slots move one step back.
+
+    Returns what arrived at the step, as slots, and delta (k, L, G) with the same exponents.
+    """
+    shape = slots.carry.shape
+    carry, parts = slots.carry.reshape(-1, shape[2]), len(gradients.state_parts(run.cell))
+    own = Adjoint(
+        delta=np.empty((len(carry), len(run.weights.bias)), carry.dtype),
+        carry=carry,
+        norm2=np.zeros((2, parts, len(carry))),
+        exponent=np.stack([slots.exponent.reshape(-1)] * 2),
+        states=np.empty((2, *carry.shape), carry.dtype),
+    )
+    none = Direct(carry[:0], carry[:0])
+    run.cell.backward(run.weights, run.gain, run.trace, none, own, (0, 1, len(carry)))
+    slots.exponent[:] = own.exponent[0].reshape(shape[:2])
+    arrived = _Slots(own.states[1].reshape(shape), own.exponent[1].reshape(shape[:2]))
+    return arrived, own.delta.reshape(*shape[:2], -1)
+
+
+def _record(adjoint, t, arrived):
+    """Put dL/dh_t, the sum over slots, on record; return its exponents (L,)."""
+    lanes = arrived.exponent.shape[1]
+    held = arrived.carry.any(2)
+    level = np.where(held, arrived.exponent, _LOWEST).max(0)
+    level[~held.any(0)] = 0
+    total = _summed(*arrived, level)
+    adjoint.exponent[t, :lanes] = level
+    parts = np.square(total, dtype=np.float64).reshape(lanes, adjoint.norm2.shape[1], -1)
+    adjoint.norm2[t, :, :lanes] = parts.sum(2).T
+    if adjoint.states.size:
+        adjoint.states[t, :lanes] = total
+    return level
+
+
+def _summed(rows, exponent, level):
+    """The sum over slots of rows (k, L, n) * 2^exponent, over 2^level."""
+    shift = exponent - level
+    return (plain(rows, shift[..., None]) if shift.any() else rows).sum(0)
+
+
+_LOWEST = np.iinfo(np.int64).min
