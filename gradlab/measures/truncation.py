@@ -1,0 +1,98 @@
+"""How far the gradient of truncated backpropagation is from the full one."""
+
+import inspect
+import math
+
+import numpy as np
+
+from gradlab import tasks, theory
+from gradlab.errors import UserError
+from gradlab.measures.setting import constant, task_stream
+from gradlab.nets import health
+from gradlab.nets.network import Network
+from gradlab.nets.scaled import log2_norm
+
+SHARED = ("truncation", "steps")  # axes along which the full gradient is one and the same
+
+
+def measure(block):
+    """One row a truncated gradient dL/dW, of a batch under the task, beside the full one.
+
+    angle        degrees between the two; nan if one is zero
+    log10_ratio  log10 of ||truncated|| / ||full||
+    log10_error  log10 of ||truncated - full|| / ||full||, -inf where they are equal
+    log10_norm   log10 ||full||
+    gain         ||W||_F/sqrt(N), mean field's g
+    status       ok, zero (the full gradient is), overflow, nan
+    """
+    points = [_point(block, i) for i in range(len(block))]
+    groups, rows = {}, [None] * len(points)
+    for i, point in enumerate(points):
+        shared = tuple(value for name, value in point.items() if name not in SHARED)
+        groups.setdefault(shared, []).append(i)
+    for group in groups.values():
+        net, call = _network(points[group[0]])
+        full = net.gradients(**call)
+        for i in group:
+            cut = net.gradients(**call, truncate=(points[i]["truncation"], points[i]["steps"]))
+            rows[i] = _row(net, full, cut)
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def estimate(block):
+    """(seconds, bytes) of one worker: a window of k steps costs k backward passes."""
+    hidden, lanes = block.points["hidden_size"], constant(block, "batch_size")
+    rows = lanes * np.where(block.points["truncation"] == "window", block.points["steps"], 1)
+    steps = block.points["sequence_length"]
+    seconds = steps * (40e-6 + rows * hidden * (2 * hidden / 20e9 + 10e-9))
+    return float(seconds.sum()), int((8 * hidden * (6 * rows + 6 * steps * lanes)).max())
+
+
+def distance(cut, full):
+    """(angle in degrees, log10 of the ratio of norms, log10 of the relative error).
+
+    cut, full: (array, exponent), the value array * 2^exponent. From unit vectors a and b the angle
+    is 2 arctan(|a - b| / |a + b|), which keeps small angles where arccos has lost them.
+    """
+    norms = [log2_norm([array], exponent) for array, exponent in (cut, full)]
+    if not np.isfinite(norms).all():
+        return np.nan, norms[0] - norms[1] if np.isfinite(norms[1]) else np.nan, np.nan
+    a, b = (array / 2.0 ** log2_norm([array]) for array, _ in (cut, full))
+    angle = 2 * math.atan2(np.linalg.norm(a - b), np.linalg.norm(a + b))
+    log10 = (norms[0] - norms[1]) * math.log10(2)
+    with np.errstate(divide="ignore", over="ignore"):
+        error = np.log10(np.linalg.norm(np.float64(10.0) ** log10 * a - b))
+    return math.degrees(angle), log10, error
+
+
+def _row(net, full, cut):
+    W = net.weights["W"]
+    angle, ratio, error = distance(*((g.weights["W"], g.exponent) for g in (cut, full)))
+    norm = log2_norm([full.weights["W"]], full.exponent) * math.log10(2)
+    bad = full.status[full.bad_step > 0]
+    status = bad[0] if bad.size else health.ZERO if norm == -np.inf else health.OK
+    return {
+        "angle": angle, "log10_ratio": ratio, "log10_error": error, "log10_norm": norm,
+        "gain": theory.weight_gain(W), "status": status,
+    }  # fmt: skip
+
+
+def _point(block, i):
+    return {name: values[i].item() for name, values in block.points.items()} | block.constants
+
+
+def _network(point):
+    """The network of a point and the arguments of its gradient."""
+    task = tasks.find(point["task"])
+    net = Network.draw(
+        inputs=task.INPUTS, hidden=point["hidden_size"], outputs=task.OUTPUTS,
+        activation=point["activation"], init=point["init"],
+        spectral_radius=point["spectral_radius"], input_scale=point["input_scale"],
+        seed=point["seed"],
+    )  # fmt: skip
+    options = {k: v for k, v in point.items() if k in inspect.signature(task.sample).parameters}
+    if (lanes := point["batch_size"]) < 1:
+        raise UserError(f"batch_size={lanes}: must be at least 1")
+    stream = task_stream(point["seed"], point["task"])
+    x, y = task.sample(stream, point["sequence_length"], lanes, **options)
+    return net, {"x": x, "y": y, "loss": task.LOSS, "at": task.AT}
