@@ -208,3 +208,22 @@ def detached_loss(net, case, truncate, weights):
         first = reached(t, truncate)
         total += loss(net, x[first:t], s[first], ({t - first: y[t]}, name), weights)
     return total
+
+
+def stack(net, x, starts, weights=None):
+    """(h of the top layer (T, N or 2N), o (T, O)) of one sequence; starts: {suffix: state (S,)}.
+
+    Suffixes are those of the weights' names: "", "_l0_reverse", "_l1", ... in PyTorch's order.
+    """
+    weights = weights or net.weights
+    names = [name for name in ("U", "W", "b", "b_recurrent") if name in weights]
+    ways, suffixes = 2 if "_l0_reverse" in starts else 1, list(starts)
+    for first in range(0, len(suffixes), ways):
+        found = []
+        for suffix in suffixes[first : first + ways]:
+            own = {name: weights[name + suffix] for name in names}
+            order = slice(None, None, -1 if suffix.endswith("_reverse") else 1)
+            s, _ = states(net, x[order], starts[suffix], own)
+            found.append(s[1:, : net.hidden][order])
+        x = np.concatenate(found, axis=1)
+    return x, x @ weights["V"].T + weights["c"]

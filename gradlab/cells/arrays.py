@@ -42,11 +42,12 @@ class Source(NamedTuple):
 
 
 class Direct(NamedTuple):
-    """What every step's own loss adds to dL/d(state): slope @ readout.
+    """What every step's own loss, or the layer above, adds to dL/d(state): slope @ readout.
 
     slope (rows, O): dL_t/do_t of the states of a slice, in the rows of its delta; none if empty;
-    readout (O, S): do/d(state).
+    readout (O, S): do/d(state); exponent (rows,): a row is slope * 2^exponent; all 0 if empty.
     """
 
     slope: np.ndarray
     readout: np.ndarray
+    exponent: np.ndarray = np.zeros(0, np.int64)

@@ -61,23 +61,25 @@ def add_direct(carry, exponent, direct, first):
     lanes = carry.shape[0]
     slope = direct.slope[first : first + lanes]
     factors = np.ones(2, carry.dtype)
-    if not exponent.any():
+    if direct.exponent.size == 0 and not exponent.any():
         multiply(slope, direct.readout, carry, factors)
         return
     own = np.zeros_like(carry)
     multiply(slope, direct.readout, own, factors)
     for lane in range(lanes):
-        exponent[lane] = _add_own(carry[lane], exponent[lane], own[lane])
+        level = 0 if direct.exponent.size == 0 else direct.exponent[first + lane]
+        exponent[lane] = _add_own(carry[lane], exponent[lane], own[lane], level)
 
 
 @kernel
-def _add_own(row, exponent, own):
+def _add_own(row, exponent, own, level):
+    """row 2^exponent += own 2^level, at the larger exponent of what is not zero; return it."""
     if largest(own) == 0:
         return exponent
-    if exponent < 0:  # the row had been scaled up: what it carries is tiny beside any direct part
-        scale(row, power_of_two(row, exponent))
-        exponent = 0
-    add_scaled(row, power_of_two(row, -exponent), own)
+    if exponent < level or largest(row) == 0:
+        scale(row, power_of_two(row, min(exponent - level, 0)))
+        exponent = level
+    add_scaled(row, power_of_two(row, level - exponent), own)
     return exponent
 
 

@@ -1,12 +1,12 @@
 """A batch of sequences, checked, and cut into groups of lanes that run side by side."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from gradlab.errors import UserError
-from gradlab.nets import gradients
-from gradlab.nets.gradients import Pass
+from gradlab.nets import stack
 
 # Multiplications of a batch below which handing the interpreter back and forth eats the gain:
 # two threads take 1.3 x of one at B20 T200 N50 (6e7), 0.7 x at B32 T100 N128 (3e8).
@@ -15,16 +15,16 @@ WORTH_A_THREAD = 1.5e8
 
 @dataclass(frozen=True)
 class Batch:
-    """x (T, B, D), s_0 (B, S), lengths (B,) in the caller's order, and the groups of lanes.
+    """x (T, B, D), s_0 (B, S) of each chain, lengths (B,) in the caller's order; groups of lanes.
 
     A group is an array of lane numbers, longest first. How many there are follows from the shape
     alone: a product's last bits depend on the lanes in it, and so never on the machine's cores.
     """
 
     net: object
-    weights: tuple
+    weights: dict
     x: np.ndarray
-    initial: np.ndarray
+    initial: dict
     lengths: np.ndarray
     groups: list
     teacher: np.ndarray | None = None
@@ -40,7 +40,7 @@ class Batch:
         groups = np.array_split(order, count)
         if lengths.min() < lengths.max():  # a fair share of the long ones for each
             groups = [order[first::count] for first in range(count)]
-        weights = net.prepared()
+        weights = {place: net.prepared(place) for place in net.places}
         initial = _initial(net, weights, h0, x.shape[1])
         return cls(net, weights, x, initial, lengths, groups, _teacher(net, x, teacher))
 
@@ -62,28 +62,37 @@ class Run:
     net: object
     x: np.ndarray
     lengths: np.ndarray
-    passed: Pass
+    chains: list
 
     @classmethod
     def of(cls, batch, group):
         """Run a group's lanes forward."""
         x, initial, lengths = _taken(batch, group)
-        gain = np.ones(len(group), x.dtype)
-        module, weights = batch.net.module, batch.weights
-        if batch.teacher is not None:
-            weights = weights._replace(teacher=np.ascontiguousarray(batch.teacher[:, group]))
-        passed = gradients.forward(module, weights, gain, x, initial, lengths)
-        return cls(batch.net, x, lengths, passed)
+        weights = batch.weights
+        if batch.teacher is not None:  # a stack has none
+            given = np.ascontiguousarray(batch.teacher[:, group])
+            weights = {place: own._replace(teacher=given) for place, own in weights.items()}
+        chains = stack.forward(batch.net.module, weights, x, initial, lengths)
+        return cls(batch.net, x, lengths, chains)
+
+    def of_layer(self, layer):
+        """The chains of a layer, forward first."""
+        return [chain for chain in self.chains if chain.place.layer == layer]
 
     @property
-    def trace(self):
-        """States and what else the forward pass saved."""
-        return self.passed.trace
+    def top(self):
+        """The chains that the readout sees."""
+        return self.of_layer(self.chains[-1].place.layer)
 
-    @property
+    def states(self, layer):
+        """States of every step, (T+1, B_g, S), both directions side by side."""
+        chains = self.of_layer(layer)
+        return stack.joined(chains, [chain.passed.trace.state for chain in chains])
+
+    @cached_property
     def hidden(self):
-        """h of every step, (T+1, B_g, N): the part of the state that others see."""
-        return part_of(self.net, self.trace.state, 0)
+        """h of every step of the top layer, (T+1, B_g, N or 2 N)."""
+        return part_of(self.net, self.states(self.chains[-1].place.layer), 0)
 
     @property
     def last(self):
@@ -106,7 +115,8 @@ def check_has_cell(net):
 def _taken(batch, group):
     if len(group) == len(batch.lengths) and (group[1:] > group[:-1]).all():
         return np.ascontiguousarray(batch.x), batch.initial, batch.lengths
-    return np.ascontiguousarray(batch.x[:, group]), batch.initial[group], batch.lengths[group]
+    initial = {place: states[group] for place, states in batch.initial.items()}
+    return np.ascontiguousarray(batch.x[:, group]), initial, batch.lengths[group]
 
 
 def _groups(steps, lanes, weights):
@@ -136,15 +146,19 @@ def _lengths(x, lengths):
 
 
 def _initial(net, weights, h0, lanes):
+    """{place: s_0 (B, S)} from h0, or (h0, c0), as `_start` takes them apart."""
     parts = net.state_parts
-    size, dtype = net.module.state_size(weights), net.weights["W"].dtype
+    size, dtype = net.module.state_size(weights[net.places[0]]), net.weights["W"].dtype
     given = h0 if isinstance(h0, tuple) else (h0,)
     if len(given) > len(parts):
         raise UserError(f"h0 may hold {', '.join(parts)} for cell {net.cell}, not {len(given)}")
-    initial = np.zeros((lanes, size), dtype)
+    initial = {place: np.zeros((lanes, size), dtype) for place in net.places}
     for i, value in enumerate(given):
         if value is not None:
-            part_of(net, initial, i)[:] = _start(f"{parts[i]}0", value, (lanes, size // len(parts)))
+            shape = (len(net.places), lanes, size // len(parts))
+            value = _start(f"{parts[i]}0", value, shape)
+            for place, own in zip(net.places, value, strict=True):
+                part_of(net, initial[place], i)[:] = own
     return initial
 
 
@@ -164,7 +178,11 @@ def _teacher(net, x, teacher):
 
 
 def _start(name, value, shape):
+    """(chains, B, N) from that, or (chains, N), without the first axis for a single chain."""
     value = np.asarray(value)
-    if value.shape not in (shape, shape[1:]):
-        raise UserError(f"{name} must have shape {shape} or {shape[1:]}, not {value.shape}")
-    return value
+    chains, lanes, size = shape
+    right = [(lanes, size), (size,)] if chains == 1 else [shape, (chains, size)]
+    if value.shape not in right:
+        raise UserError(f"{name} must have shape {right[0]} or {right[1]}, not {value.shape}")
+    value = value[None] if chains == 1 else value
+    return value if value.ndim == 3 else value[:, None]

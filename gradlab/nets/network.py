@@ -6,7 +6,7 @@ import numpy as np
 
 from gradlab.errors import UserError
 from gradlab.nets import cell as cells
-from gradlab.nets import draws, view
+from gradlab.nets import draws, stack, view
 from gradlab.nets import weights as shapes
 from gradlab.nets.batch import Batch, Run, part_of
 from gradlab.nets.cell import one_of
@@ -23,11 +23,14 @@ class States:
 
     cell_states (T+1, B, N) are an LSTM's c, None for other cells. A Jordan cell's states are its
     outputs, (T+1, B, O). Steps after a lane's own length hold zeros (states) and c (outputs).
+    In both directions states are 2N wide, forward before reverse: row 0 the initial ones, row t
+    those of step t. They are the top layer's; `layers` has every layer's, from below.
     """
 
     states: np.ndarray
     outputs: np.ndarray
     cell_states: np.ndarray | None = None
+    layers: tuple = ()
 
 
 class Network:
@@ -45,13 +48,14 @@ class Network:
         self.activation = cells.activation(activation, self.module)
         self.feedback = one_of("feedback", feedback, getattr(self.module, "FEEDBACKS", ["output"]))
         self.weights, self.cell = weights, cell
-        shapes.check(self.module, weights)
+        self.places = stack.places_of(weights)
+        shapes.check(self.module, weights, self.places)
 
     @classmethod
     def draw(
         cls, cell="elman", *, inputs, hidden, outputs, activation="tanh", init="gaussian",
-        spectral_radius=None, input_scale=1.0, forget_bias=0.0, feedback="output", seed=0,
-        dtype="float64",
+        spectral_radius=None, input_scale=1.0, forget_bias=0.0, feedback="output", layers=1,
+        bidirectional=False, seed=0, dtype="float64",
     ):  # fmt: skip
         """A random network; the same arguments give the same weights.
 
@@ -59,20 +63,24 @@ class Network:
         is None: each gate's block by itself, and for jordan W V has the radius. U ~ N(0, 1/D) times
         input_scale; V ~ N(0, 1/N); biases 0, but forget_bias for the gate that keeps the state (f
         of lstm, z of gru). Raises UserError for an unknown name, a size below 1, and a nilpotent W
-        that cannot have its radius.
+        that cannot have its radius. More layers or directions: see gradlab.nets.stack.
         """
-        for name, size in {"inputs": inputs, "hidden": hidden, "outputs": outputs}.items():
+        whole = {"inputs": inputs, "hidden": hidden, "outputs": outputs, "layers": layers}
+        for name, size in whole.items():
             if not (isinstance(size, int | np.integer) and size >= 1):
                 raise UserError(f"{name} must be a whole number from 1, not {size!r}")
         one_of("dtype", str(np.dtype(dtype)), ("float64", "float32"))
-        module = cells.find(cell, activation)
+        module, places = cells.find(cell, activation), stack.places(layers, bidirectional)
+        shapes.check_places(module, places)
         stream = draws.stream(seed=seed, init=init, hidden_size=hidden)
         try:
             sizes = (inputs, hidden, outputs)
-            weights = shapes.draw(stream, module, sizes, init, spectral_radius)
+            weights = shapes.draw(stream, module, sizes, places, init, spectral_radius)
         except ValueError as error:
             raise UserError(f"seed={seed}: {error}") from None
-        weights["U"] *= input_scale
+        for place in places:
+            if place.layer == 0:
+                weights[f"U{place.suffix}"] *= input_scale
         shapes.add_forget_bias(module, weights, forget_bias)
         return cls({k: v.astype(dtype) for k, v in weights.items()}, cell, activation, feedback)
 
@@ -85,8 +93,18 @@ class Network:
 
     @property
     def hidden(self):
-        """Number of hidden units N."""
-        return self.weights["V"].shape[1]
+        """Number of hidden units N of a layer in one direction."""
+        return self.weights["V"].shape[1] // (1 + self.bidirectional)
+
+    @property
+    def layers(self):
+        """Number of layers."""
+        return self.places[-1].layer + 1
+
+    @property
+    def bidirectional(self):
+        """Whether each layer runs in both directions."""
+        return self.places[-1].reverse
 
     @property
     def state_parts(self):
@@ -104,9 +122,10 @@ class Network:
         V = self.weights["V"]
         return np.eye(len(V), dtype=V.dtype) if self.reads_out else V
 
-    def prepared(self):
-        """The weights as the cell's loops read them."""
-        weights = self.module.prepare(self.weights, self.activation, self.weights["W"].dtype)
+    def prepared(self, place=stack.FIRST):
+        """One chain's weights as the cell's loops read them."""
+        own = shapes.own(self.weights, place)
+        weights = self.module.prepare(own, self.activation, self.weights["W"].dtype)
         if hasattr(self.module, "FEEDBACKS"):
             weights = weights._replace(feedback=self.module.FEEDBACKS[self.feedback])
         return weights
@@ -115,14 +134,16 @@ class Network:
         """Run x (T, B, D) from h0 (N,) or (B, N), zeros unless given; lengths (B,) of 1 to T.
 
         For an LSTM h0 may be a pair (h0, c0), for jordan it is the output before the first step.
-        teacher (T, B, O), or class numbers (T, B): what jordan feeds back instead of its own
-        outputs. See `States` for what comes back.
+        With C > 1 chains h0 is (C, N) or (C, B, N), layer by layer, forward first. teacher
+        (T, B, O), or class numbers (T, B): what jordan feeds back instead of its own outputs. See
+        `States` for what comes back.
         """
         batch = Batch.of(self, x, h0, lengths, teacher)
         runs = each(lambda group: Run.of(batch, group), batch.groups)
-        states = batch.joined([run.trace.state for run in runs])
-        h, *c = (part_of(self, states, i) for i in range(len(self.state_parts)))
-        return States(h, self.readout(h[1:]), *c)
+        every = [batch.joined([run.states(i) for run in runs]) for i in range(self.layers)]
+        h, *c = (part_of(self, every[-1], i) for i in range(len(self.state_parts)))
+        below = tuple(part_of(self, states, 0) for states in every[:-1])
+        return States(h, self.readout(h[1:]), *(c or [None]), layers=(*below, h))
 
     def readout(self, h):
         """o = c + V h of states (..., N); states of outputs are outputs."""
@@ -144,4 +165,7 @@ class Network:
         """
         batch = Batch.of(self, x, h0, lengths, teacher)
         truncation = Truncation.of(truncate, len(batch.x))
-        return Gradients(batch, Loss.of(batch, y, loss, readout, at), truncation)
+        loss = Loss.of(batch, y, loss, readout, at)
+        if truncation is not None:
+            truncation.check(self, at)
+        return Gradients(batch, loss, truncation)

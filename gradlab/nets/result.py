@@ -4,10 +4,11 @@ from functools import cached_property
 
 import numpy as np
 
-from gradlab.nets import gradients, health, truncated, view
-from gradlab.nets.batch import Run, check_has_cell, part_of
+from gradlab.nets import health, view
+from gradlab.nets.batch import check_has_cell, part_of
+from gradlab.nets.cell import one_of
+from gradlab.nets.part import Part
 from gradlab.nets.scaled import added, common_exponent, log2_norm, plain
-from gradlab.nets.slopes import SLOPES
 from gradlab.threads import each
 
 
@@ -21,6 +22,8 @@ class Gradients:
 
     The state of an LSTM is the pair (h, c): dL/dc[t] is what a change of c[t] alone does through
     the steps after t; what c[t] does through h[t] is in dL/dh[t]. A Jordan cell's h is its output.
+    States are the top layer's, in both directions side by side (rows as in `States`); terms are
+    those of W, the lowest layer's.
     """
 
     def __init__(self, batch, loss, truncation=None):
@@ -35,13 +38,25 @@ class Gradients:
     @cached_property
     def lag_log2(self):
         """(T+1, B): log2 ||dL/dh[t]||, -inf after a lane's end and where it is exactly zero."""
-        return self._joined(lambda part: gradients.log2_norms(part.adjoint))
+        return self.layer_lag_log2(self._top)
 
     @cached_property
     def cell_lag_log2(self):
         """(T+1, B): log2 ||dL/dc[t]|| of an LSTM."""
         check_has_cell(self._batch.net)
-        return self._joined(lambda part: gradients.log2_norms(part.adjoint, 1))
+        return self._joined(lambda part: part.lag_log2(self._top, 1))
+
+    def layer_lag_log2(self, layer):
+        """lag_log2 of any layer, 0 the lowest."""
+        self._check_layer(layer)
+        return self._joined(lambda part: part.lag_log2(layer))
+
+    def layer_states(self, layer, part="h"):
+        """dL/dh[t] of any layer, 0 the lowest, (T+1, B, N or 2N), or dL/dc[t]; row 0: the start."""
+        self._check_layer(layer)
+        names = self._batch.net.state_parts
+        index = names.index(one_of("part", part, names))
+        return part_of(self._batch.net, self._joined(lambda one: one.states(layer)), index)
 
     def __repr__(self):
         kinds = ", ".join(np.unique(self.status))
@@ -89,7 +104,7 @@ class Gradients:
 
     @cached_property
     def _all_states(self):
-        return self._joined(Part.states)
+        return self._joined(lambda part: part.states(self._top))
 
     @cached_property
     def terms(self):
@@ -117,52 +132,13 @@ class Gradients:
         ]
         return plain(*added(pieces)) if pieces else np.zeros_like(self.weights["W"])
 
+    @property
+    def _top(self):
+        return self._batch.net.layers - 1
+
+    def _check_layer(self, layer):
+        if not 0 <= layer <= self._top:
+            raise ValueError(f"layer must lie between 0 and {self._top}, not {layer}")
+
     def _joined(self, lanes_of):
         return self._batch.joined([lanes_of(part) for part in self._parts])
-
-
-class Part:
-    """One group of lanes, forward and back; what is looked at seldom runs back once more."""
-
-    def __init__(self, batch, group, loss, truncation):
-        self.run, self.truncation = Run.of(batch, group), truncation
-        self.slope = SLOPES[loss.at](self.run, loss, group, len(batch.lengths))
-        self.sums, self.adjoint = self._sums()
-
-    def _sums(self):
-        run = self.run
-        sums = gradients.Sums(run.net.module.sources(run.trace, run.x))
-        for span, adjoint in self._slices():
-            sums.add(adjoint, span)
-        shapes = run.net.weights
-        found = {
-            name: (total[0].reshape(shapes[name].shape), int(sums.exponent[name][0]))
-            for name, total in sums.total.items()
-        }
-        found |= {name: (value, 0) for name, value in self.slope.readout_gradients().items()}
-        return found, adjoint
-
-    @cached_property
-    def bad(self):
-        """First step that is not finite, and why, per lane."""
-        return health.first_bad_step(self.run.trace.state, self.run.x, self.run.lengths)
-
-    def states(self):
-        """dL/d(state)[t] (T+1, B_g, S)."""
-        *_, (_, adjoint) = self._slices(keep=True)
-        return plain(adjoint.states, adjoint.exponent[..., None])
-
-    def terms(self):
-        """(k, term, exponent) from the longest lane's last step down to k = 1."""
-        run = self.run
-        values, columns, units = run.net.module.sources(run.trace, run.x)["W"]
-        for (start, stop, lanes), adjoint in self._slices():
-            for t in range(stop - 1, start - 1, -1):
-                exponent = adjoint.exponent[t + 1, :lanes]
-                rows = adjoint.delta[(t - start) * lanes : (t - start + 1) * lanes, slice(*units)]
-                delta = plain(rows, (exponent - exponent.max())[:, None])
-                yield t + 1, delta.T @ values[t, :lanes, slice(*columns)], int(exponent.max())
-
-    def _slices(self, keep=False):
-        run = self.run
-        return truncated.backward(run.passed, run.lengths, self.slope, self.truncation, keep)

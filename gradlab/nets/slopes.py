@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradlab.cells.arrays import Direct
 from gradlab.errors import UserError
 from gradlab.nets.cell import one_of
 from gradlab.nets.losses import loss_of
+from gradlab.nets.stack import Touch, flipped, widened
 
 
 class Loss(NamedTuple):
@@ -38,13 +38,19 @@ class Loss(NamedTuple):
 class LastStep:
     """The loss of each lane's own last output; L is the mean over the batch's lanes."""
 
-    direct = None
-
     def __init__(self, run, loss, group, lanes):
         self._run, self._h = run, run.last
         value, slope = loss.slope(run.net.readout(self._h), loss.y[group])
         self.value, self._slope = value.sum() / lanes, slope / run.x.dtype.type(lanes)
-        self.head = _padded(self._slope @ run.net.readout_matrix, run)
+
+    def touch(self, chain):
+        """What reaches a chain of the top layer; its last output is a reverse one's first."""
+        state, V = chain.passed.trace.state, _columns(self._run, chain)
+        if not chain.place.reverse:
+            return Touch(widened(self._slope @ V, state.shape[2]), last=True)
+        slope = np.zeros((*self._run.x.shape[:2], len(V)), V.dtype)
+        slope[0] = self._slope
+        return Touch(np.zeros_like(state[0]), slope, widened(V, state.shape[2]), last=True)
 
     def readout_gradients(self):
         """dL/dV and dL/dc, unless they are the cell's."""
@@ -74,21 +80,19 @@ class EveryStep:
         if padded:
             value, slope = value * within, slope * within[..., None]
         self.value, self._slope = value.sum() / lanes, slope / run.x.dtype.type(lanes)
-        self.head = np.zeros_like(run.trace.state[0])
-        self._readout = np.ascontiguousarray(_padded(run.net.readout_matrix, run))
 
-    def direct(self, span):
-        """dL_t/do_t of a slice's states, and do/d(state)."""
-        start, stop, lanes = span
-        return Direct(
-            self._slope[start:stop, :lanes].reshape(-1, len(self._readout)), self._readout
-        )
+    def touch(self, chain):
+        """What reaches a chain of the top layer."""
+        state = chain.passed.trace.state
+        slope = flipped(self._slope, chain.lengths) if chain.place.reverse else self._slope
+        readout = widened(_columns(self._run, chain), state.shape[2])
+        return Touch(np.zeros_like(state[0]), slope, readout)
 
     def readout_gradients(self):
         """dL/dV and dL/dc, unless they are the cell's."""
         if self._run.net.reads_out:
             return {}
-        slope = self._slope.reshape(-1, len(self._readout))
+        slope = self._slope.reshape(-1, self._slope.shape[2])
         return {"V": slope.T @ self._run.hidden[1:].reshape(len(slope), -1), "c": slope.sum(0)}
 
     def outputs(self):
@@ -99,14 +103,11 @@ class EveryStep:
 SLOPES = {"every": EveryStep, "last": LastStep}
 
 
-def _padded(rows, run):
-    # The readout sees h; the rest of a wider state gets no direct gradient.
-    size = run.trace.state.shape[2]
-    if rows.shape[1] == size:
-        return rows
-    wide = np.zeros((len(rows), size), rows.dtype)
-    wide[:, : rows.shape[1]] = rows
-    return wide
+def _columns(run, chain):
+    """do/dh of a chain of the top layer: forward's columns come first."""
+    V = run.net.readout_matrix
+    size = V.shape[1] // len(run.top)
+    return V[:, size * chain.place.reverse : size * (1 + chain.place.reverse)]
 
 
 def _values(y, shape, name):

@@ -42,28 +42,35 @@ class Truncation(NamedTuple):
             raise UserError(f"truncate must be {right}, not {given!r}")
         return None if pair[1] >= length else cls(pair[0], int(pair[1]))
 
+    def check(self, net, at):
+        """Raise UserError, one line, for a window that a network of several chains has not."""
+        if self.kind == "window" and (net.bidirectional or (net.layers > 1 and at == "every")):
+            few = "one direction" if net.bidirectional else "layers=1, or the loss at='last'"
+            raise UserError(f"truncate=('window', {self.steps}) needs {few}: take ('chunk', k)")
 
-def backward(run, lengths, loss, truncation=None, keep=False):
-    """Yield (span, adjoint) as `gradients.backward` does, in slices of its own choice.
 
-    lengths (L,) falling; loss has `head` and `direct`, as that function takes them.
+def backward(chain, touch, truncation=None, keep=False):
+    """Yield (span, adjoint) of a stack's chain as `gradients.backward` does.
+
+    The slices are of its own choice; touch is what reaches the chain from outside.
     """
+    run, spans = chain.passed, gradients.slices(chain.lengths)
     if truncation is None:
-        return gradients.backward(run, gradients.slices(lengths), loss.head, loss.direct, keep)
-    if truncation.kind == "window" and loss.direct is not None:
-        return _windows(run, lengths, loss, truncation.steps, keep)
-    return _cut(run, lengths, loss, truncation, keep)
+        return gradients.backward(run, spans, touch.head, touch.direct, keep)
+    if truncation.kind == "window" and not touch.last:
+        return _windows(chain, touch, truncation.steps, keep)
+    return _cut(chain, touch, truncation, keep)
 
 
-def _cut(run, lengths, loss, truncation, keep):
+def _cut(chain, touch, truncation, keep):
     """A backward pass that drops the adjoint of some lanes at some steps."""
-    if loss.direct is None:
-        cuts = _ends(lengths, *truncation)
+    cuts, low = _ends(chain.lengths, *truncation), 0
+    if touch.last and not chain.place.reverse:
         low = min(cuts)  # all is zero before
     else:
-        cuts, low = dict.fromkeys(range(0, int(lengths[0]), truncation.steps), slice(None)), 0
-    spans = [span for span in gradients.slices(lengths, cuts=cuts) if span[0] >= low]
-    for span, adjoint in gradients.backward(run, spans, loss.head, loss.direct, keep):
+        cuts = _edges(chain, truncation.steps)
+    spans = [span for span in gradients.slices(chain.lengths, cuts=cuts) if span[0] >= low]
+    for span, adjoint in gradients.backward(chain.passed, spans, touch.head, touch.direct, keep):
         yield span, adjoint
         if 0 < span[0] in cuts:
             adjoint.carry[cuts[span[0]]] = 0
@@ -76,18 +83,27 @@ def _ends(lengths, kind, steps):
     return {int(t): np.flatnonzero(ends == t) for t in np.unique(ends)}
 
 
-def _windows(run, lengths, loss, steps, keep):
+def _edges(chain, steps):
+    """{t: the lanes with an edge of a chunk}: a reverse chain meets them from the other side."""
+    times = np.arange(steps, chain.lengths[0], steps)
+    if not chain.place.reverse:
+        return dict.fromkeys(times.tolist(), slice(None))
+    own = chain.lengths - times[:, None]
+    return {int(t): np.flatnonzero((own == t).any(0)) for t in np.unique(own[own > 0])}
+
+
+def _windows(chain, touch, steps, keep):
     """Each loss by itself for `steps` steps: T steps of k L lanes.
 
     The gradient of L_t stands in slot t % k, which the next loss takes when the window ends. No
     subtraction: the full gradient less its tail would lose all digits where gradients grow.
     """
-    spans = list(gradients.slices(lengths))
-    adjoint = gradients.adjoint_of(run, spans, loss.head, keep)
-    slots = _Slots.of(steps, loss.head[:0])
+    spans = list(gradients.slices(chain.lengths))
+    adjoint = gradients.adjoint_of(chain.passed, spans, touch.head, keep)
+    slots = _Slots.of(steps, touch.head[:0])
     for span in spans:
         slots = slots.widened(span[2])
-        _one_slice(run, slots, loss.direct(span), adjoint, span)
+        _one_slice(chain.passed, slots, touch.direct(span), adjoint, span)
         yield span, adjoint
 
 

@@ -55,7 +55,7 @@ class Untied:
             rows = slice((first - start) * lanes, (last - start) * lanes)
             part = adjoint._replace(delta=adjoint.delta[rows])
             here = (first, last, lanes)
-            own = direct._replace(slope=direct.slope[rows])
+            own = direct._replace(slope=direct.slope[rows], exponent=direct.exponent[rows])
             self.cell.backward(weights.sets[stage], gain, trace, own, part, here)
 
     def _parts(self, start, stop):

@@ -20,6 +20,7 @@ def network(net):
         "cell": f"{net.cell}, {net.activation}, {W.dtype}",
         "inputs, units, outputs": f"{net.weights['U'].shape[1]}, {net.hidden}, "
         f"{len(net.weights['c'])}",
+        "layers, directions": f"{net.layers}, {1 + net.bidirectional}",
         "spectral radius of W": "not finite",
     }
     if np.isfinite(W).all():

@@ -1,14 +1,17 @@
 """A network's weights: which there are, of what shape, and how they are drawn.
 
 A cell's file says its own (`shapes`); unless it has a readout among them, V (O, N) and c (O,) are
-added. A cell with gates stacks them in W (G N, N) and names them in GATES; FORGET is the gate that
-keeps the state.
+added. A network of several layers or directions has the cell's weights for each of them, by the
+names that gradlab.nets.stack gives. A cell with gates stacks them in W (G N, N) and names them in
+GATES; FORGET is the gate that keeps the state.
 """
 
 import numpy as np
 
 from gradlab.errors import UserError
-from gradlab.nets import draws
+from gradlab.nets import draws, stack
+
+ONE = stack.places(1, False)
 
 
 def reads_out(cell):
@@ -16,43 +19,67 @@ def reads_out(cell):
     return "V" in cell.shapes(1, 1, 1)
 
 
-def shapes(cell, inputs, hidden, outputs):
-    """The shape of each weight of a network, by its name."""
-    return cell.shapes(inputs, hidden, outputs) | {"V": (outputs, hidden), "c": (outputs,)}
+def shapes(cell, sizes, places=ONE):
+    """{name: shape} of a network of sizes = (inputs, hidden, outputs) and its chains' places."""
+    inputs, hidden, outputs = sizes
+    width = hidden * sum(place.layer == 0 for place in places)
+    found = {}
+    for place in places:
+        own = cell.shapes(width if place.layer else inputs, hidden, outputs)
+        found |= {name + place.suffix: shape for name, shape in own.items()}
+    return found | {"V": (outputs, width), "c": (outputs,)}
 
 
-def check(cell, weights):
+def own(weights, place):
+    """{name: array} of one chain, by the names that its cell knows, V and c among them."""
+    if place == stack.FIRST:
+        return weights
+    every = {name.removesuffix(place.suffix): name for name in weights}
+    return {short: weights[name] for short, name in every.items() if name != short}
+
+
+def check(cell, weights, places):
     """Raise UserError, one line, for weights that are missing or do not fit together."""
-    needed = shapes(cell, 1, 1, 1)
+    needed = shapes(cell, (1, 1, 1), places)
     missing = [name for name in needed if name not in weights]
     if missing:
         raise UserError(f"weights lack {', '.join(missing)}: give {', '.join(needed)}")
-    hidden, outputs = weights["V"].shape[-1], len(weights["c"])
-    right = shapes(cell, weights["U"].shape[-1], hidden, outputs)
+    check_places(cell, places)
+    ways = sum(place.layer == 0 for place in places)
+    hidden, outputs = weights["V"].shape[-1] // ways, len(weights["c"])
+    right = shapes(cell, (weights["U"].shape[-1], hidden, outputs), places)
     for name, shape in right.items():
         if weights[name].shape != shape:
             raise UserError(f"weights[{name!r}] has shape {weights[name].shape}, not {shape}")
 
 
-def draw(stream, cell, sizes, init="gaussian", spectral_radius=None):
+def check_places(cell, places):
+    """Raise UserError, one line, for a stack of cells that are read out by themselves."""
+    if len(places) > 1 and reads_out(cell):
+        name = cell.__name__.rpartition(".")[2]
+        raise UserError(f"cell {name} brings its own readout: it has one layer and one direction")
+
+
+def draw(stream, cell, sizes, places=ONE, init="gaussian", spectral_radius=None):
     """{name: array} for sizes = (inputs, hidden, outputs), drawn from the stream; biases are 0.
 
     W by `init` (see gradlab.nets.draws.recurrent), rescaled to the spectral radius unless that is
     None, each gate's N x N block by itself; W V has the radius where the output is fed back;
-    U ~ N(0, 1/D), V ~ N(0, 1/N). Raises ValueError for what cannot be drawn.
+    U ~ N(0, 1/D) for its D columns, V likewise. Raises ValueError for what cannot be drawn.
     """
-    hidden, outputs = sizes[1:]
-    found = {name: np.zeros(shape) for name, shape in shapes(cell, *sizes).items()}
+    found = {name: np.zeros(shape) for name, shape in shapes(cell, sizes, places).items()}
     fed_back = reads_out(cell)
-    if fed_back:
-        _check_init(init)
-        found["W"] = draws.dense(stream, *found["W"].shape)
-    else:
-        gates = range(found["W"].shape[0] // hidden)
-        blocks = [draws.recurrent(stream, hidden, init, spectral_radius) for _ in gates]
-        found["W"] = np.concatenate(blocks)
-    found["U"] = draws.dense(stream, *found["U"].shape)
-    found["V"] = draws.dense(stream, outputs, hidden)
+    for place in places:
+        W, U = f"W{place.suffix}", f"U{place.suffix}"
+        if fed_back:
+            _check_init(init)
+            found[W] = draws.dense(stream, *found[W].shape)
+        else:
+            gates, hidden = found[W].shape[0] // sizes[1], sizes[1]
+            blocks = [draws.recurrent(stream, hidden, init, spectral_radius) for _ in range(gates)]
+            found[W] = np.concatenate(blocks)
+        found[U] = draws.dense(stream, *found[U].shape)
+    found["V"] = draws.dense(stream, *found["V"].shape)
     if fed_back and spectral_radius is not None:
         factor = draws.radius_factor(found["V"] @ found["W"], spectral_radius, init)
         found["W"] = found["W"] * factor
@@ -69,7 +96,9 @@ def add_forget_bias(cell, weights, forget_bias):
         name = cell.__name__.rpartition(".")[2]
         raise UserError(f"forget_bias={forget_bias:g}: cell {name} has no gate that forgets")
     hidden, gate = weights["W"].shape[1], cell.GATES.index(cell.FORGET)
-    weights["b"][gate * hidden : (gate + 1) * hidden] += forget_bias
+    for place in stack.places_of(weights):
+        bias = weights[f"b{place.suffix}"]
+        bias[gate * hidden : (gate + 1) * hidden] += forget_bias
 
 
 def _check_init(init):
