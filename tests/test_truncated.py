@@ -134,6 +134,18 @@ def test_windows_share_a_forward_pass_as_any_lanes_do():
         close(got.weights[name], sum(one.weights[name] for one in lanes) / len(lanes))
 
 
+@pytest.mark.parametrize("truncate", [("window", 1), ("window", 3), ("chunk", 2)])
+def test_a_teacher_leaves_nothing_to_truncate(truncate):
+    size = {"steps": 7, "lanes": 3, "hidden": 4, "inputs": 2, "outputs": 2, "seed": 5}
+    net = network(size, cell="jordan")
+    x, y, _, lengths = batch(size)
+    given_too = {"lengths": lengths, "teacher": 1 - y}
+    full = net.gradients(x, y, **given_too)
+    got = net.gradients(x, y, **given_too, truncate=truncate)
+    for name in net.weights:
+        close(got.weights[name], full.weights[name])
+
+
 MISTAKES = [("window", 0), ("chunk", 2.5), ("step", 3), "window", 7, ("window", True), ("chunk",)]
 
 

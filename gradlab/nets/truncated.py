@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.cells.arrays import Adjoint, Direct, Trace
-from gradlab.cells.elementwise import flush
 from gradlab.errors import UserError
 from gradlab.nets import gradients
 from gradlab.nets.scaled import plain
@@ -100,11 +99,20 @@ def _windows(chain, touch, steps, keep):
     """
     spans = list(gradients.slices(chain.lengths))
     adjoint = gradients.adjoint_of(chain.passed, spans, touch.head, keep)
-    slots = _Slots.of(steps, touch.head[:0])
+    slots, run = _Slots.of(steps, touch.head[:0]), None
     for span in spans:
-        slots = slots.widened(span[2])
-        _one_slice(chain.passed, slots, touch.direct(span), adjoint, span)
+        if run is None or span[2] > len(run.gain):
+            slots, run = slots.widened(span[2]), _narrowed(chain.passed, span)
+        _one_slice(run, slots, touch.direct(span), adjoint, span)
         yield span, adjoint
+
+
+def _narrowed(run, span):
+    """The pass of the lanes, and up to the last step, of a span."""
+    _, stop, lanes = span
+    state, saved = run.trace.state[: stop + 1, :lanes], run.trace.saved[:stop, :lanes]
+    trace = Trace(np.ascontiguousarray(state), np.ascontiguousarray(saved))
+    return run._replace(gain=run.gain[:lanes], trace=trace)
 
 
 class _Slots(NamedTuple):
@@ -119,59 +127,57 @@ class _Slots(NamedTuple):
         return cls(np.zeros((steps, *none.shape), none.dtype), np.zeros((steps, 0), np.int64))
 
     def widened(self, lanes):
-        """With zeros for lanes that begin here; flushed, as kernels do every 64 steps."""
+        """With zeros for lanes that begin here."""
         more = lanes - self.exponent.shape[1]
         carry = np.pad(self.carry, [(0, 0), (0, more), (0, 0)])
-        flush(carry.reshape(-1))
         return _Slots(carry, np.pad(self.exponent, [(0, 0), (0, more)]))
 
 
 def _one_slice(run, slots, direct, adjoint, span):
     """The steps of one slice, one after the other; what they sum to goes into `adjoint`."""
     start, stop, lanes = span
-    state = np.ascontiguousarray(run.trace.state[start : stop + 1, :lanes])
-    saved = np.ascontiguousarray(run.trace.saved[start:stop, :lanes])
-    run = run._replace(gain=run.gain[:lanes])
-    for i in range(stop - start - 1, -1, -1):
-        rows, slot = slice(i * lanes, (i + 1) * lanes), (start + i + 1) % len(slots.carry)
-        slots.carry[slot] = direct.slope[rows] @ direct.readout
-        slots.exponent[slot] = 0
-        trace = Trace(state[i : i + 2], saved[i : i + 1])
-        arrived, delta = _step(run._replace(trace=trace), slots)
-        level = _record(adjoint, start + i + 1, arrived)
-        adjoint.delta[rows] = _summed(delta, arrived.exponent, level)
+    own = _room(run, slots, stop)
+    for t in range(stop, start, -1):
+        rows = slice((t - start - 1) * lanes, (t - start) * lanes)
+        slots.carry[t % len(slots.carry)] = direct.slope[rows] @ direct.readout
+        slots.exponent[t % len(slots.carry)] = 0
+        level = _record(adjoint, t, slots)
+        delta, exponent = _step(run, slots, own, t)
+        adjoint.delta[rows] = _summed(delta, exponent, level)
     if start == 0:
         _record(adjoint, 0, slots)
 
 
-def _step(run, slots):
-    """One step of the cell's own backward loop, all slots as lanes; slots move one step back.
-
-    Returns what arrived at the step, as slots, and delta (k, L, G) with the same exponents.
-    """
-    shape = slots.carry.shape
-    carry, parts = slots.carry.reshape(-1, shape[2]), len(gradients.state_parts(run.cell))
-    own = Adjoint(
+def _room(run, slots, stop):
+    """An adjoint of all slots; of its records, only the rows that are used take memory."""
+    carry, parts = slots.carry.reshape(-1, slots.carry.shape[2]), gradients.state_parts(run.cell)
+    return Adjoint(
         delta=np.empty((len(carry), len(run.weights.bias)), carry.dtype),
         carry=carry,
-        norm2=np.zeros((2, parts, len(carry))),
-        exponent=np.stack([slots.exponent.reshape(-1)] * 2),
-        states=np.empty((2, *carry.shape), carry.dtype),
+        norm2=np.empty((stop + 1, len(parts), len(carry))),
+        exponent=np.empty((stop + 1, len(carry)), np.int64),
+        states=np.empty((0, 0, carry.shape[1]), carry.dtype),
     )
-    none = Direct(carry[:0], carry[:0])
-    run.cell.backward(run.weights, run.gain, run.trace, none, own, (0, 1, len(carry)))
-    slots.exponent[:] = own.exponent[0].reshape(shape[:2])
-    arrived = _Slots(own.states[1].reshape(shape), own.exponent[1].reshape(shape[:2]))
-    return arrived, own.delta.reshape(*shape[:2], -1)
 
 
-def _record(adjoint, t, arrived):
+def _step(run, slots, own, t):
+    """One step of the cell's own backward loop; the slots move from t to t - 1.
+
+    Returns delta (k, L, G) and its exponents (k, L).
+    """
+    shape, none = slots.exponent.shape, Direct(own.carry[:0], own.carry[:0])
+    own.exponent[t] = slots.exponent.reshape(-1)
+    run.cell.backward(run.weights, run.gain, run.trace, none, own, (t - 1, t, len(own.carry)))
+    slots.exponent[:] = own.exponent[t - 1].reshape(shape)
+    return own.delta.reshape(*shape, -1), own.exponent[t].reshape(shape)
+
+
+def _record(adjoint, t, slots):
     """Put dL/dh_t, the sum over slots, on record; return its exponents (L,)."""
-    lanes = arrived.exponent.shape[1]
-    held = arrived.carry.any(2)
-    level = np.where(held, arrived.exponent, _LOWEST).max(0)
+    lanes, held = slots.exponent.shape[1], slots.carry.any(2)
+    level = np.where(held, slots.exponent, _LOWEST).max(0)
     level[~held.any(0)] = 0
-    total = _summed(*arrived, level)
+    total = _summed(*slots, level)
     adjoint.exponent[t, :lanes] = level
     parts = np.square(total, dtype=np.float64).reshape(lanes, adjoint.norm2.shape[1], -1)
     adjoint.norm2[t, :, :lanes] = parts.sum(2).T
