@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.cells.arrays import Adjoint, Direct, Trace
-from gradlab.cells.reduce import align, outer_sums, receive, sums
+from gradlab.cells.reduce import collect, collect_lanes, receive
 
 ROWS = 200  # of a slice's product, where the lanes are few
 
@@ -102,37 +102,27 @@ def log2_norms(adjoint, part=0):
 class Sums:
     """dL/dW, dL/dU, dL/db added over lanes and steps; each is `total[name]` * 2^exponent[name]."""
 
-    def __init__(self, sources):
+    def __init__(self, sources, entries=1):
         self.sources = sources
-        self.total = _totals(sources, 1)
-        self.exponent = {name: np.zeros(1, np.int64) for name in sources}
+        self.total = _totals(sources, entries)
+        self.exponent = {name: np.zeros(entries, np.int64) for name in sources}
+        self._arrays = tuple(tuple(d.values()) for d in (sources, self.total, self.exponent))
 
     def add(self, adjoint, span):
-        top = np.zeros(span[2], np.int64)
-        align(adjoint, span, True, top)
-        for name, source in self.sources.items():
-            into = (self.total[name][0], self.exponent[name])
-            sums(adjoint.delta, source, span, top[0], into)
+        """Add a slice."""
+        collect(adjoint, span, *self._arrays)
 
 
-class LaneSums:
+class LaneSums(Sums):
     """The same for each lane by itself, as sweeps need it: total[name] (A, G, M).
 
     In a slice, lane l adds to entry slot[l]; entries are more than lanes where a lane's sum is
     kept in parts.
     """
 
-    def __init__(self, sources, entries):
-        self.sources = sources
-        self.total = _totals(sources, entries)
-        self.exponent = {name: np.zeros(entries, np.int64) for name in sources}
-
     def add(self, adjoint, span, slot):
-        top = np.zeros(span[2], np.int64)
-        align(adjoint, span, False, top)
-        for name, source in self.sources.items():
-            into = (self.total[name], self.exponent[name])
-            outer_sums(adjoint.delta, source, span, top, slot, into)
+        """Add a slice, lane l to entry slot[l]."""
+        collect_lanes(adjoint, span, slot, *self._arrays)
 
 
 def _totals(sources, entries):

@@ -56,8 +56,8 @@ def _seed(problem, seed):
     lanes = np.repeat(lengths, radii)
     h = run.trace.state[lanes, np.arange(len(lanes)) % radii]
     slope = 2 * (h @ weights["V"].T + weights["c"] - problem.y[lanes - 1, 0])
-    source = run.cell.sources(run.trace, problem.x)["W"]
-    sums = gradients.LaneSums({"W": source}, len(lanes))
+    sources = {"W": run.cell.sources(run.trace, problem.x)["W"]}
+    sums = gradients.LaneSums(sources, len(lanes))
     spans = gradients.slices(lanes, 25)
     for span, adjoint in gradients.backward(run, spans, slope @ weights["V"]):
         sums.add(adjoint, span, np.arange(span[2]))
