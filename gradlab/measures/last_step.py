@@ -111,11 +111,12 @@ def _backward(run, shared, lanes, head):
     sources = run.cell.sources(run.trace, shared.inputs)
     sums = gradients.LaneSums(sources, 2 * count)
     spans = gradients.slices(lengths, SLICE, cuts=lanes.lengths // 2)
-    for span, adjoint in gradients.backward(run, spans, head):
+
+    def entries(span):
         active = np.arange(span[2])
-        early = halves[active] >= span[1]
-        sums.add(adjoint, span, active + count * early)
-    return sums, adjoint
+        return active + count * (halves[active] >= span[1])
+
+    return sums, gradients.descend(run, spans, head, sums, slot_of=entries)
 
 
 def _by_lag(states, lengths):

@@ -8,9 +8,9 @@ import numpy as np
 from gradlab.errors import UserError
 from gradlab.nets import stack
 
-# Multiplications of a batch below which handing the interpreter back and forth eats the gain:
-# two threads take 1.3 x of one at B20 T200 N50 (6e7), 0.7 x at B32 T100 N128 (3e8).
-WORTH_A_THREAD = 1.5e8
+# Multiplications of a batch from which two threads are faster than one: 0.75 x the time at
+# B20 T200 N50 (6e7) and B32 T100 N128 (3e8).
+WORTH_A_THREAD = 5e7
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gradlab.cells import passes
 from gradlab.cells.arrays import Adjoint, Direct, Trace
 from gradlab.cells.reduce import collect, collect_lanes, receive
 
@@ -71,6 +72,50 @@ def backward(run, spans, head, direct=None, keep=False):
         yield span, adjoint
 
 
+def descend(run, spans, head, sums, direct=None, slot_of=None):
+    """The way back with every slice added to `sums`, in one compiled call; returns the adjoint.
+
+    head and direct as for `backward`; slot_of(span) -> the entry of each lane, for LaneSums. A
+    cell that is not gradlab's own is driven slice by slice.
+    """
+    spans = list(spans)
+    slots = [slot_of(span) for span in spans] if slot_of else [()] * len(spans)
+    if not getattr(run.cell, "__name__", "").startswith("gradlab.cells."):
+        for (span, adjoint), slot in zip(backward(run, spans, head, direct), slots, strict=True):
+            sums.add(adjoint, span, *([slot] if slot_of else []))
+        return adjoint
+    adjoint = adjoint_of(run, spans, head, False)
+    passes.know(run.weights, run.cell.backward)
+    table, own = _table(spans), _packed(spans, head, direct)
+    into = (_slots(slots, len(head)), *sums.arrays)
+    passes.way_back(run[1:], table, head, own, adjoint, into)
+    return adjoint
+
+
+def _table(spans):
+    rows = [(stop - start) * lanes for start, stop, lanes in spans]
+    first = np.cumsum([0, *rows[:-1]])
+    return np.column_stack([np.array(spans, np.int64), first])
+
+
+def _packed(spans, head, direct):
+    """The direct part of all slices, one below the other in the order of the spans."""
+    if direct is None:
+        return Direct(head[:0], head[:0])
+    own = [direct(span) for span in spans]
+    slope, exponent = (np.concatenate([one[i] for one in own]) for i in (0, 2))
+    return Direct(slope, own[0].readout, exponent)
+
+
+def _slots(slots, lanes):
+    if len(slots[0]) == 0:
+        return passes.together(slots)
+    padded = np.zeros((len(slots), lanes), np.int64)
+    for row, slot in zip(padded, slots, strict=True):
+        row[: len(slot)] = slot
+    return padded
+
+
 def adjoint_of(run, spans, head, keep):
     """Room for what the backward pass over `spans` fills."""
     rows = max((stop - start) * lanes for start, stop, lanes in spans)
@@ -106,11 +151,11 @@ class Sums:
         self.sources = sources
         self.total = _totals(sources, entries)
         self.exponent = {name: np.zeros(entries, np.int64) for name in sources}
-        self._arrays = tuple(tuple(d.values()) for d in (sources, self.total, self.exponent))
+        self.arrays = tuple(tuple(d.values()) for d in (sources, self.total, self.exponent))
 
     def add(self, adjoint, span):
         """Add a slice."""
-        collect(adjoint, span, *self._arrays)
+        collect(adjoint, span, *self.arrays)
 
 
 class LaneSums(Sums):
@@ -122,7 +167,7 @@ class LaneSums(Sums):
 
     def add(self, adjoint, span, slot):
         """Add a slice, lane l to entry slot[l]."""
-        collect_lanes(adjoint, span, slot, *self._arrays)
+        collect_lanes(adjoint, span, slot, *self.arrays)
 
 
 def _totals(sources, entries):

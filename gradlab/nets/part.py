@@ -41,10 +41,14 @@ class Part:
         """Add up the gradients of a chain's weights; return what the layer below needs, if any."""
         sums = gradients.Sums(chain.sources)
         deltas = Deltas(chain) if chain.place.layer else None
-        for span, adjoint in self._slices(chain):
-            if deltas:
-                deltas.add(adjoint, span)
-            sums.add(adjoint, span)
+        if deltas is None and self.truncation is None:
+            spans, touch = gradients.slices(chain.lengths), self.touches[chain.place]
+            adjoint = gradients.descend(chain.passed, spans, touch.head, sums, touch.direct)
+        else:
+            for span, adjoint in self._slices(chain):
+                if deltas:
+                    deltas.add(adjoint, span)
+                sums.add(adjoint, span)
         shapes = weights.own(self.run.net.weights, chain.place)
         for name, total in sums.total.items():
             array = total[0].reshape(shapes[name].shape)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 TURN = 0.05  # seconds that a turn lasts at least
+REST = 0.3  # seconds before a turn: the last contender's idle threads spin for some 0.2 s
 LOST = 3.0  # a way this many times slower than the best one is not tried a second time
 
 
@@ -51,8 +52,14 @@ def best(ways):
 def race(ways, rounds):
     """Seconds a call (rounds, ways); a turn repeats a quick call until it lasts TURN."""
     counts = [max(1, int(np.ceil(TURN / max(way.trial * way.share, 1e-7)))) for way in ways]
-    turns = [[_timed(*turn) for turn in zip(ways, counts, strict=True)] for _ in range(rounds)]
+    turns = [[_turn(*turn) for turn in zip(ways, counts, strict=True)] for _ in range(rounds)]
     return np.array(turns) / [way.share for way in ways], counts
+
+
+def _turn(way, count):
+    time.sleep(REST)
+    way.run()  # wakes its threads and fills the caches, outside the clock
+    return _timed(way, count)
 
 
 def _timed(way, count):

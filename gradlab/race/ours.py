@@ -59,8 +59,8 @@ def _seed(problem, seed):
     sources = {"W": run.cell.sources(run.trace, problem.x)["W"]}
     sums = gradients.LaneSums(sources, len(lanes))
     spans = gradients.slices(lanes, 25)
-    for span, adjoint in gradients.backward(run, spans, slope @ weights["V"]):
-        sums.add(adjoint, span, np.arange(span[2]))
+    head = slope @ weights["V"]
+    gradients.descend(run, spans, head, sums, slot_of=lambda span: np.arange(span[2]))
     total = sums.total["W"].reshape(len(lanes), -1)
     norms = np.sqrt(np.einsum("lw,lw->l", total, total)) * np.exp2(sums.exponent["W"])
     return norms.reshape(len(lengths), radii)[::-1].T
