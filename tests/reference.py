@@ -5,7 +5,7 @@ import numpy as np
 ACTIVATIONS = {
     "tanh": (np.tanh, lambda h: 1 - h**2),
     "relu": (lambda a: np.where(a.real > 0, a, 0), lambda h: (h > 0) * 1.0),
-    "sigmoid": (lambda a: 1 / (1 + np.exp(-a)), lambda h: h * (1 - h)),
+    "sigmoid": (lambda a: sigmoid(a), lambda h: h * (1 - h)),
     "identity": (lambda a: a, np.ones_like),
 }
 
@@ -21,7 +21,7 @@ def loss_of_step(o, y, loss):
         return ((o - y) ** 2).sum()
     if loss == "cross_entropy":
         return -np.log(softmax(o)[y])
-    s = 1 / (1 + np.exp(-o))
+    s = sigmoid(o)
     return -(y * np.log(s) + (1 - y) * np.log(1 - s)).sum()
 
 
@@ -31,11 +31,12 @@ def slope_of_step(o, y, loss):
         return 2 * (o - y)
     if loss == "cross_entropy":
         return softmax(o) - np.eye(len(o))[y]
-    return 1 / (1 + np.exp(-o)) - y
+    return sigmoid(o) - y
 
 
 def sigmoid(a):
-    return 1 / (1 + np.exp(-a))
+    with np.errstate(over="ignore"):  # exp(-a) = inf: the right 0
+        return 1 / (1 + np.exp(-a))
 
 
 class Elman:

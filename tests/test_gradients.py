@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import reference
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from networks import (
     ACTIVATIONS,
@@ -99,6 +99,8 @@ def test_the_twin_agrees_with_the_complex_step(cell, data, loss, at):
 @given(st.data(), any_loss, at_either)
 def test_gradients_equal_a_central_difference(cell, data, loss, at):
     size, net, states = drawn(data, cell, SMOOTH)
+    # Jordan's W is large where V is small, and a step of V then moves W V by far more than 1e-5.
+    assume(max(np.abs(weight).max() for weight in net.weights.values()) < 8)
     x, y, _, lengths = batch(size, loss, at)
     given_too = {"h0": as_h0(net, states), "lengths": lengths}
     got = net.gradients(x, y, loss, at, **given_too)
