@@ -3,16 +3,18 @@
 run(name)       run an experiment and return its table
 read(name)      the table of a former run
 Network         a recurrent network with all its gradients
+clip            gradient clipping, in every meaning that users know
 """
 
 from importlib import import_module
 
 _HOMES = {
     "Network": "gradlab.nets.network",
+    "clip": "gradlab.learning.clipping",
     "read": "gradlab.suite.run",
     "run": "gradlab.suite.run",
 }
-__all__ = ["Network", "read", "run"]
+__all__ = ["Network", "clip", "read", "run"]
 
 
 def __getattr__(name):
