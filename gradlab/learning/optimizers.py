@@ -1,0 +1,96 @@
+"""From a gradient to a step: w <- w - step. Each acts on every entry by itself.
+
+An optimizer is stateless: what it remembers stands in `slots`, arrays like w that start at 0 and
+that `step` changes in place, so that a training can be saved and taken up again.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gradlab.errors import UserError
+
+
+@dataclass(frozen=True)
+class SGD:
+    """step = rate g."""
+
+    slots: ClassVar = ()
+
+    def step(self, gradient, slots, rate, count):
+        """The step for update number `count` = 1, 2, ..."""
+        return rate * gradient
+
+
+@dataclass(frozen=True)
+class Momentum:
+    """v <- momentum v + g, step = rate v (Polyak 1964, in the form of PyTorch and Goodfellow)."""
+
+    momentum: float = 0.9
+    slots: ClassVar = ("velocity",)
+
+    def step(self, gradient, slots, rate, count):
+        """The step for update number `count` = 1, 2, ..."""
+        (velocity,) = slots
+        velocity *= self.momentum
+        velocity += gradient
+        return rate * velocity
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Algorithm 1 of Kingma and Ba (2015).
+
+    m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,
+    step = rate m^/(sqrt(v^) + epsilon),  m^ = m/(1 - beta1^t),  v^ = v/(1 - beta2^t).
+    """
+
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    slots: ClassVar = ("mean", "square")
+
+    def step(self, gradient, slots, rate, count):
+        """The step for update number `count` = 1, 2, ..."""
+        mean, square = slots
+        mean *= self.beta1
+        mean += (1 - self.beta1) * gradient
+        square *= self.beta2
+        square += (1 - self.beta2) * gradient**2
+        root = np.sqrt(square / (1 - self.beta2**count))
+        return rate / (1 - self.beta1**count) * mean / (root + self.epsilon)
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """s <- decay s + (1 - decay) g^2, step = rate g/(sqrt(s) + epsilon).
+
+    Tieleman and Hinton (2012, lecture 6e), with PyTorch's place for epsilon.
+    """
+
+    decay: float = 0.9
+    epsilon: float = 1e-8
+    slots: ClassVar = ("square",)
+
+    def step(self, gradient, slots, rate, count):
+        """The step for update number `count` = 1, 2, ..."""
+        (square,) = slots
+        square *= self.decay
+        square += (1 - self.decay) * gradient**2
+        return rate * gradient / (np.sqrt(square) + self.epsilon)
+
+
+OPTIMIZERS = {"sgd": SGD, "momentum": Momentum, "adam": Adam, "rmsprop": RMSprop}
+
+
+def optimizer(name, options=None):
+    """The optimizer of that name with its options. Raises UserError for what there is not."""
+    if name not in OPTIMIZERS:
+        raise UserError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {name!r}")
+    kind, options = OPTIMIZERS[name], options or {}
+    known = list(kind.__dataclass_fields__)
+    if wrong := [option for option in options if option not in known]:
+        listed = ", ".join(known) or "none"
+        raise UserError(f"optimizer {name} has no option {wrong[0]}; it has {listed}")
+    return kind(**options)
