@@ -4,7 +4,7 @@ An optimizer is stateless: what it remembers stands in `slots`, arrays like w th
 that `step` changes in place, so that a training can be saved and taken up again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import numpy as np
@@ -89,7 +89,7 @@ def optimizer(name, options=None):
     if name not in OPTIMIZERS:
         raise UserError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {name!r}")
     kind, options = OPTIMIZERS[name], options or {}
-    known = list(kind.__dataclass_fields__)
+    known = [field.name for field in fields(kind)]
     if wrong := [option for option in options if option not in known]:
         listed = ", ".join(known) or "none"
         raise UserError(f"optimizer {name} has no option {wrong[0]}; it has {listed}")

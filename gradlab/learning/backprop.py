@@ -1,0 +1,120 @@
+"""The gradients of one minibatch, also lane by lane and with dL/dh clipped at each step.
+
+All go through the kernels of the network's cell, one group of lanes; the loss is the mean over
+lanes.
+"""
+
+import numpy as np
+
+from gradlab.learning.clipping import clip
+from gradlab.nets import gradients
+from gradlab.nets.batch import Batch, Run
+from gradlab.nets.scaled import common_exponent, plain
+from gradlab.nets.slopes import SLOPES, Loss
+
+
+class Backprop:
+    """A forward pass of x (T, B, D) with its loss against y, ready to be run back.
+
+    loss       the mean over lanes
+    exponent   after `sums` and `clipped_steps`: what they return is to be multiplied by 2**exponent
+    adjoint    after any way back: norm2 and exponent of dL/dh at each step
+    """
+
+    def __init__(self, net, x, y, loss, at):
+        batch = Batch.of(net, x, None, None)
+        self.net, self.lanes = net, batch.x.shape[1]
+        everyone = np.arange(self.lanes)
+        self.run = Run.of(batch, everyone)
+        target = Loss.of(batch, y, loss, None, at)
+        self.slope = SLOPES[at](self.run, target, everyone, self.lanes)
+        self.loss = float(self.slope.value)
+
+    def sums(self, keep=False):
+        """dL/d(weights); with keep, adjoint.states holds dL/dh too."""
+        sums = gradients.Sums(*self._sources())
+        for span, adjoint in self._back(gradients.slices(self.run.lengths), keep=keep):
+            sums.add(adjoint, span)
+        return self._finish(sums, adjoint)
+
+    def by_lane(self):
+        """The gradients of each lane's own loss, (B, ...) each; nothing is averaged."""
+        sums = gradients.LaneSums(*self._sources(), self.lanes)
+        every = np.arange(self.lanes)
+        for span, adjoint in self._back(gradients.slices(self.run.lengths)):
+            sums.add(adjoint, span, every)
+        self.adjoint = adjoint
+        found = {
+            name: plain(total, sums.exponent[name][:, None, None])
+            for name, total in sums.total.items()
+        }
+        found |= self._readout_by_lane()
+        shapes = self.net.weights
+        return {k: self.lanes * found[k].reshape(self.lanes, *shapes[k].shape) for k in shapes}
+
+    def clipped_steps(self, threshold, style):
+        """(gradients, share): BPTT in which each lane's dL/dh_t is clipped before it goes on back.
+
+        It is the gradient of that lane's own loss, its part from step t's own output included;
+        share: of all steps and lanes, how many were clipped.
+        """
+        sums = gradients.Sums(*self._sources())
+        spans = [(t - 1, t, self.lanes) for t in range(len(self.run.x), 0, -1)]
+        direct = self._direct_rows()
+        head, hits = self._clipped(self.slope.head + direct(len(spans)), threshold, style)
+        for span, adjoint in self._back(spans, head=head, direct=None):
+            sums.add(adjoint, span)
+            if span[0] > 0:
+                hits = hits + self._clip_carry(adjoint, span[0], direct, (threshold, style))
+        return self._finish(sums, adjoint), hits / (len(spans) * self.lanes)
+
+    def _clip_carry(self, adjoint, t, direct, rule):
+        own = direct(t)
+        exponent = adjoint.exponent[t]
+        if own is None and np.all(exponent < 0):  # far below any threshold: leave it scaled
+            return 0
+        carry = plain(adjoint.carry, exponent[:, None])
+        adjoint.carry[:], hits = self._clipped(carry if own is None else carry + own, *rule)
+        exponent[:] = 0
+        return hits
+
+    def _clipped(self, rows, threshold, style):
+        result = clip(rows * self.lanes, threshold, style, per="lane")
+        return result.gradients / self.lanes, int(np.sum(result.clipped))
+
+    def _direct_rows(self):
+        """t -> the part of dL/dh_t (B, S) that comes from step t's own output."""
+        if self.slope.direct is None:
+            return lambda t: 0.0 if t == len(self.run.x) else None
+
+        def rows(t):
+            own = self.slope.direct((t - 1, t, self.lanes))
+            return own.slope @ own.readout
+
+        return rows
+
+    def _sources(self):
+        run = self.run
+        return run.net.module.sources(run.trace, run.x), run.passed.weights
+
+    def _back(self, spans, **options):
+        options = {"head": self.slope.head, "direct": self.slope.direct} | options
+        return gradients.backward(self.run.passed, spans, **options)
+
+    def _finish(self, sums, adjoint):
+        self.adjoint = adjoint
+        shapes = self.net.weights
+        found = {
+            name: (total[0].reshape(shapes[name].shape), int(sums.exponent[name][0]))
+            for name, total in sums.total.items()
+        }
+        found |= {name: (value, 0) for name, value in self.slope.readout_gradients().items()}
+        found, self.exponent = common_exponent(found)
+        return found
+
+    def _readout_by_lane(self):
+        slope, steps = self.slope.outputs(), len(self.run.x)
+        hidden = self.run.hidden[1:]
+        if self.slope.direct is None:  # the last step alone
+            slope, hidden = slope[steps - 1 :], hidden[steps - 1 :]
+        return {"V": np.einsum("tbo,tbn->bon", slope, hidden), "c": slope.sum(0)}

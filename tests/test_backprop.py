@@ -1,0 +1,101 @@
+"""The gradients of a minibatch: as a whole, lane by lane, and with dL/dh clipped at each step."""
+
+import numpy as np
+import pytest
+import reference
+from networks import batch, network, targets_of
+
+from gradlab.learning.backprop import Backprop
+from gradlab.learning.clipping import STYLES, clip
+
+SIZE = {"steps": 11, "lanes": 4, "hidden": 5, "inputs": 2, "outputs": 3, "seed": 3}
+CASES = [("cross_entropy", "last"), ("squared_error", "every"), ("squared_error", "last")]
+
+
+@pytest.fixture(params=CASES, ids="-".join)
+def case(request):
+    loss, at = request.param
+    net = network(SIZE, radius=1.3)
+    x, y, _, _ = batch(SIZE, loss, at)
+    return net, x, y, loss, at
+
+
+def lane_of(case, lane):
+    net, x, y, loss, at = case
+    targets = (targets_of(lane, y, len(x), at), loss)
+    return net.weights, x[:, lane], np.zeros(net.hidden), net.activation, targets
+
+
+def test_sums_are_the_network_s_gradients(case):
+    net, x, y, loss, at = case
+    back = Backprop(*case)
+    found, expected = back.sums(), net.gradients(x, y, loss, at)
+    assert (back.loss, back.exponent) == (pytest.approx(expected.loss, rel=1e-14), 0)
+    for name, array in expected.weights.items():
+        np.testing.assert_allclose(found[name], array, atol=1e-13)
+
+
+def test_each_lane_has_the_gradient_of_its_own_loss(case):
+    found = Backprop(*case).by_lane()
+    for lane in range(SIZE["lanes"]):
+        expected, _, _ = reference.elman_gradients(*lane_of(case, lane))
+        for name, array in expected.items():
+            np.testing.assert_allclose(found[name][lane], array, atol=1e-12)
+
+
+def clipped_bptt(weights, x, h0, activation, targets, rule):
+    """reference.elman_gradients with dL/dh_t clipped by `rule` as soon as it is complete."""
+    y, loss = targets
+    _, slope = reference.ACTIVATIONS[activation]
+    h = reference.elman_states(weights, x, h0, activation)
+    gradient = {name: np.zeros_like(w) for name, w in weights.items()}
+    back, hits = np.zeros_like(h0), 0
+    for t in range(len(x), 0, -1):
+        if t in y:
+            do = reference.slope_of_step(weights["c"] + weights["V"] @ h[t], y[t], loss)
+            gradient["V"] += np.outer(do, h[t])
+            gradient["c"] += do
+            back = back + weights["V"].T @ do
+        result = clip(back, *rule)
+        hits += result.clipped
+        delta = result.gradients * slope(h[t])
+        gradient["W"] += np.outer(delta, h[t - 1])
+        gradient["U"] += np.outer(delta, x[t - 1])
+        gradient["b"] += delta
+        back = weights["W"].T @ delta
+    return gradient, hits
+
+
+@pytest.mark.parametrize("style", [style for style in STYLES if style != "pascanu"])
+@pytest.mark.parametrize("threshold", [0.05, 0.4, 1e6])
+def test_steps_are_clipped_on_the_way_back(case, style, threshold):
+    found, share = Backprop(*case).clipped_steps(threshold, style)
+    lanes = [
+        clipped_bptt(*lane_of(case, lane), (threshold, style)) for lane in range(SIZE["lanes"])
+    ]
+    for name, array in found.items():
+        expected = np.mean([gradient[name] for gradient, _ in lanes], axis=0)
+        np.testing.assert_allclose(array, expected, atol=1e-12)
+    assert share == sum(hits for _, hits in lanes) / (SIZE["lanes"] * SIZE["steps"])
+
+
+def test_a_clipped_way_back_stays_in_range_where_a_plain_one_explodes():
+    size = SIZE | {"steps": 2500}
+    net = network(size, "identity", 1.5)
+    x, y, _, _ = batch(size, "squared_error", "last")
+    x[:], net.weights["b"][:] = 0, 0
+    back = Backprop(net, x, y, "squared_error", "last")
+    assert back.sums() and back.exponent > 1024
+    clipped, share = back.clipped_steps(1.0, "norm")
+    assert back.exponent == 0 and share > 0.9
+    assert all(np.isfinite(array).all() for array in clipped.values())
+
+
+def test_a_vanished_way_back_is_the_same_with_clipping():
+    size = SIZE | {"steps": 400}
+    net = network(size, "tanh", 0.1)
+    x, y, _, _ = batch(size, "squared_error", "last")
+    back = Backprop(net, x, y, "squared_error", "last")
+    plain, (clipped, _) = back.sums(), back.clipped_steps(1e3, "norm")
+    for name, array in plain.items():
+        np.testing.assert_allclose(clipped[name], array, rtol=1e-12)
