@@ -184,7 +184,7 @@ def _check(threshold, style, per):
 
 def _arrays(gradients):
     """name -> array and the exponent that goes with them."""
-    if hasattr(gradients, "weights") and hasattr(gradients, "exponent"):
+    if hasattr(gradients, "exponent"):
         return dict(gradients.weights), gradients.exponent
     if isinstance(gradients, Mapping):
         named = gradients
@@ -201,7 +201,9 @@ def _floats(array):
 def _like(given, arrays):
     if isinstance(given, np.ndarray | float | int):
         return arrays[0]
-    return [*arrays.values()] if isinstance(given, list | tuple) else arrays
+    if isinstance(given, list | tuple) and not hasattr(given, "exponent"):
+        return [*arrays.values()]
+    return arrays
 
 
 def _lead(arrays, axes):

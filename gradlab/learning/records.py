@@ -1,0 +1,85 @@
+"""One row of a training's table: what an update wanted, what was applied, what became of W.
+
+update, status       number of the update; ok, solved, stopped, diverged, finished
+loss, mean_loss      of this minibatch; mean since the last row
+norm_before, _after  of the gradient before and after clipping (Omega's included)
+mean_norm            of the gradient before clipping, since the last row
+clipped, share_clipped   share of what was clipped (see Found); its mean since the last row
+cosine               between the step that was wanted, -dL/dw, and the one that was made
+step, learning_rate  norm of the step that was made; the rate at this update
+spectral_radius, singular_value   of W after the step (of the worst gate's block; of all of W)
+omega                Omega of this minibatch (cell elman)
+horizon              steps back over which ||dL/dh_t||^2 >= 1e-20, mean over lanes
+log10_gradient_ratio log10 of ||dL/dh_0||/||dL/dh_T||, median over lanes
+error, evaluation_loss   share of fresh sequences that are wrong, and their loss; nan: not asked
+updates_per_second   since the training began, without rows and evaluations
+"""
+
+import math
+
+import numpy as np
+
+from gradlab.learning.omega import BOUND
+from gradlab.nets import draws
+from gradlab.nets.gradients import log2_norms
+from gradlab.nets.losses import loss_of
+
+COLUMNS = (
+    "update", "status", "loss", "mean_loss", "norm_before", "norm_after", "mean_norm", "clipped",
+    "share_clipped", "cosine", "step", "learning_rate", "spectral_radius", "singular_value",
+    "omega", "horizon", "log10_gradient_ratio", "error", "evaluation_loss", "updates_per_second",
+)  # fmt: skip
+CHUNK = 500  # sequences of an evaluation that run at a time
+
+
+def of_update(found, change):
+    """The columns that follow from the gradients and from the step that was made of them."""
+    lags = log2_norms(found.adjoint)
+    with np.errstate(invalid="ignore"):
+        ratio = np.median(lags[0] - lags[-1]) * math.log10(2)
+        cosine = _cosine(found.wanted, change)
+    return {
+        "loss": found.loss,
+        "norm_before": found.norm,
+        "norm_after": float(np.linalg.norm(found.applied)),
+        "clipped": found.clipped,
+        "cosine": cosine,
+        "step": float(np.linalg.norm(change)),
+        "omega": found.omega,
+        "horizon": float((2 * lags[1:] >= BOUND).sum(0).mean()),
+        "log10_gradient_ratio": float(ratio),
+    }
+
+
+def of_weights(W):
+    """Spectral radius and largest singular value of W (G N, N); nan if it is not finite."""
+    if not np.isfinite(W).all() or len(W) % W.shape[1]:
+        return {"spectral_radius": math.nan, "singular_value": math.nan}
+    radii = [draws.spectral_radius(block) for block in np.split(W, len(W) // W.shape[1])]
+    return {"spectral_radius": max(radii), "singular_value": float(np.linalg.norm(W, 2))}
+
+
+def since(history, rows):
+    """Means since the last row: history maps mean_loss, ... to one number an update."""
+    first = rows[-1]["update"] if rows else 0
+    return {name: float(np.mean(values[first:])) for name, values in history.items()}
+
+
+def evaluation(net, task, sample, size):
+    """(share of wrong sequences, loss) over `size` sequences of sample(count) -> x, y."""
+    wrong, losses = [], []
+    while len(wrong) < size:
+        x, y = sample(min(CHUNK, size - len(wrong)))
+        outputs = net.forward(x).outputs
+        outputs = outputs if task.AT == "every" else outputs[-1]
+        loss, _ = loss_of(outputs, y, task.LOSS)
+        losses.extend(loss if task.AT == "last" else loss.sum(0))
+        wrong.extend(task.wrong(outputs, y) if hasattr(task, "wrong") else [False] * x.shape[1])
+    return float(np.mean(wrong)), float(np.mean(losses))
+
+
+def _cosine(a, b):
+    # By largest entries first: a norm of 1e200 has no square.
+    a, b = (v / (np.abs(v).max() or 1.0) for v in (a, b))
+    size = np.linalg.norm(a) * np.linalg.norm(b)
+    return float(a @ b / size) if size else math.nan

@@ -1,0 +1,270 @@
+"""The loop: what one update does, bits, breaks, ends, and that it learns."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import gradlab
+from gradlab import tasks
+from gradlab.errors import UserError
+from gradlab.learning import presets
+from gradlab.learning.omega import omega
+from gradlab.learning.plan import Plan
+from gradlab.learning.training import Training
+from gradlab.nets import draws, tensors
+
+ORDER = tasks.find("temporal_order")
+SHORT = {"task": "temporal_order", "sequence_length": 12, "batch": 5, "log_every": 4}
+
+
+def network(task=ORDER, **options):
+    options = {"hidden": 12, "spectral_radius": 1.0} | options
+    return gradlab.Network.draw(inputs=task.INPUTS, outputs=task.OUTPUTS, **options)
+
+
+def first_batch(plan, task=ORDER):
+    stream = draws.stream(seed=plan.seed, task=plan.task, purpose="training")
+    return task.sample(stream, plan.sequence_length, plan.batch)
+
+
+def one_update(**changes):
+    """(weights before and after, the training) of one update under SHORT and changes."""
+    net = network()
+    training = Training(net, ORDER, Plan(**(SHORT | {"updates": 1} | changes)))
+    training.run()
+    return net, training.net.weights, training
+
+
+def lane_gradients(net, x, y):
+    every = [net.gradients(x[:, [i]], y[[i]], ORDER.LOSS, ORDER.AT) for i in range(len(y))]
+    return {name: np.array([found.weights[name] for found in every]) for name in net.weights}
+
+
+@pytest.mark.parametrize("style", ["norm", "torch", "value", "per_array", "pascanu"])
+@pytest.mark.parametrize("per", ["mean", "lane"])
+def test_an_update_of_sgd_is_the_clipped_gradient_times_the_rate(style, per):
+    plan = {"clip_threshold": 0.3, "clip_style": style, "clip_per": per, "learning_rate": 0.1}
+    net, after, training = one_update(**plan)
+    x, y = first_batch(training.plan)
+    gradients = lane_gradients(net, x, y)
+    if per == "mean":
+        gradients = {name: array.mean(0) for name, array in gradients.items()}
+    clipped = gradlab.clip(gradients, 0.3, style, per).gradients
+    for name, array in net.weights.items():
+        step = clipped[name].mean(0) if per == "lane" else clipped[name]
+        np.testing.assert_allclose(after[name], array - 0.1 * step, atol=1e-14)
+    row = training.rows[0]
+    assert row["clipped"] > 0 and row["norm_after"] < row["norm_before"]
+
+
+def test_a_row_says_what_happened():
+    net, after, training = one_update(omega=2.0, clip_threshold=0.5)
+    x, y = first_batch(training.plan)
+    row, found = training.rows[0], net.gradients(x, y, ORDER.LOSS, ORDER.AT)
+    penalty = omega(net, x, y, ORDER.LOSS, ORDER.AT)
+    wanted = found.weights | {"W": found.weights["W"] + 2.0 * penalty.gradient}
+    assert row["loss"] == pytest.approx(found.loss, rel=1e-14)
+    assert row["norm_before"] == pytest.approx(gradlab.clip(wanted, 1.0).norm, rel=1e-13)
+    assert row["norm_after"] == pytest.approx(0.5, rel=1e-13)
+    assert (row["clipped"], row["update"], row["status"]) == (1.0, 1, "finished")
+    assert row["cosine"] == pytest.approx(1, abs=1e-14)
+    assert row["step"] == pytest.approx(0.01 * 0.5, rel=1e-12)
+    assert row["omega"] == pytest.approx(penalty.value, rel=1e-12)
+    assert row["horizon"] == penalty.steps
+    assert row["spectral_radius"] == draws.spectral_radius(after["W"])
+    assert row["singular_value"] == pytest.approx(np.linalg.norm(after["W"], 2))
+    ratio = (found.lag_log2[0] - found.lag_log2[-1]) * np.log10(2)
+    assert row["log10_gradient_ratio"] == pytest.approx(np.median(ratio))
+
+
+def test_clipping_by_value_and_adam_turn_the_step():
+    turned = [one_update(clip_threshold=0.01, clip_style="value"), one_update(optimizer="adam")]
+    for _, _, training in turned:
+        assert 0 < training.rows[0]["cosine"] < 0.99
+
+
+def test_clipped_steps_are_one_of_the_ways():
+    _, loose, training = one_update(clip_threshold=1e6, clip_per="step")
+    _, plain, _ = one_update()
+    _, tight, clipped = one_update(clip_threshold=1e-3, clip_per="step")
+    assert training.rows[0]["clipped"] == 0 and clipped.rows[0]["clipped"] > 0
+    np.testing.assert_allclose(loose["W"], plain["W"], atol=1e-16)
+    assert np.abs(tight["W"] - plain["W"]).max() > 1e-6
+
+
+# Bits
+
+PLANS = {
+    "sgd, Omega": {"omega": 1.0, "clip_threshold": 1.0, "evaluate_every": 6},
+    "momentum, lanes": {"optimizer": "momentum", "clip_threshold": 0.5, "clip_per": "lane"},
+    "adam, cosine": {"optimizer": "adam", "schedule": "cosine", "sequence_length": (10, 14)},
+    "rmsprop, steps": {"optimizer": "rmsprop", "clip_threshold": 0.1, "clip_per": "step"},
+}
+
+
+@pytest.mark.parametrize("changes", PLANS.values(), ids=PLANS)
+@pytest.mark.parametrize("stop", [1, 7])
+def test_a_break_changes_no_bit(changes, stop, tmp_path):
+    plan = Plan(**(SHORT | {"updates": 14, "evaluation_size": 20} | changes))
+    whole = Training(network(), ORDER, plan)
+    table = whole.run()
+    broken = Training(network(), ORDER, plan)
+    broken.run(until=stop)
+    broken.save(tmp_path / "state.safetensors")
+    resumed = Training.load(tmp_path / "state.safetensors", ORDER)
+    assert resumed.update == stop and resumed.plan == plan
+    again = resumed.run()
+    pd.testing.assert_frame_equal(
+        table.drop(columns="updates_per_second"), again.drop(columns="updates_per_second"),
+        check_exact=True,
+    )  # fmt: skip
+    assert whole.losses == resumed.losses and whole.norms == resumed.norms
+    for name, array in whole.net.weights.items():
+        np.testing.assert_array_equal(array, resumed.net.weights[name])
+
+
+def test_the_same_seed_gives_the_same_bits_however_often_one_looks():
+    runs = [Training(network(), ORDER, Plan(**(SHORT | {"updates": 9, "log_every": n})))
+            for n in (1, 100)]  # fmt: skip
+    for training in runs:
+        training.run()
+    np.testing.assert_array_equal(*(training.net.weights["W"] for training in runs))
+    other = Training(network(), ORDER, Plan(**(SHORT | {"updates": 9, "seed": 1})))
+    other.run()
+    assert runs[0].losses == runs[1].losses != other.losses
+
+
+def test_the_user_s_network_stays_as_it_is():
+    net, after, _ = one_update()
+    assert not np.array_equal(net.weights["W"], after["W"])
+    assert np.array_equal(net.weights["W"], network().weights["W"])
+
+
+# Ends
+
+
+def test_divergence_is_a_row_with_its_update():
+    plan = Plan(**(SHORT | {"updates": 500, "learning_rate": 1e3, "sequence_length": 60}))
+    net = network(activation="identity", spectral_radius=2.0)
+    training = Training(net, ORDER, plan)
+    last = training.run().iloc[-1]
+    assert last.status == training.status == "diverged"
+    assert last["update"] == training.update < 500
+    assert len(training.run()) == len(training.rows)  # it stays where it ended
+
+
+def test_the_authors_code_shrinks_w_and_goes_on_where_the_norm_is_lost():
+    net = network(activation="identity", spectral_radius=2.0)
+    plan = {"clip_threshold": 1.0, "clip_style": "pascanu", "sequence_length": 60}
+    training = Training(net, ORDER, Plan(**(SHORT | {"updates": 3} | plan)))
+    training.run()
+    assert training.norms[0] > 1e10 and training.status == "finished"
+    shrunk = (1 - 0.01 * 0.02) ** 3 * net.weights["W"]
+    np.testing.assert_allclose(training.net.weights["W"], shrunk, rtol=1e-12)
+
+
+def test_patience_ends_a_training_that_does_not_get_better():
+    plan = SHORT | {"updates": 50, "learning_rate": 0.0, "evaluate_every": 2, "patience": 3}
+    training = Training(network(), ORDER, Plan(**plan))
+    training.run()
+    assert training.status == "stopped" and 6 <= training.update < 50
+
+
+def test_fresh_sequences_are_fresh_and_do_not_touch_the_training():
+    plan = Plan(**(SHORT | {"updates": 6}))
+    quiet, asked = (Training(network(), ORDER, plan) for _ in range(2))
+    quiet.run()
+    asked.run(until=3)
+    first = asked.evaluate()
+    assert first == asked.evaluate()
+    asked.run()
+    assert asked.evaluate() != first
+    assert quiet.losses == asked.losses
+
+
+# Learning
+
+
+def test_temporal_order_is_learnt():
+    plan = Plan(
+        "temporal_order", 20, updates=1000, learning_rate=0.05, clip_threshold=1.0,
+        evaluate_every=100, stop_below=0.01, log_every=100,
+    )  # fmt: skip
+    training = Training(network(hidden=50), ORDER, plan)
+    table = training.run()
+    assert training.status == "solved" and table.error.iloc[-1] < 0.01
+
+
+def test_adding_beats_its_baseline():
+    task = tasks.find("adding")
+    plan = Plan("adding", 10, updates=600, optimizer="adam", clip_threshold=1.0, seed=2)
+    training = Training(network(task, hidden=30), task, plan)
+    training.run()
+    _, loss = training.evaluate()
+    assert loss < 0.3 * task.baseline(10)
+
+
+def test_a_loss_at_every_step_is_learnt():
+    task = tasks.find("oscillator")
+    plan = Plan("oscillator", 40, updates=300, batch=1, optimizer="adam", log_every=300)
+    training = Training(network(task), task, plan)
+    training.run()
+    assert np.mean(training.losses[-10:]) < 0.1 * training.losses[0]
+
+
+def test_a_user_s_cell_is_trained_like_any_other(tmp_path):
+    net = network(cell=str(Path(__file__).with_name("leaky.py")))
+    plan = SHORT | {"updates": 8, "clip_threshold": 0.2, "optimizer": "adam"}
+    for per in ("mean", "lane", "step"):
+        training = Training(net, ORDER, Plan(**plan, clip_per=per))
+        training.run()
+        training.save(tmp_path / "state.safetensors")
+        again = Training.load(tmp_path / "state.safetensors", ORDER)
+        assert again.net.cell == net.cell and again.losses == training.losses
+    with pytest.raises(UserError, match="omega is defined for cell elman"):
+        Training(net, ORDER, Plan(**plan, omega=1.0))
+
+
+@pytest.mark.parametrize("version", presets.VERSIONS)
+@pytest.mark.parametrize("start", presets.STARTS)
+def test_the_papers_presets_start_as_they_say(version, start):
+    net = presets.start(start, version, (6, 50, 4))
+    W, deviation = net.weights["W"], presets.STARTS[start][1]
+    assert net.weights["U"].std() == pytest.approx(deviation, rel=0.2)
+    if start == "smart_tanh":
+        assert draws.spectral_radius(W) == pytest.approx(0.95)
+        assert (np.count_nonzero(W, axis=0 if version == "code" else 1) == 15).all()
+    else:
+        assert W.std() == pytest.approx(deviation, rel=0.1)
+    plan = presets.plan(version, "temporal_order", (50, 200), updates=2, log_every=1)
+    training = Training(net, ORDER, plan)
+    table = training.run()
+    assert (table.norm_after <= plan.clip_threshold * (1 + 1e-12)).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"updates": 0}, "updates=0: must be a whole number from 1"),
+        ({"learning_rate": -1.0}, "learning_rate=-1.0: must be a finite number >= 0"),
+        ({"clip_style": "l2"}, "clip_style must be one of norm"),
+        ({"clip_threshold": -1.0}, "clip_threshold=-1.0: must be a number >= 0"),
+        ({"omega": 1.0, "clip_per": "lane"}, "omega needs clip_per=mean, not lane"),
+        ({"sequence_length": (20, 20)}, r"sequence_length=\(20, 20\): must be from 1, and rise"),
+        ({"stop_below": 0.1}, "set evaluate_every"),
+        ({"optimizer": "lion"}, "optimizer must be one of sgd"),
+        ({"schedule": "steps"}, "schedule must be one of constant"),
+    ],
+)
+def test_wrong_plans_are_one_line(changes, message):
+    with pytest.raises(UserError, match=message) as caught:
+        Plan(**(SHORT | {"updates": 1} | changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_another_file_is_no_training(tmp_path):
+    tensors.write(tmp_path / "a.safetensors", {"W": np.eye(2)})
+    with pytest.raises(UserError, match="holds no training of gradlab's format"):
+        Training.load(tmp_path / "a.safetensors", ORDER)
