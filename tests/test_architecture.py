@@ -39,6 +39,7 @@ RULES = {
     "gradlab.nets": Rule({"errors", "found", "threads", "cells", ANY_PACKAGE}),
     "gradlab.learning": Rule({"errors", "threads", "nets", ANY_PACKAGE}),
     "gradlab.learning.clipping": Rule(NUMERIC),
+    "gradlab.learning.rules": Rule(NUMERIC),
     "gradlab.measures": Rule({"errors", "threads", *CORE, ANY_PACKAGE}),
     # Times the rooms below it, and how the suite runs blocks; peers are imported in functions.
     "gradlab.race": Rule(

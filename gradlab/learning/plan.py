@@ -16,7 +16,7 @@ class Plan:
 
     sequence_length   steps; or (low, high): each minibatch draws its own from low to high - 1
     clip_threshold    None: no clipping; the loss is the mean over lanes, summed over steps
-    clip_style        see gradlab.learning.clipping
+    clip_style        see gradlab.learning.rules
     clip_per          what is clipped: the "mean" of the lanes, each "lane", dL/dh at each "step"
     omega             Omega's factor alpha; alpha dOmega/dW is added before clipping
     log_every         updates between two rows of the table
