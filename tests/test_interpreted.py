@@ -6,7 +6,13 @@ import sys
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-KERNEL_TESTS = ("test_cells.py", "test_gradients.py", "test_feedback.py", "test_golden.py")
+KERNEL_TESTS = (
+    "test_cells.py",
+    "test_gradients.py",
+    "test_feedback.py",
+    "test_golden.py",
+    "test_omega.py",
+)
 
 
 def test_kernels_pass_their_tests_without_the_compiler():

@@ -30,11 +30,16 @@ class Backprop:
         self.slope = SLOPES[at](self.run, target, everyone, self.lanes)
         self.loss = float(self.slope.value)
 
-    def sums(self, keep=False):
-        """dL/d(weights); with keep, adjoint.states holds dL/dh too."""
+    def sums(self, omega=False):
+        """dL/d(weights); self.omega = (value, derivative, steps) too, if asked for."""
         sums = gradients.Sums(*self._sources())
-        for span, adjoint in self._back(gradients.slices(self.run.lengths), keep=keep):
+        penalty = gradients.OmegaSums(self.run.passed.weights) if omega else None
+        for span, adjoint in self._back(gradients.slices(self.run.lengths)):
+            if penalty:
+                penalty.add(adjoint, span)
             sums.add(adjoint, span)
+        if penalty:
+            self.omega = penalty.result(self.lanes)
         return self._finish(sums, adjoint)
 
     def by_lane(self):

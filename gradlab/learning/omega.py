@@ -18,14 +18,6 @@ import numpy as np
 from gradlab.errors import UserError
 from gradlab.learning.backprop import Backprop
 
-BOUND = -20 * np.log2(10)  # log2 of the smallest ||dL/dh_t||^2 that counts
-SLOPES = {
-    "tanh": lambda h: 1 - h * h,
-    "sigmoid": lambda h: h * (1 - h),
-    "relu": lambda h: (h > 0).astype(h.dtype),
-    "identity": np.ones_like,
-}
-
 
 class Omega(NamedTuple):
     """The value of Omega, its immediate derivative (N, N), and the mean number of counted steps."""
@@ -43,30 +35,11 @@ def omega(net, x, y, loss="squared_error", at="every"):
     """
     check(net)
     back = Backprop(net, x, y, loss, at)
-    back.sums(keep=True)
-    return of_pass(back)
+    back.sums(omega=True)
+    return Omega(*back.omega)
 
 
 def check(net):
     """Raise UserError unless Omega is defined for the network's cell."""
     if net.cell != "elman":
         raise UserError(f"omega is defined for cell elman, not {net.cell}")
-
-
-def of_pass(back):
-    """Omega from a backward pass that kept dL/dh."""
-    net, adjoint = back.net, back.adjoint
-    h, g = back.run.trace.state[1:], adjoint.states[1:]
-    u = SLOPES[net.activation](h) * g  # each row at its own power of two, which cancels
-    v = (u.reshape(-1, u.shape[2]) @ net.weights["W"]).reshape(u.shape)
-    size = np.einsum("tbn,tbn->tb", g, g)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        counts = np.log2(adjoint.norm2[1:]) + 2 * adjoint.exponent[1:] >= BOUND
-        off = np.where(counts, np.einsum("tbn,tbn->tb", v, v) / size - 1, 0.0)
-        factor = np.where(counts, 4 * off / size, 0.0)
-    total = counts.sum()
-    if not total:
-        return Omega(0.0, np.zeros_like(net.weights["W"]), 0.0)
-    u *= (factor / total)[..., None]
-    gradient = u.reshape(-1, u.shape[2]).T @ v.reshape(-1, u.shape[2])
-    return Omega(float((off**2).sum() / total), gradient, float(total / u.shape[1]))

@@ -19,7 +19,6 @@ import math
 
 import numpy as np
 
-from gradlab.learning.omega import BOUND
 from gradlab.nets import draws
 from gradlab.nets.gradients import log2_norms
 from gradlab.nets.losses import loss_of
@@ -29,6 +28,7 @@ COLUMNS = (
     "share_clipped", "cosine", "step", "learning_rate", "spectral_radius", "singular_value",
     "omega", "horizon", "log10_gradient_ratio", "error", "evaluation_loss", "updates_per_second",
 )  # fmt: skip
+BOUND = -20 * math.log2(10)  # of log2 ||dL/dh_t||^2, as in Omega
 CHUNK = 500  # sequences of an evaluation that run at a time
 
 

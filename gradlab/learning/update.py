@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradlab.learning import omega
 from gradlab.learning.backprop import Backprop
 from gradlab.learning.clipping import clip
 from gradlab.nets.gradients import Adjoint
@@ -41,14 +40,14 @@ class _Mean(NamedTuple):
 def gradient(net, task, batch, plan, watch=False):
     """The gradients of a minibatch (x, y) under a plan; watch: Omega too, where it is defined."""
     back = Backprop(net, *batch, task.LOSS, task.AT)
-    keep = bool(plan.omega) or (watch and net.cell == "elman")
-    mean = _Mean(back.sums(keep), back.exponent)
+    asked = bool(plan.omega) or (watch and net.cell == "elman")
+    mean = _Mean(back.sums(asked), back.exponent)
     adjoint = back.adjoint
     value = np.nan
-    if keep:
-        penalty = omega.of_pass(back)
-        value = penalty.value
-        _add_omega(mean, plan.omega * penalty.gradient)
+    if asked:
+        value, derivative, _ = back.omega
+        if plan.omega:
+            mean.weights["W"] = mean.weights["W"] + plain(plan.omega * derivative, -mean.exponent)
     norm, applied, clipped = _clipped(back, mean, plan)
     return Found(back.loss, vector(mean.weights), applied, norm, clipped, value, adjoint)
 
@@ -56,11 +55,6 @@ def gradient(net, task, batch, plan, watch=False):
 def vector(weights):
     """All entries of {name: array} in one vector, in the order of the names."""
     return np.concatenate([weights[name].ravel() for name in sorted(weights)])
-
-
-def _add_omega(mean, gradient):
-    if gradient.any():
-        mean.weights["W"] = mean.weights["W"] + plain(gradient, -mean.exponent)
 
 
 def _clipped(back, mean, plan):

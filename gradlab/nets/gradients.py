@@ -11,6 +11,7 @@ import numpy as np
 
 from gradlab.cells import passes
 from gradlab.cells.arrays import Adjoint, Direct, Trace
+from gradlab.cells.omega import add_rows
 from gradlab.cells.reduce import collect, collect_lanes, receive
 
 ROWS = 200  # of a slice's product, where the lanes are few
@@ -168,6 +169,23 @@ class LaneSums(Sums):
     def add(self, adjoint, span, slot):
         """Add a slice, lane l to entry slot[l]."""
         collect_lanes(adjoint, span, slot, *self.arrays)
+
+
+class OmegaSums:
+    """Omega and its immediate derivative with respect to W, from an Elman pass's way back."""
+
+    def __init__(self, weights):
+        self.recurrent = weights.recurrent
+        self.gradient, self.found = np.zeros_like(weights.recurrent), np.zeros(2)
+
+    def add(self, adjoint, span):
+        """Add a slice; before Sums.add, which scales the slice's rows."""
+        add_rows(self.recurrent, adjoint, span, self.gradient, self.found)
+
+    def result(self, lanes):
+        """(value, derivative (N, N), mean number of counted steps); zeros if none counts."""
+        value, count = self.found
+        return value / max(count, 1), self.gradient / max(count, 1), count / lanes
 
 
 def _totals(sources, entries):

@@ -1,0 +1,41 @@
+"""The rows of Omega (gradlab.learning.omega) for one slice of the Elman cell's way back."""
+
+import math
+
+import numpy as np
+
+from gradlab.cells.blas import multiply, multiply_transposed
+from gradlab.cells.elementwise import scale, sum_squares
+from gradlab.cells.jit import kernel
+
+BOUND = -20 * math.log2(10)  # of log2 ||dL/dh_t||^2: smaller steps do not count
+
+
+@kernel
+def add_rows(recurrent, adjoint, span, gradient, found):
+    """Add a slice's terms, to be called before its delta is aligned.
+
+    With g = dL/dh_t, u = diag(f') g (a row of delta), v = u W and r = ||v||^2/||g||^2 - 1, all
+    steps and lanes that count give gradient (N, N) += 4 r/||g||^2 u v^T and found (2,) += (r^2, 1).
+    A row's power of two cancels.
+    """
+    start, stop, lanes = span
+    rows = (stop - start) * lanes
+    delta = adjoint.delta[:rows]
+    factors = np.ones(2, delta.dtype)
+    factors[1] = 0
+    v = np.empty((rows, recurrent.shape[1]), delta.dtype)
+    multiply(delta, recurrent, v, factors)
+    for t in range(start + 1, stop + 1):
+        for lane in range(lanes):
+            row = v[(t - start - 1) * lanes + lane]
+            size = adjoint.norm2[t, lane]
+            factor = 0.0
+            if size > 0 and math.log2(size) + 2 * adjoint.exponent[t, lane] >= BOUND:
+                off = sum_squares(row) / size - 1
+                factor = 4 * off / size
+                found[0] += off * off
+                found[1] += 1
+            scale(row, row.dtype.type(factor))
+    factors[1] = 1
+    multiply_transposed(delta, v, gradient, factors)
