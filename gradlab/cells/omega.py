@@ -29,7 +29,7 @@ def add_rows(recurrent, adjoint, span, gradient, found):
     for t in range(start + 1, stop + 1):
         for lane in range(lanes):
             row = v[(t - start - 1) * lanes + lane]
-            size = adjoint.norm2[t, lane]
+            size = adjoint.norm2[t, 0, lane]
             factor = 0.0
             if size > 0 and math.log2(size) + 2 * adjoint.exponent[t, lane] >= BOUND:
                 off = sum_squares(row) / size - 1

@@ -6,6 +6,7 @@ lanes.
 
 import numpy as np
 
+from gradlab.errors import UserError
 from gradlab.learning.clipping import clip
 from gradlab.nets import gradients
 from gradlab.nets.batch import Batch, Run
@@ -26,14 +27,16 @@ class Backprop:
         self.net, self.lanes = net, batch.x.shape[1]
         everyone = np.arange(self.lanes)
         self.run = Run.of(batch, everyone)
+        self.chain = self._only_chain()
         target = Loss.of(batch, y, loss, None, at)
         self.slope = SLOPES[at](self.run, target, everyone, self.lanes)
+        self.touch = self.slope.touch(self.chain)
         self.loss = float(self.slope.value)
 
     def sums(self, omega=False):
         """dL/d(weights); self.omega = (value, derivative, steps) too, if asked for."""
-        sums = gradients.Sums(*self._sources())
-        penalty = gradients.OmegaSums(self.run.passed.weights) if omega else None
+        sums = gradients.Sums(self.chain.sources)
+        penalty = gradients.OmegaSums(self.chain.passed.weights) if omega else None
         for span, adjoint in self._back(gradients.slices(self.run.lengths)):
             if penalty:
                 penalty.add(adjoint, span)
@@ -44,7 +47,7 @@ class Backprop:
 
     def by_lane(self):
         """The gradients of each lane's own loss, (B, ...) each; nothing is averaged."""
-        sums = gradients.LaneSums(*self._sources(), self.lanes)
+        sums = gradients.LaneSums(self.chain.sources, self.lanes)
         every = np.arange(self.lanes)
         for span, adjoint in self._back(gradients.slices(self.run.lengths)):
             sums.add(adjoint, span, every)
@@ -63,10 +66,10 @@ class Backprop:
         It is the gradient of that lane's own loss, its part from step t's own output included;
         share: of all steps and lanes, how many were clipped.
         """
-        sums = gradients.Sums(*self._sources())
+        sums = gradients.Sums(self.chain.sources)
         spans = [(t - 1, t, self.lanes) for t in range(len(self.run.x), 0, -1)]
         direct = self._direct_rows()
-        head, hits = self._clipped(self.slope.head + direct(len(spans)), threshold, style)
+        head, hits = self._clipped(self.touch.head + direct(len(spans)), threshold, style)
         for span, adjoint in self._back(spans, head=head, direct=None):
             sums.add(adjoint, span)
             if span[0] > 0:
@@ -89,22 +92,23 @@ class Backprop:
 
     def _direct_rows(self):
         """t -> the part of dL/dh_t (B, S) that comes from step t's own output."""
-        if self.slope.direct is None:
+        if self.touch.direct is None:
             return lambda t: 0.0 if t == len(self.run.x) else None
 
         def rows(t):
-            own = self.slope.direct((t - 1, t, self.lanes))
+            own = self.touch.direct((t - 1, t, self.lanes))
             return own.slope @ own.readout
 
         return rows
 
-    def _sources(self):
-        run = self.run
-        return run.net.module.sources(run.trace, run.x), run.passed.weights
+    def _only_chain(self):
+        if len(self.run.chains) > 1:
+            raise UserError("training takes one layer and one direction, not a stack")
+        return self.run.chains[0]
 
     def _back(self, spans, **options):
-        options = {"head": self.slope.head, "direct": self.slope.direct} | options
-        return gradients.backward(self.run.passed, spans, **options)
+        options = {"head": self.touch.head, "direct": self.touch.direct} | options
+        return gradients.backward(self.chain.passed, spans, **options)
 
     def _finish(self, sums, adjoint):
         self.adjoint = adjoint
@@ -120,6 +124,6 @@ class Backprop:
     def _readout_by_lane(self):
         slope, steps = self.slope.outputs(), len(self.run.x)
         hidden = self.run.hidden[1:]
-        if self.slope.direct is None:  # the last step alone
+        if self.touch.direct is None:  # the last step alone
             slope, hidden = slope[steps - 1 :], hidden[steps - 1 :]
         return {"V": np.einsum("tbo,tbn->bon", slope, hidden), "c": slope.sum(0)}

@@ -11,7 +11,8 @@ spectral_radius, singular_value   of W after the step (of the worst gate's block
 omega                Omega of this minibatch (cell elman)
 horizon              steps back over which ||dL/dh_t||^2 >= 1e-20, mean over lanes
 log10_gradient_ratio log10 of ||dL/dh_0||/||dL/dh_T||, median over lanes
-error, evaluation_loss   share of fresh sequences that are wrong, and their loss; nan: not asked
+error, evaluation_loss   share of fresh sequences that are wrong (nan: the task does not say
+                         what is), and their loss; nan: not evaluated
 updates_per_second   since the training began, without rows and evaluations
 """
 
@@ -74,7 +75,7 @@ def evaluation(net, task, sample, size):
         outputs = outputs if task.AT == "every" else outputs[-1]
         loss, _ = loss_of(outputs, y, task.LOSS)
         losses.extend(loss if task.AT == "last" else loss.sum(0))
-        wrong.extend(task.wrong(outputs, y) if hasattr(task, "wrong") else [False] * x.shape[1])
+        wrong.extend(task.wrong(outputs, y) if hasattr(task, "wrong") else [math.nan] * x.shape[1])
     return float(np.mean(wrong)), float(np.mean(losses))
 
 
