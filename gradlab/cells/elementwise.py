@@ -201,6 +201,16 @@ def scale_rows(rows, gain):
 
 
 @kernel
+def by_block(rows, count):
+    """rows (L, count N) as (L, count, N), without a copy.
+
+    An axis of their own for gates that stand side by side: LLVM does not vectorise loops over
+    columns such as 2 N + i (sigmoid: 4.6 ns an element instead of 1.2).
+    """
+    return rows.reshape((rows.shape[0], count, rows.shape[1] // count))
+
+
+@kernel
 def copy(source, row):
     """row = source."""
     for i in range(row.size):

@@ -15,7 +15,7 @@ import numpy as np
 from gradlab.cells.arrays import Source
 from gradlab.cells.blas import multiply
 from gradlab.cells.drive import drive, steps_ahead
-from gradlab.cells.elementwise import TANH, sigmoid, tanh
+from gradlab.cells.elementwise import TANH, by_block, sigmoid, tanh
 from gradlab.cells.jit import kernel, wide
 from gradlab.cells.reduce import receive
 
@@ -90,18 +90,17 @@ def forward(weights, gain, x, trace, span):
     start, stop, lanes = span
     state, saved = trace.state, trace.saved
     units = state.shape[2]
-    # Gates have an axis of their own: LLVM does not vectorise over offsets such as 2 N.
-    gates = saved.reshape((*saved.shape[:2], 4, units))
     product = np.empty((lanes, 3 * units), state.dtype)
-    by_gate = product.reshape((lanes, 3, units))
+    by_gate = by_block(product, 3)
     ahead = steps_ahead(product)
     for first in range(start, stop, ahead):
         last = min(first + ahead, stop)
         drive(weights.input, weights.start, x, saved, (first, last, lanes))
         for t in range(first, last):
             multiply(state[t, :lanes], weights.recurrent_t, product, weights.plain)
-            _squash(gain, by_gate, gates[t])
-            _advance(gates[t], state[t], state[t + 1], lanes)
+            gates = by_block(saved[t], 4)
+            _squash(gain, by_gate, gates)
+            _advance(gates, state[t], state[t + 1], lanes)
 
 
 @kernel
@@ -151,17 +150,15 @@ def backward(weights, gain, trace, direct, adjoint, span):
     start, stop, lanes = span
     carry = adjoint.carry[:lanes]
     units = carry.shape[1]
-    gates = trace.saved.reshape((*trace.saved.shape[:2], 4, units))
-    by_gate = adjoint.delta.reshape((len(adjoint.delta), 6, units))
     product = np.empty((lanes, units), carry.dtype)
     for t in range(stop, start, -1):
         first = (t - start - 1) * lanes
-        delta = by_gate[first : first + lanes]
+        rows = adjoint.delta[first : first + lanes]
+        gates, delta = by_block(trace.saved[t - 1], 4), by_block(rows, 6)
         receive(adjoint, direct, first, t, lanes)
-        _through_new(gates[t - 1], carry, delta, product)
-        _through_update(gates[t - 1], trace.state[t - 1], carry, delta)
-        rows = adjoint.delta[first : first + lanes, 3 * units :]
-        multiply(rows, weights.recurrent, product, weights.plain)
+        _through_new(gates, carry, delta, product)
+        _through_update(gates, trace.state[t - 1], carry, delta)
+        multiply(rows[:, 3 * units :], weights.recurrent, product, weights.plain)
         _add_product(gain, product, carry)
 
 

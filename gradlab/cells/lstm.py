@@ -14,7 +14,7 @@ import numpy as np
 from gradlab.cells.arrays import Source
 from gradlab.cells.blas import multiply
 from gradlab.cells.drive import drive, steps_ahead
-from gradlab.cells.elementwise import TANH, sigmoid, tanh
+from gradlab.cells.elementwise import TANH, by_block, sigmoid, tanh
 from gradlab.cells.jit import kernel, wide
 from gradlab.cells.reduce import receive
 
@@ -80,25 +80,17 @@ def forward(weights, gain, x, trace, span):
     start, stop, lanes = span
     state, saved = trace.state, trace.saved
     units = weights.recurrent.shape[1]
-    # Gates and parts have an axis of their own: LLVM does not vectorise over offsets such as 2 N.
-    gates, parts = saved.reshape((*saved.shape[:2], 4, units)), _parts(state)
     product = np.empty((lanes, 4 * units), state.dtype)
-    by_gate = product.reshape((lanes, 4, units))
+    room = by_block(product, 4)
     ahead = steps_ahead(product)
     for first in range(start, stop, ahead):
         last = min(first + ahead, stop)
         drive(weights.input, weights.bias, x, saved, (first, last, lanes))
         for t in range(first, last):
             multiply(state[t, :lanes, :units], weights.recurrent_t, product, weights.plain)
-            _squash(gain, by_gate, gates[t])
-            _advance(gates[t], parts[t], parts[t + 1], by_gate)
-
-
-@kernel
-def _parts(state):
-    """States (T + 1, R, 2N) as (T + 1, R, 2, N)."""
-    steps, columns, size = state.shape
-    return state.reshape((steps, columns, 2, size // 2))
+            gates = by_block(saved[t], 4)
+            _squash(gain, room, gates)
+            _advance(gates, by_block(state[t], 2), by_block(state[t + 1], 2), room)
 
 
 @kernel
@@ -145,18 +137,15 @@ def backward(weights, gain, trace, direct, adjoint, span):
     return; direct has the rows of the states start + 1 to stop, or none.
     """
     start, stop, lanes = span
-    units = weights.recurrent.shape[1]
-    gates = trace.saved.reshape((*trace.saved.shape[:2], 4, units))
-    parts, carry = _parts(trace.state), adjoint.carry[:lanes].reshape((lanes, 2, units))
-    by_gate = adjoint.delta.reshape((len(adjoint.delta), 4, units))
-    product = np.empty((lanes, units), carry.dtype)
+    carry = by_block(adjoint.carry[:lanes], 2)
+    product = np.empty((lanes, carry.shape[2]), carry.dtype)
     for t in range(stop, start, -1):
         first = (t - start - 1) * lanes
-        delta = by_gate[first : first + lanes]
-        receive(adjoint, direct, first, t, lanes)
-        _through_output(gates[t - 1], parts[t], carry, delta)
-        _through_cell(gates[t - 1], parts[t - 1], carry, delta)
         rows = adjoint.delta[first : first + lanes]
+        gates, delta = by_block(trace.saved[t - 1], 4), by_block(rows, 4)
+        receive(adjoint, direct, first, t, lanes)
+        _through_output(gates, by_block(trace.state[t], 2), carry, delta)
+        _through_cell(gates, by_block(trace.state[t - 1], 2), carry, delta)
         multiply(rows, weights.recurrent, product, weights.plain)
         _take(gain, product, carry)
 
