@@ -1,9 +1,11 @@
 """Where do gradients vanish and explode?
 
-A tanh RNN is driven by the force of the damped oscillator and has its loss at the last step. How
-the gradient fares on its way back depends on the spectral radius of W, the length of the sequence
-and the size of the input, which flattens tanh and moves the edge.
+A tanh RNN, or another cell (--set cell=lstm), is driven by the force of the damped oscillator and
+has its loss at the last step. How the gradient fares on its way back depends on the spectral radius
+of W, the length of the sequence and the size of the input, which flattens tanh and moves the edge.
 """
+
+import math
 
 from gradlab.suite import Claim, Experiment, NotMeasured, crossing, nearest, rows
 
@@ -15,6 +17,7 @@ def measured_edge(scale):
     """The radius at which the gradient keeps its size over 500 steps, for an input scale."""
 
     def measured(frame):
+        needs_elman(frame)
         longest = rows(frame, input_scale=scale, sequence_length=500)
         return crossing(longest, "spectral_radius", "decades_per_step")
 
@@ -42,10 +45,17 @@ def other_input(frame):
     return frame
 
 
+def needs_elman(frame):
+    """Raise NotMeasured for the cells that the claims are not about."""
+    if set(frame.cell) != {"elman"}:
+        raise NotMeasured("needs rows with cell=elman")
+
+
 def growth(column, first, last):
     """By how many decades a column's median grows from one length to another at radius 0.8."""
 
     def measured(frame):
+        needs_elman(frame)
         at = [
             rows(frame, spectral_radius=0.8, input_scale=SHOWN, sequence_length=length)
             for length in (first, last)
@@ -89,15 +99,25 @@ def figure(frame):
         ],
     )
     first = frame.iloc[0]
-    figures.headline(drawing, "Gradients vanish below the edge and explode above it")
+    headline = "Gradients vanish below the edge and explode above it"
+    if first.cell != "elman":
+        headline = f"Gradients of {first.cell} over the spectral radius"
+    figures.headline(drawing, headline)
+    theory = "dashed: mean-field theory for the drawn W and the input that the network saw; "
     figures.caption(
         drawing,
-        f"{first.activation} RNN, {first.hidden_size} units, task {first.task}, input scale "
-        f"{scale:g}, loss at the last step, {frame.seed.nunique()} seeds; "
-        "dashed: mean-field theory for the drawn W and the input that the network saw; "
-        "solid in b: measured edge",
+        f"{described(first)}, {first.hidden_size} units, task {first.task}, input scale {scale:g}, "
+        f"loss at the last step, {frame.seed.nunique()} seeds; "
+        f"{theory if shown.rate_mean_field.notna().any() else ''}solid in b: measured edge",
     )
     return drawing
+
+
+def described(row):
+    """The network of a row: its activation or its cell, and its forget bias if it has one."""
+    if row.cell == "elman":
+        return f"{row.activation} RNN"
+    return row.cell + (f", forget bias {row.forget_bias:g}" if row.forget_bias else "")
 
 
 def by_lag(panel, frame):
@@ -113,8 +133,9 @@ def by_lag(panel, frame):
     for radius, colour in zip(radii, figures.colours(radii, edge), strict=True):
         here = frame[frame.spectral_radius == radius]
         curve = [here[f"log10_gradient_lag_{lag}"].median() for lag in lags]
-        panel.plot([0, *lags], [0, *curve], "o", ms=5, color=colour, label=f"{radius:g}")
-        rate = here.rate_mean_field.mean()
+        rate = here.rate_mean_field.mean()  # nan where there is no theory
+        points = "o-" if math.isnan(rate) else "o"
+        panel.plot([0, *lags], [0, *curve], points, ms=5, color=colour, label=f"{radius:g}")
         panel.plot([0, lags[-1]], [0, rate * lags[-1]], "--", lw=1.6, color=colour)
     figures.powers_of_ten(panel.yaxis)
     panel.set(xlabel="lag T - t (steps)", ylabel="||dL/dh$_t$|| relative to ||dL/dh$_T$||")
@@ -133,7 +154,7 @@ def regimes(panel, frame):
         shading="nearest",
     )  # fmt: skip
     panel.figure.colorbar(mesh, ax=panel, label="decades a step", pad=0.02)
-    if min(table.shape) > 1:
+    if min(table.shape) > 1 and rates.min() < 0 < rates.max():
         panel.contour(table.columns, heights, rates, [0], colors=figures.CRITICAL, linewidths=2)
     panel.set(xlabel="spectral radius of W", ylabel="sequence length T (steps)")
     panel.set_yticks(heights, table.index)
@@ -219,6 +240,8 @@ experiment = Experiment(
         "hidden_size": 64,
         "activation": "tanh",
         "init": "gaussian",
+        "cell": "elman",
+        "forget_bias": 0.0,
         "interval": 0.1,
         "file": None,
         "column": None,

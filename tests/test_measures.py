@@ -5,9 +5,11 @@ import math
 
 import numpy as np
 import pytest
+from networks import CELLS, as_h0
 
 from gradlab.errors import UserError
 from gradlab.measures import last_step, setting
+from gradlab.nets import cell as cells
 from gradlab.nets.network import Network
 from gradlab.suite.grid import Block
 
@@ -29,16 +31,16 @@ def alone(given, row):
     """One point's network, its inputs and target, its start: no lanes, no gain, no scaled input."""
     radius, length, scale = (given.points[axis][row] for axis in given.points)
     shared = setting.draw(given, 30)
-    weights = {
-        "U": scale * shared.U, "W": radius * shared.W, "b": np.zeros(12), "V": shared.V,
-        "c": np.zeros(2),
-    }  # fmt: skip
-    h0 = shared.h0 if scale == 0 else np.zeros(12)
-    return Network(weights), shared.inputs[:length], shared.targets[length - 1], h0
+    own = shared.net.weights
+    weights = {**own, "U": scale * own["U"], "W": radius * own["W"]}
+    start = shared.start if scale == 0 else np.zeros_like(shared.start)
+    net = Network(weights, shared.net.cell)
+    return net, shared.inputs[:length], shared.targets[length - 1], as_h0(net, start)
 
 
-def test_every_row_is_one_networks_own():
-    given = block()
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_row_is_one_networks_own(cell):
+    given = block(cell=cell, forget_bias=0.5 if hasattr(cells.find(cell), "FORGET") else 0.0)
     table = last_step.measure(given)
     for row in range(len(given)):
         net, x, y, h0 = alone(given, row)
@@ -53,13 +55,14 @@ def test_every_row_is_one_networks_own():
             np.testing.assert_allclose(table[f"log10_norm_{name}"][row], norm, **near)
         every = got.log2_norm * math.log10(2)
         np.testing.assert_allclose(table["log10_norm_all"][row], every, **near)
-        early = sum((got.term(k) for k in range(1, len(x) // 2 + 1)), np.zeros((12, 12)))
+        early = sum((got.term(k) for k in range(1, len(x) // 2 + 1)), 0 * got.weights["W"])
         with np.errstate(invalid="ignore"):
             share = np.linalg.norm(early) / np.linalg.norm(got.weights["W"])
         np.testing.assert_allclose(table["early_share"][row], share, **near)
-        radius = np.abs(np.linalg.eigvals(net.weights["W"])).max()
+        W = net.weights["W"] @ net.weights["V"] if net.reads_out else net.weights["W"]
+        radius = np.abs(np.linalg.eigvals(W[:12])).max()
         np.testing.assert_allclose(table["eigenvalue_radius"][row], radius, **near)
-        singular = np.linalg.svd(net.weights["W"], compute_uv=False)[0]
+        singular = np.linalg.svd(W, compute_uv=False)[0]
         np.testing.assert_allclose(table["singular_value"][row], singular, **near)
 
 

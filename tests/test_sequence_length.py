@@ -16,16 +16,16 @@ def test_every_row_is_a_product_of_jacobians(hidden):
     shared = setting.draw(block, 120)
     table = sequence_length.measure(block)
     for row in range(len(block)):
-        W, h, tangent = radius[row] * shared.W, shared.h0, np.eye(hidden)
+        W, h, tangent = radius[row] * shared.net.weights["W"], shared.start, np.eye(hidden)
         grown = np.zeros((2, hidden))  # up to step 100, and after it
         product = np.eye(hidden)
         for t in range(length[row]):
-            h = np.tanh(W @ h + 0.1 * shared.U @ shared.inputs[t, 0])
+            h = np.tanh(W @ h + 0.1 * shared.net.weights["U"] @ shared.inputs[t, 0])
             J = (1 - h**2)[:, None] * W
             product = J @ product
             tangent, R = np.linalg.qr(J @ tangent)
             grown[int(t >= 100)] += np.log(np.abs(np.diag(R)))
-        expected = np.log10(np.linalg.norm(product.T @ shared.V[0]))
+        expected = np.log10(np.linalg.norm(product.T @ shared.net.weights["V"][0]))
         assert table["log10_gradient"][row] == pytest.approx(expected, abs=1e-9)
         for i in range(min(2, hidden)):
             got = table[f"lyapunov_{i + 1}"][row]

@@ -4,34 +4,40 @@ import math
 
 import numpy as np
 
-from gradlab import tasks, theory
+from gradlab import tasks
+from gradlab.measures import predicted
 from gradlab.measures.rate import slowness
-from gradlab.measures.setting import Lanes, check, constant, draw
+from gradlab.measures.setting import Lanes, cell_of, check, constant, draw
 from gradlab.nets import cell, gradients, health
+from gradlab.nets.batch import part_of
 from gradlab.nets.losses import loss_of
 
 LAGS = (1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 400, 500)
 SLICE = 25  # steps a product of outer_sums; 16 to 250 take the same time, 25 the least memory
-INDEPENDENT = ("gaussian", "sparse", "torch")  # entries that mean field describes
+ORDER = ("U", "W", "b", "b_recurrent", "V", "c")
 LOG10_2 = math.log10(2)
 
 
 def measure(block):
-    """One row a point of a block that shares its seed, init, hidden_size and task.
+    """One row a point of a block that shares its seed, init, hidden_size, task and cell.
 
-    A network of one sequence, L = ||o_T - y_T||^2, o = V h_T:
+    A network of one sequence, L = ||o_T - y_T||^2, o = V h_T (elman unless `cell` says otherwise; a
+    cell with gates has the radius in each of them, and forget_bias; Jordan's h is its output):
 
     loss                       L
     log10_gradient_ratio       log10 of ||dL/dh_0|| / ||dL/dh_T||; decades_per_step: divided by T
-    log10_gradient_lag_n       log10 of ||dL/dh_{T-n}|| / ||dL/dh_T||, nan beyond T
+    log10_gradient_lag_n       log10 of ||dL/dh_{T-n}|| / ||dL/dh_T||, nan beyond T; an LSTM's
+                               log10_cell_gradient_lag_n: ||dL/dc_{T-n}|| / ||dL/dh_T||
     horizon                    smallest lag at which that ratio is <= 1/10 or >= 10, nan if none
     log10_norm_U W b V c all   log10 of the norm of the gradient; W_early: the terms k <= T/2 of
                                dL/dW; early_share = ||early|| / ||whole||
     float32_norm_state, _all   ||dL/dh_0|| and the norm of all weights' gradients as a plain square
                                root of a sum of squares shows them: 0 or inf; float64_ likewise
-    eigenvalue_radius, singular_value, gain    of W: largest |eigenvalue|, largest singular value,
+    eigenvalue_radius, singular_value, gain    of W (Jordan: W V; gates: the radius is that of
+                               each): largest |eigenvalue|, largest singular value, and
                                ||W||_F/sqrt(N), which is mean field's g
-    rate_eigenvalue, rate_singular, rate_mean_field    predicted decades a step of the gradient
+    rate_eigenvalue, rate_singular, rate_mean_field    predicted decades a step of the gradient; nan
+                               where there is no theory
     status, first_bad_step     ok, zero (dL/dh_0), overflow, nan; first state that is not finite
     """
     lanes = Lanes.of(block)
@@ -53,55 +59,58 @@ def estimate(block):
     lanes = Lanes.of(block)
     check(lanes)
     hidden, columns = constant(block, "hidden_size"), len(lanes.radius)
+    size = math.prod(cell.find(cell_of(block)).shapes(1, hidden, 1)["W"])
     steps, entries = int(lanes.lengths.max()), columns * len(lanes.lengths)
     forward, back = steps * columns, int(lanes.lengths.sum()) * columns
-    seconds = 1.9e-3 + 3.7e-9 * hidden**3 + steps * (11e-6 + 0.23e-9 * hidden**2)
-    seconds += 2 * hidden**2 * (forward + 2 * back) / 24e9 + 4e-8 * steps * entries
-    sums, records = 2 * entries * hidden**2, 6 * steps * entries
+    seconds = 1.9e-3 + 3.7e-9 * hidden**3 + steps * (11e-6 + 0.23e-9 * size)
+    seconds += 2 * size * (forward + 2 * back) / 24e9 + 4e-8 * steps * entries
+    sums, records = 2 * entries * size, 6 * steps * entries
     return slowness() * seconds, 8 * (forward * (hidden + 2) + sums + records)
 
 
 def _measure(block, task, lanes):
     """The columns for every lane, in the order of lanes.all_lengths."""
     shared = draw(block, lanes.lengths.max())
-    run = _forward(block, shared, lanes)
+    run = _forward(shared, lanes)
     end = _End(run.trace, shared, task, lanes)
-    sums, adjoint = _backward(run, shared, lanes, end.slope @ shared.V)
-    states = gradients.log2_norms(adjoint) * LOG10_2
+    sums, adjoint = _backward(run, shared, lanes, end.head)
+    parts = [gradients.log2_norms(adjoint, i) * LOG10_2 for i in range(len(shared.net.state_parts))]
+    states = parts[0]
     with np.errstate(invalid="ignore"):
         columns = _by_lag(states, lanes.all_lengths) | _weight_norms(sums, end)
+        for own in parts[1:]:
+            columns |= _cell_by_lag(own, states, lanes.all_lengths)
     columns |= _plain_norms(states[0], columns["log10_norm_all"])
     columns = {"loss": end.loss} | columns
     bad, kinds = _bad_steps(run.trace, shared, lanes)
     for column in columns.values():
         column[bad > 0] = np.nan
-    columns |= _theory(block, shared, lanes)
-    status = health.status_of(bad, kinds, np.isneginf(states[0]))
+    columns |= predicted.columns(block, shared, lanes)
+    status = health.status_of(bad, kinds, np.isneginf(parts).all(0)[0])
     return columns | {"first_bad_step": bad, "status": status}
 
 
-def _forward(block, shared, lanes):
+def _forward(shared, lanes):
     """All radii and scales as lanes of one W: the radius is the lane's gain, the scale is in x."""
-    activation = cell.activation(constant(block, "activation"))
-    weights = {"U": shared.U, "W": shared.W, "b": np.zeros(len(shared.W))}
-    module = cell.find("elman")
-    prepared = module.prepare(weights, activation, "float64")
-    x = shared.inputs * lanes.scale[:, None]
-    initial = np.where(lanes.scale[:, None] == 0, shared.h0, 0.0)
+    net, x = shared.net, shared.inputs * lanes.scale[:, None]
+    initial = np.where(lanes.scale[:, None] == 0, shared.start, 0.0)
     steps = np.full(len(lanes.scale), len(x))
-    return gradients.forward(module, prepared, lanes.radius, x, initial, steps)
+    return gradients.forward(net.module, net.prepared(), lanes.radius, x, initial, steps)
 
 
 class _End:
     """Every lane's loss at its own last step."""
 
     def __init__(self, trace, shared, task, lanes):
-        lengths = lanes.all_lengths
-        self.h = trace.state[lengths, np.arange(len(lengths)) % len(lanes.radius)]
+        lengths, net = lanes.all_lengths, shared.net
+        state = trace.state[lengths, np.arange(len(lengths)) % len(lanes.radius)]
+        self.h = np.ascontiguousarray(part_of(net, state, 0))
         every = task.AT == "every"
         targets = shared.targets[lengths - 1, 0] if every else shared.targets
         targets = np.broadcast_to(targets, (len(lengths), *targets.shape[1:]))
-        self.loss, self.slope = loss_of(self.h @ shared.V.T, targets, task.LOSS)
+        self.loss, self.slope = loss_of(net.readout(self.h), targets, task.LOSS)
+        self.head = np.zeros_like(state)
+        part_of(net, self.head, 0)[:] = self.slope @ net.readout_matrix
 
 
 def _backward(run, shared, lanes, head):
@@ -133,6 +142,18 @@ def _by_lag(states, lengths):
     return columns
 
 
+def _cell_by_lag(own, states, lengths):
+    """The same for an LSTM's c, relative to dL/dh_T: dL/dc_T is zero, the loss reads h_T."""
+    every = np.arange(len(lengths))
+    relative = own - states[lengths, every]
+    return {
+        f"log10_cell_gradient_lag_{lag}": np.where(
+            lag <= lengths, relative[np.maximum(lengths - lag, 0), every], np.nan
+        )
+        for lag in LAGS
+    }
+
+
 def _horizon(relative, lengths):
     times = np.arange(len(relative))[:, None]
     far = (np.abs(relative) >= 1) & (times <= lengths)
@@ -145,11 +166,12 @@ def _weight_norms(sums, end):
     early, whole = {}, {}
     for name, total in sums.total.items():
         early[name], whole[name] = _halves(total, sums.exponent[name])
-    slope = np.linalg.norm(end.slope, axis=1)
-    with np.errstate(divide="ignore"):
-        whole["V"] = np.log10(slope * np.linalg.norm(end.h, axis=1))
-        whole["c"] = np.log10(slope)
-    columns = {f"log10_norm_{name}": whole[name] for name in "UWbVc"}
+    if "V" not in whole:
+        slope = np.linalg.norm(end.slope, axis=1)
+        with np.errstate(divide="ignore"):
+            whole["V"] = np.log10(slope * np.linalg.norm(end.h, axis=1))
+            whole["c"] = np.log10(slope)
+    columns = {f"log10_norm_{name}": whole[name] for name in sorted(whole, key=ORDER.index)}
     squares = np.stack([2 * math.log(10) * norm for norm in columns.values()])
     columns["log10_norm_all"] = np.logaddexp.reduce(squares) / (2 * math.log(10))
     columns["log10_norm_W_early"] = early["W"]
@@ -190,25 +212,3 @@ def _bad_steps(trace, shared, lanes):
     count = len(lanes.lengths)
     bad, kinds = np.tile(bad, count), np.tile(kinds, count)
     return np.where(bad <= lanes.all_lengths, bad, 0), kinds
-
-
-def _theory(block, shared, lanes):
-    """Radius and singular value of each lane's W, and the rates that they and theory predict."""
-    activation = constant(block, "activation")
-    radius = np.tile(lanes.radius, len(lanes.lengths))
-    singular = radius * np.linalg.norm(shared.W, 2)
-    gain = lanes.radius * theory.weight_gain(shared.W)
-    rates = np.full((len(shared.inputs), len(lanes.radius)), np.nan)
-    if constant(block, "init") in INDEPENDENT:
-        drives = np.square(shared.inputs[:, 0] @ shared.U.T).mean(1)[:, None] * lanes.scale**2
-        start = np.where(lanes.scale == 0, np.square(shared.h0).mean(), 0.0)
-        rates = theory.exponents(gain, drives, activation, start) / math.log(10)
-    steps = np.arange(1, len(rates) + 1)[:, None]
-    return {
-        "eigenvalue_radius": radius,
-        "singular_value": singular,
-        "gain": np.tile(gain, len(lanes.lengths)),
-        "rate_eigenvalue": theory.eigenvalue_rate(radius),
-        "rate_singular": theory.singular_bound(singular, activation),
-        "rate_mean_field": (np.cumsum(rates, axis=0) / steps)[lanes.lengths - 1].ravel(),
-    }

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from gradlab.measures.setting import Lanes, check, constant, draw
-from gradlab.nets import cell, gradients, health, lyapunov
+from gradlab.nets import gradients, health, lyapunov
 
 SETTLE = 100  # steps in which perturbations turn into the directions that grow fastest
 EVERY = 5  # steps a QR
@@ -44,19 +44,16 @@ def estimate(block):
 
 
 def _forward(block, shared, lanes):
-    activation = cell.activation(constant(block, "activation"))
-    module = cell.find("elman")
-    weights = {"U": shared.U, "W": shared.W, "b": np.zeros(len(shared.W))}
-    prepared = module.prepare(weights, activation, "float64")
     x = shared.inputs * lanes.scale[:, None]
-    initial = np.tile(shared.h0, (len(lanes.radius), 1))
+    initial = np.tile(shared.start, (len(lanes.radius), 1))
     steps = np.full(len(lanes.radius), len(x))
-    return gradients.forward(module, prepared, lanes.radius, x, initial, steps)
+    net = shared.net
+    return gradients.forward(net.module, net.prepared(), lanes.radius, x, initial, steps)
 
 
 def _gradients(run, shared, lanes):
     lengths = lanes.all_lengths
-    head = np.tile(shared.V[0], (len(lengths), 1))
+    head = np.tile(shared.net.weights["V"][0], (len(lengths), 1))
     *_, (_, adjoint) = gradients.backward(run, gradients.slices(lengths), head)
     return gradients.log2_norms(adjoint)[0] * math.log10(2)
 

@@ -8,7 +8,9 @@ import numpy as np
 
 from gradlab import tasks
 from gradlab.errors import UserError
-from gradlab.nets import draws
+from gradlab.nets import cell as cells
+from gradlab.nets import draws, weights
+from gradlab.nets.network import Network
 
 LANE_AXES = ("spectral_radius", "input_scale", "sequence_length")
 START = 0.01  # standard deviation of h_0 where no input drives the network
@@ -43,10 +45,15 @@ class Lanes(NamedTuple):
         return np.repeat(self.lengths, len(self.radius))
 
 
-def constant(block, name):
-    """A constant of the block, or an axis that has one value in it. Raises UserError if several."""
+def constant(block, name, default=None):
+    """A constant of the block, or an axis that has one value in it. Raises UserError if several.
+
+    A name that the block lacks has the default, if there is one.
+    """
     if name in block.constants:
         return block.constants[name]
+    if name not in block.points and default is not None:
+        return default
     values = np.unique(block.points[name])
     if len(values) > 1:
         raise UserError(f"{name} must be one value a block: split the grid by it")
@@ -62,36 +69,43 @@ def _column(block, name):
 class Draw(NamedTuple):
     """One network of spectral radius 1 and its task's input: what a seed stands for.
 
-    U (N, D), W (N, N), V (O, N); h0 (N,); inputs (T, 1, D), targets (T, 1, O).
+    start (S,): the state it starts from where no input drives it; inputs (T, 1, D), targets
+    (T, 1, O).
     """
 
-    U: np.ndarray
-    W: np.ndarray
-    V: np.ndarray
-    h0: np.ndarray
+    net: Network
+    start: np.ndarray
     inputs: np.ndarray
     targets: np.ndarray
 
 
 def draw(block, length):
-    """The block's draw, for sequences up to `length`; biases are 0.
+    """The block's draw, for sequences up to `length`; biases are 0 but for forget_bias.
 
-    Radius, scale and length of a point do not change the draw; W of radius rho is rho times it.
+    The cell is elman unless the block names another one. Radius, scale and length of a point do
+    not change the draw; W of radius rho is rho times it.
     """
     hidden, init = constant(block, "hidden_size"), constant(block, "init")
     _check_size(hidden)
     seed, name = constant(block, "seed"), constant(block, "task")
-    task = tasks.find(name)
+    task, activation = tasks.find(name), constant(block, "activation")
+    cell = cells.find(cell_of(block), activation)
     stream = draws.stream(seed=seed, init=init, hidden_size=hidden)
     try:
-        W = draws.recurrent(stream, hidden, init, spectral_radius=1.0)
+        sizes = (task.INPUTS, hidden, task.OUTPUTS)
+        drawn = weights.draw(stream, cell, sizes, init, spectral_radius=1.0)
     except ValueError as error:
         raise UserError(f"seed={seed}: {error}") from None
-    U = draws.dense(stream, hidden, task.INPUTS)
-    V = draws.dense(stream, task.OUTPUTS, hidden)
-    h0 = START * stream.standard_normal(hidden)
+    weights.add_forget_bias(cell, drawn, constant(block, "forget_bias", 0.0))
+    net = Network(drawn, cell_of(block), activation)
+    start = START * stream.standard_normal(cell.state_size(net.prepared()))
     inputs, targets = _sample(task, block, task_stream(seed, name), length)
-    return Draw(U, W, V, h0, inputs, targets)
+    return Draw(net, start, inputs, targets)
+
+
+def cell_of(block):
+    """The name of the block's cell."""
+    return constant(block, "cell", "elman")
 
 
 def task_stream(seed, task):
