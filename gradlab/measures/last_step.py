@@ -38,7 +38,8 @@ def measure(block):
                                ||W||_F/sqrt(N), which is mean field's g
     rate_eigenvalue, rate_singular, rate_mean_field    predicted decades a step of the gradient; nan
                                where there is no theory
-    status, first_bad_step     ok, zero (dL/dh_0), overflow, nan; first state that is not finite
+    status, first_bad_step     ok, zero (dL/dh_0), not_connected (V = 0), overflow, nan; first state
+                               that is not finite
     """
     lanes = Lanes.of(block)
     check(lanes)
@@ -86,7 +87,9 @@ def _measure(block, task, lanes):
     for column in columns.values():
         column[bad > 0] = np.nan
     columns |= predicted.columns(block, shared, lanes)
-    status = health.status_of(bad, kinds, np.isneginf(parts).all(0)[0])
+    reach = health.reach(end.slope[None], np.max(parts, axis=0))
+    zero, detached = reach == health.ZERO, reach == health.NOT_CONNECTED
+    status = health.status_of(bad, kinds, zero, detached)
     return columns | {"first_bad_step": bad, "status": status}
 
 

@@ -77,9 +77,22 @@ class Gradients:
 
     @cached_property
     def status(self):
-        """(B,): ok, zero (dL/dh[0] is exactly zero), overflow or nan, see `bad_step`."""
-        kinds = self._joined(lambda part: part.bad[1])
-        return health.status_of(self.bad_step, kinds, np.isneginf(self.lag_log2[0]))
+        """(B,): ok, zero or not_connected (see `reach`), overflow or nan (see `bad_step`)."""
+        kinds, reach = self._joined(lambda part: part.bad[1]), self.reach
+        zero, detached = reach == health.ZERO, reach == health.NOT_CONNECTED
+        return health.status_of(self.bad_step, kinds, zero, detached)
+
+    @cached_property
+    def reach(self):
+        """(B,): what a dL/dh[0] of size zero would mean: ok, zero, underflow or not_connected.
+
+        zero is exact, underflow is what the dtype cannot hold (`lag_log2` can), not_connected means
+        that no state lies on the loss's path (see gradlab.nets.health.reach).
+        """
+        log2 = self.lag_log2
+        if len(self._batch.net.state_parts) > 1:
+            log2 = np.maximum(log2, self.cell_lag_log2)
+        return health.reach(self.outputs, log2, self._batch.x.dtype)
 
     @cached_property
     def bad_step(self):

@@ -1,0 +1,100 @@
+"""Zero, underflow and not connected are three things, and a table tells them apart."""
+
+import numpy as np
+import pytest
+
+from gradlab.measures import last_step, setting
+from gradlab.nets import health
+from gradlab.nets.network import Network
+from gradlab.suite.grid import Block
+
+
+def gradients(steps=30, at="last", dtype="float64", **options):
+    """A network, and what takes the gradients of two lanes under a constant input."""
+    options = {"spectral_radius": 0.8} | options
+    net = Network.draw(inputs=1, hidden=6, outputs=2, dtype=dtype, **options)
+    x = np.full((steps, 2, 1), 0.3)
+    y = np.ones((2, 2)) if at == "last" else np.ones((steps, 2, 2))
+    return net, lambda: net.gradients(x, y, at=at)
+
+
+def test_a_gradient_that_arrives_is_ok():
+    _, run = gradients()
+    assert run().reach.tolist() == run().status.tolist() == ["ok", "ok"]
+
+
+@pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
+@pytest.mark.parametrize("at", ["last", "every"])
+def test_a_readout_of_zeros_is_not_connected(cell, at):
+    net, run = gradients(cell=cell, at=at)
+    net.weights["V"][:] = 0
+    got = run()
+    assert got.reach.tolist() == got.status.tolist() == ["not_connected"] * 2
+    assert got.loss > 0 and np.abs(got.weights["c"]).max() > 0
+
+
+def test_radius_zero_is_zero():
+    _, run = gradients(spectral_radius=0.0)
+    got = run()
+    assert got.reach.tolist() == got.status.tolist() == ["zero", "zero"]
+    assert np.isfinite(got.lag_log2[-1]).all()  # the last state lies on the loss's path
+
+
+def test_a_dead_relu_is_zero():
+    net, run = gradients(activation="relu")
+    net.weights["b"][:] = -10
+    got = run()
+    assert got.reach.tolist() == ["zero", "zero"] and np.isfinite(got.lag_log2[-1]).all()
+
+
+def test_a_loss_without_slope_is_zero():
+    net, _ = gradients()
+    x = np.full((9, 1, 1), 0.3)
+    got = net.gradients(x, net.forward(x).outputs[-1], at="last")
+    assert got.loss == 0 and got.reach.tolist() == got.status.tolist() == ["zero"]
+
+
+def test_lanes_are_judged_one_by_one():
+    net, _ = gradients(spectral_radius=0.5)
+    x = np.full((3000, 2, 1), 0.3)
+    got = net.gradients(x, np.ones((2, 2)), at="last", lengths=np.array([20, 3000]))
+    assert got.reach.tolist() == ["ok", "underflow"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_underflow_is_where_the_format_ends(dtype):
+    """A plain loop in that format shows an exact zero just where it says underflow."""
+    net, _ = gradients(dtype=dtype, spectral_radius=0.5, activation="identity", init="orthogonal")
+    steps = np.arange(130, 170) if dtype == "float32" else np.arange(1050, 1100)
+    x = np.zeros((steps[-1], 1, 1), dtype)
+    found, plain = [], []
+    for length in steps:
+        got = net.gradients(x[:length], np.ones((1, 2)), at="last")
+        found.append(got.reach[0])
+        size = np.exp2(got.lag_log2[0, 0]).astype(dtype)
+        plain.append("underflow" if size == 0 else "ok")
+        assert np.isfinite(got.lag_log2[0, 0]) and got.status[0] == "ok"
+    assert found == plain and set(found) == {"ok", "underflow"}
+
+
+def test_a_copy_of_the_states_is_not_connected():
+    """The failure of others: dL/dh taken of states that the loss is not made of."""
+    slope, log2 = np.ones((5, 1, 2)), np.full((6, 1), -np.inf)
+    assert health.reach(slope, log2).tolist() == ["not_connected"]
+
+
+def test_a_sweep_tells_them_apart():
+    constants = {"task": "oscillator", "hidden_size": 4, "activation": "tanh", "init": "gaussian",
+                 "interval": 0.1, "seed": 3, "sequence_length": 9, "input_scale": 0.5}  # fmt: skip
+    block = Block({"spectral_radius": np.array([0.0, 0.9])}, constants)
+    assert last_step.measure(block)["status"].tolist() == ["zero", "ok"]
+
+
+def test_a_sweep_whose_readout_is_zero_says_so(monkeypatch):
+    constants = {"task": "oscillator", "hidden_size": 4, "activation": "tanh", "init": "gaussian",
+                 "interval": 0.1, "seed": 3, "sequence_length": 9, "input_scale": 0.5}  # fmt: skip
+    block = Block({"spectral_radius": np.array([0.5, 0.9])}, constants)
+    drawn = setting.draw(block, 9)
+    drawn.net.weights["V"][:] = 0
+    monkeypatch.setattr(last_step, "draw", lambda *_: drawn)
+    assert last_step.measure(block)["status"].tolist() == ["not_connected"] * 2
