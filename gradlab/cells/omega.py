@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from gradlab.cells.blas import multiply, multiply_transposed
-from gradlab.cells.elementwise import scale, sum_squares
+from gradlab.cells.elementwise import row_norms, scale
 from gradlab.cells.jit import kernel
 
 BOUND = -20 * math.log2(10)  # of log2 ||dL/dh_t||^2: smaller steps do not count
@@ -26,16 +26,18 @@ def add_rows(recurrent, adjoint, span, gradient, found):
     factors[1] = 0
     v = np.empty((rows, recurrent.shape[1]), delta.dtype)
     multiply(delta, recurrent, v, factors)
+    norms = np.empty((1, rows))
+    row_norms(v, norms)
     for t in range(start + 1, stop + 1):
         for lane in range(lanes):
-            row = v[(t - start - 1) * lanes + lane]
+            k = (t - start - 1) * lanes + lane
             size = adjoint.norm2[t, 0, lane]
             factor = 0.0
             if size > 0 and math.log2(size) + 2 * adjoint.exponent[t, lane] >= BOUND:
-                off = sum_squares(row) / size - 1
+                off = norms[0, k] / size - 1
                 factor = 4 * off / size
                 found[0] += off * off
                 found[1] += 1
-            scale(row, row.dtype.type(factor))
+            scale(v[k], v.dtype.type(factor))
     factors[1] = 1
     multiply_transposed(delta, v, gradient, factors)

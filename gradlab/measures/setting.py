@@ -93,7 +93,7 @@ def draw(block, length):
     stream = draws.stream(seed=seed, init=init, hidden_size=hidden)
     try:
         sizes = (task.INPUTS, hidden, task.OUTPUTS)
-        drawn = weights.draw(stream, cell, sizes, init, spectral_radius=1.0)
+        drawn = weights.draw(stream, cell, sizes, init=init, spectral_radius=1.0)
     except ValueError as error:
         raise UserError(f"seed={seed}: {error}") from None
     weights.add_forget_bias(cell, drawn, constant(block, "forget_bias", 0.0))
