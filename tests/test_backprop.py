@@ -23,7 +23,7 @@ def case(request):
 def lane_of(case, lane):
     net, x, y, loss, at = case
     targets = (targets_of(lane, y, len(x), at), loss)
-    return net.weights, x[:, lane], np.zeros(net.hidden), net.activation, targets
+    return net, x[:, lane], np.zeros(net.hidden), targets
 
 
 def test_sums_are_the_network_s_gradients(case):
@@ -38,16 +38,17 @@ def test_sums_are_the_network_s_gradients(case):
 def test_each_lane_has_the_gradient_of_its_own_loss(case):
     found = Backprop(*case).by_lane()
     for lane in range(SIZE["lanes"]):
-        expected, _, _ = reference.elman_gradients(*lane_of(case, lane))
+        expected, _, _ = reference.gradients(*lane_of(case, lane))
         for name, array in expected.items():
             np.testing.assert_allclose(found[name][lane], array, atol=1e-12)
 
 
-def clipped_bptt(weights, x, h0, activation, targets, rule):
-    """reference.elman_gradients with dL/dh_t clipped by `rule` as soon as it is complete."""
+def clipped_bptt(net, x, h0, targets, rule):
+    """reference.gradients with dL/dh_t clipped by `rule` as soon as it is complete."""
     y, loss = targets
-    _, slope = reference.ACTIVATIONS[activation]
-    h = reference.elman_states(weights, x, h0, activation)
+    weights = net.weights
+    _, slope = reference.ACTIVATIONS[net.activation]
+    h, _ = reference.states(net, x, h0)
     gradient = {name: np.zeros_like(w) for name, w in weights.items()}
     back, hits = np.zeros_like(h0), 0
     for t in range(len(x), 0, -1):

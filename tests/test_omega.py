@@ -24,10 +24,8 @@ def pieces(net, x, y, loss, at):
     for lane in range(lanes):
         targets = (targets_of(lane, y, steps, at), loss)
         start = np.zeros(net.hidden)
-        h = reference.elman_states(net.weights, x[:, lane], start, net.activation)
-        _, states, _ = reference.elman_gradients(
-            net.weights, x[:, lane], start, net.activation, targets
-        )
+        h, _ = reference.states(net, x[:, lane], start)
+        _, states, _ = reference.gradients(net, x[:, lane], start, targets)
         g.append(states[1:] / lanes)
         slopes.append(slope(h[1:]))
     return np.array(g), np.array(slopes)
