@@ -1,0 +1,158 @@
+"""How a cell's memory goes from step to step: past the gates, or by way of W.
+
+The memory m is c of an LSTM and h of other cells. With a gate g that keeps it (f of an LSTM, z of a
+GRU), m_t = g_t m_{t-1} + ..., and the Jacobian over several steps is a highway and a detour:
+
+    dm_T/dm_k = diag(g_T ... g_{k+1}) + what came by way of the gates, of W and of the activations
+
+It is the total derivative: a change of an LSTM's c_k goes on through h_k = o_k tanh(c_k), too.
+"""
+
+import math
+
+import numpy as np
+
+from gradlab.errors import UserError
+from gradlab.measures.setting import Lanes, check, constant, draw
+from gradlab.nets import draws, gradients, health
+from gradlab.nets.batch import part_of
+from gradlab.nets.scaled import plain
+
+LAGS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100)
+SETTLE = 50  # first steps, left out: the state forgets its start
+LOG10_2 = math.log10(2)
+WAYS = ("memory", "highway", "detour")
+
+
+def measure(block):
+    """One row a spectral radius of a block that shares its cell, forget_bias, seed and task.
+
+    log10_memory_lag_n     log10 of ||dm_T/dm_{T-n}||_F / sqrt(units); its parts are highway and
+                           detour; without a gate that keeps the highway is nan, all is detour
+    log10_forward_lag_n    the same of dm_{s+n}/dm_s from a fixed step s on: a signal on its way
+    log10_gradient_lag_n   log10 of ||dL/dh_{T-n}|| / ||dL/dh_T||, L = v . h_T, v a random direction
+    keep                   mean of the gate that keeps, nan if there is none
+    status                 ok, zero (dm_T/dm_{T-n} at the largest lag), overflow, nan
+    """
+    lanes = Lanes.of(block)
+    check(lanes)
+    steps = int(lanes.lengths[0])
+    if steps < SETTLE + max(LAGS):
+        raise UserError(f"sequence_length={steps}: must be at least {SETTLE + max(LAGS)}")
+    shared = draw(block, steps)
+    run = _forward(shared, lanes)
+    columns = _back(run, shared.net, steps) | _ahead(run, shared.net)
+    columns |= _gradient(run, shared.net, steps, constant(block, "seed"))
+    columns["keep"] = _keep(run, shared.net)
+    ends = np.full(len(lanes.radius), steps)
+    bad, kinds = health.first_bad_step(run.trace.state, shared.inputs, ends)
+    lost = np.isneginf(columns[f"log10_memory_lag_{max(LAGS)}"])
+    columns["status"] = health.status_of(bad, kinds, lost)
+    return {name: column[lanes.index] for name, column in columns.items()}
+
+
+def estimate(block):
+    """(seconds, bytes) of one worker: unit vectors as lanes of each radius, back from 13 steps."""
+    lanes = Lanes.of(block)
+    hidden, steps = constant(block, "hidden_size"), int(lanes.lengths[0])
+    units = hidden * len(lanes.radius)
+    seconds = (2 * steps + sum(LAGS)) * units * (16 * hidden**2 / 20e9 + 1e-7)
+    return seconds, 8 * steps * units * 8 * hidden
+
+
+def _forward(shared, lanes):
+    net, x = shared.net, shared.inputs * lanes.scale[:, None]
+    initial = np.zeros((len(lanes.radius), len(shared.start)))
+    steps = np.full(len(lanes.radius), len(x))
+    return gradients.forward(net.module, net.prepared(), lanes.radius, x, initial, steps)
+
+
+def _back(run, net, steps):
+    """Columns of all ways, from the last step back."""
+    norms = memory(run, net, steps, [steps - lag for lag in LAGS])
+    return {f"log10_{way}_lag_{lag}": norms[way][i] for way in WAYS for i, lag in enumerate(LAGS)}
+
+
+def _ahead(run, net):
+    """Columns of the memory of step SETTLE, from there on."""
+    return {
+        f"log10_forward_lag_{lag}": memory(run, net, SETTLE + lag, [SETTLE])["memory"][0]
+        for lag in LAGS
+    }
+
+
+def _gradient(run, net, steps, seed):
+    """Columns of dL/dh for one random direction at the last step."""
+    head = np.zeros_like(run.trace.state[0])
+    h = part_of(net, head, 0)
+    h[:] = draws.stream(seed=seed, direction=h.shape[1]).standard_normal(h.shape[1])
+    *_, (_, adjoint) = gradients.backward(run, gradients.slices(np.full(len(head), steps)), head)
+    logs = gradients.log2_norms(adjoint) * LOG10_2
+    return {f"log10_gradient_lag_{lag}": logs[steps - lag] - logs[steps] for lag in LAGS}
+
+
+def _kept(run, net):
+    """The gate that keeps, of all steps (T, R, N); None for a cell without one."""
+    if not hasattr(net.module, "FORGET"):
+        return None
+    first = net.module.GATES.index(net.module.FORGET) * net.hidden
+    return run.trace.saved[..., first : first + net.hidden]
+
+
+def _keep(run, net):
+    kept = _kept(run, net)
+    return np.full(len(run.gain), np.nan) if kept is None else kept[SETTLE:].mean((0, 2))
+
+
+def memory(run, net, end, starts):
+    """{way: (K, R)}: log10 ||dm_end/dm_k||_F / sqrt(units), k in starts (rising or falling, > 0).
+
+    Unit vectors at step `end` are the lanes of one backward pass: lane u R + r is unit u of the
+    pass's column r.
+    """
+    columns, size = run.trace.state.shape[1:]
+    parts = len(net.state_parts)
+    units = size // parts
+    head = np.zeros((units, columns, parts, units))
+    head[np.arange(units), :, -1, np.arange(units)] = 1
+    head = head.reshape(units * columns, size)
+    low = min(starts) - 1
+    spans = [s for s in gradients.slices(np.full(len(head), end), cuts=[low]) if s[0] >= low]
+    *_, (_, adjoint) = gradients.backward(run, spans, head, keep=True)
+    rows = [_ways(run, net, adjoint, k, end) for k in starts]
+    return {way: np.array([row[i] for row in rows]) for i, way in enumerate(WAYS)}
+
+
+def _ways(run, net, adjoint, k, end):
+    """Memory, highway and detour (R,) each, from dm_end/d(state)_k in the adjoint."""
+    columns, parts = len(run.gain), len(net.state_parts)
+    exponent = adjoint.exponent[k].reshape(-1, columns)
+    level = exponent.max(0)
+    rows = adjoint.states[k].reshape(*exponent.shape, parts, -1)
+    rows = plain(rows, (exponent - level)[..., None, None])
+    jacobian = rows[:, :, -1].copy()  # (units of m_end, R, units of m_k)
+    if parts > 1:
+        jacobian += rows[:, :, 0] * _output_slope(run, k)
+    whole = _norm(jacobian, level)
+    kept = _kept(run, net)
+    if kept is None:
+        return whole, np.full(columns, np.nan), whole
+    with np.errstate(divide="ignore"):
+        product = np.exp2(np.log2(kept[k:end]).sum(0) - level[:, None])
+    here = np.arange(product.shape[1])
+    jacobian[here, :, here] -= product.T
+    return whole, _norm(product[None], level), _norm(jacobian, level)
+
+
+def _output_slope(run, k):
+    """dh_k/dc_k = o_k (1 - tanh(c_k)^2) of an LSTM, (R, N)."""
+    o, c = run.trace.saved[k - 1], run.trace.state[k]
+    units = c.shape[1] // 2
+    return o[:, 3 * units :] * (1 - np.tanh(c[:, units:]) ** 2)
+
+
+def _norm(array, level):
+    """log10 of the Frobenius norm over sqrt(units) of each column of (..., R, units) 2^level."""
+    with np.errstate(divide="ignore"):
+        mean = np.square(array).sum((0, 2)) / array.shape[2]
+        return (0.5 * np.log2(mean) + level) * LOG10_2
