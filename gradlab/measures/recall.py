@@ -3,7 +3,7 @@
     m_k = squared correlation of x_{t-k} and its best linear readout from the state at step t
 
 The memory capacity, the sum of m_k over all lags k, is at most the number of values in the state,
-whatever the network (Jaeger, GMD report 152, proposition 2). A Jordan cell's state is its O outputs.
+whatever the network (Jaeger, GMD report 152). A Jordan cell's state is its O outputs.
 """
 
 import math
@@ -16,7 +16,7 @@ from gradlab.nets import cell as cells
 from gradlab.nets import draws, gradients, health, weights
 from gradlab.nets.network import Network
 
-LAGS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40)
+LAGS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 35, 40)
 REACH = 40  # the longest lag that counts as memory
 SETTLE = 100
 GRADIENT_LAGS = (1, 2, 5, 10, 20, 30, 40)
@@ -32,7 +32,6 @@ def measure(block):
     memory_lag_n           m_n, 0 to 1 (a readout that fails on the other half has 0)
     capacity               sum of m_n over n = 0 to REACH
     state_size             values in the state
-    rank                   of ds_T/ds_{T-5}: its singular values above 1e-6 of the largest
     log10_gradient_lag_n   log10 of ||dL/ds_{T-n}|| / ||dL/ds_T||, L = v . s_T, v a random direction
     status                 ok, zero (dL/ds at the largest lag)
     """
@@ -41,7 +40,6 @@ def measure(block):
     net, x, stream = _draw(block, int(lanes.lengths[0]))
     run = _forward(net, x * lanes.scale[0], lanes.radius)
     table = _memory(run.trace.state, x[:, 0, 0]) | _gradient(run, stream)
-    table["rank"] = _rank(run)
     table["state_size"] = np.full(len(lanes.radius), run.trace.state.shape[2])
     lost = np.isneginf(table[f"log10_gradient_lag_{max(GRADIENT_LAGS)}"])
     table["status"] = np.where(lost, health.ZERO, health.OK)
@@ -54,3 +52,53 @@ def estimate(block):
     hidden, steps = constant(block, "hidden_size"), int(lanes.lengths[0])
     work = len(lanes.radius) * steps
     return work * (10 * hidden**2 / 10e9 + 2e-6), 8 * work * 4 * hidden
+
+
+def _draw(block, steps):
+    """A network of spectral radius 1, its input (T, 1, 1), and the stream that goes on."""
+    if steps < 10 * REACH:
+        raise UserError(f"sequence_length={steps}: must be at least {10 * REACH}")
+    hidden, outputs = constant(block, "hidden_size"), constant(block, "outputs")
+    name, seed = constant(block, "cell"), constant(block, "seed")
+    activation = constant(block, "activation")
+    stream = draws.stream(seed=seed, hidden_size=hidden, outputs=outputs)
+    x = stream.standard_normal((steps, 1, 1))
+    try:
+        sizes = (1, hidden, outputs)
+        drawn = weights.draw(stream, cells.find(name, activation), sizes, spectral_radius=1.0)
+    except ValueError as error:
+        raise UserError(f"seed={seed}: {error}") from None
+    return Network(drawn, name, activation), x, stream
+
+
+def _forward(net, x, gain):
+    prepared = net.prepared()
+    initial = np.zeros((len(gain), net.module.state_size(prepared)))
+    return gradients.forward(net.module, prepared, gain, x, initial, np.full(len(gain), len(x)))
+
+
+def _memory(state, x):
+    """Columns of m_n and of the capacity, from states (T+1, R, S) and the input x (T,)."""
+    times = np.arange(SETTLE, len(x))
+    lagged = np.stack([x[times - lag] for lag in range(REACH + 1)], axis=1)
+    found = np.array([_recalled(state[times + 1, r], lagged) for r in range(state.shape[1])])
+    columns = {f"memory_lag_{lag}": found[:, lag] for lag in LAGS}
+    return columns | {"capacity": found.sum(1)}
+
+
+def _recalled(state, lagged):
+    """m_n of all lags: linear readouts fitted on the first half, judged on the second."""
+    half = len(state) // 2
+    features = np.column_stack([state / state.std(0), np.ones(len(state))])
+    readouts = np.linalg.lstsq(features[:half], lagged[:half], rcond=1e-10)[0]
+    rest = lagged[half:]
+    error = np.square(features[half:] @ readouts - rest).sum(0)
+    return np.maximum(1 - error / np.square(rest - rest.mean(0)).sum(0), 0)
+
+
+def _gradient(run, stream):
+    steps, (lanes, size) = len(run.trace.saved), run.trace.state.shape[1:]
+    head = np.tile(stream.standard_normal(size), (lanes, 1))
+    *_, (_, adjoint) = gradients.backward(run, gradients.slices(np.full(lanes, steps)), head)
+    logs = gradients.log2_norms(adjoint) * LOG10_2
+    return {f"log10_gradient_lag_{lag}": logs[steps - lag] - logs[steps] for lag in GRADIENT_LAGS}
