@@ -79,8 +79,9 @@ def beside_the_rnn(bias):
 
 
 def swapped(frame):
-    """The rows of forget bias 0 and 2 change places."""
-    frame["forget_bias"] = frame["forget_bias"].replace({0.0: 2.0, 2.0: 0.0})
+    """The LSTM's rows of forget bias 0 and 2 change places."""
+    swap = frame.forget_bias.replace({0.0: 2.0, 2.0: 0.0})
+    frame["forget_bias"] = frame.forget_bias.where(frame.cell != "lstm", swap)
     return frame
 
 
