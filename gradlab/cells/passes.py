@@ -12,21 +12,36 @@ from gradlab.cells.elementwise import copy
 from gradlab.cells.jit import kernel
 from gradlab.cells.reduce import collect, collect_lanes, receive
 
-_LOOPS = {}
+_CELLS = {}
 
 
-def know(weights, backward):
-    """Let the pass find a cell's backward loop by the type of its prepared weights."""
-    _LOOPS[type(weights)] = backward
+def know(weights, cell):
+    """Let the passes find a cell's loops by the type of its prepared weights."""
+    _CELLS[type(weights)] = cell
+
+
+def run_forward(weights, gain, x, trace, span):
+    """The cell's forward loop."""
+    _CELLS[type(weights)].forward(weights, gain, x, trace, span)
+
+
+@overload(run_forward)
+def _compiled_run_forward(weights, gain, x, trace, span):
+    forward = _CELLS[weights.instance_class].forward
+
+    def implementation(weights, gain, x, trace, span):
+        forward(weights, gain, x, trace, span)
+
+    return implementation
 
 
 def _slice_back(weights, gain, trace, direct, adjoint, span):
-    _LOOPS[type(weights)](weights, gain, trace, direct, adjoint, span)
+    _CELLS[type(weights)].backward(weights, gain, trace, direct, adjoint, span)
 
 
 @overload(_slice_back)
 def _compiled_slice_back(weights, gain, trace, direct, adjoint, span):
-    backward = _LOOPS[weights.instance_class]
+    backward = _CELLS[weights.instance_class].backward
 
     def implementation(weights, gain, trace, direct, adjoint, span):
         backward(weights, gain, trace, direct, adjoint, span)

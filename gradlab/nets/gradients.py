@@ -86,26 +86,29 @@ def descend(run, spans, head, sums, direct=None, slot_of=None):
             sums.add(adjoint, span, *([slot] if slot_of else []))
         return adjoint
     adjoint = adjoint_of(run, spans, head, False)
-    passes.know(run.weights, run.cell.backward)
-    table, own = _table(spans), _packed(spans, head, direct)
+    passes.know(run.weights, run.cell)
+    table, own = _packed(spans, head, direct)
     into = (_slots(slots, len(head)), *sums.arrays)
     passes.way_back(run[1:], table, head, own, adjoint, into)
     return adjoint
 
 
-def _table(spans):
-    rows = [(stop - start) * lanes for start, stop, lanes in spans]
-    first = np.cumsum([0, *rows[:-1]])
-    return np.column_stack([np.array(spans, np.int64), first])
-
-
 def _packed(spans, head, direct):
-    """The direct part of all slices, one below the other in the order of the spans."""
+    """start, stop, lanes and first row of each slice (K, 4) in the direct part of all of them.
+
+    It is whole as it stands where all lanes are equally long, else copied slice by slice.
+    """
+    table = np.array([(*span, 0) for span in spans], np.int64)
     if direct is None:
-        return Direct(head[:0], head[:0])
+        return table, Direct(head[:0], head[:0])
+    start, stop, lanes, row = table.T
+    if lanes[0] == lanes[-1]:
+        row[:] = (start - start[-1]) * lanes
+        return table, direct((start[-1], stop[0], lanes[0]))
+    row[1:] = np.cumsum((stop - start) * lanes)[:-1]
     own = [direct(span) for span in spans]
     slope, exponent = (np.concatenate([one[i] for one in own]) for i in (0, 2))
-    return Direct(slope, own[0].readout, exponent)
+    return table, Direct(slope, own[0].readout, exponent)
 
 
 def _slots(slots, lanes):

@@ -13,7 +13,8 @@ from gradlab.nets.cell import one_of
 def squared_error(outputs, targets):
     """L_t = sum over outputs of (o - y)^2, no factor one half. Returns L_t (...) and dL_t/do."""
     difference = outputs - targets
-    return (difference**2).sum(-1), 2 * difference
+    # einsum: a sum over a short last axis takes three times as long
+    return np.einsum("...o,...o->...", difference, difference), 2 * difference
 
 
 def cross_entropy(outputs, classes):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gradlab.nets import cell, gradients
+from gradlab.nets import cell, gradients, many
 from gradlab.nets.network import Network
 from gradlab.race.ceiling import cores
 from gradlab.race.clock import Way
@@ -15,9 +15,9 @@ FORMS = ("ours",)
 def ways(problem, form):
     """The one way: this project sets its own threads."""
     calls = {"batch": _batch, "networks": _networks, "sweep": _sweep, "lags": _lags}
-    name, kind = "Network.gradients", problem.work.kind
-    if kind in ("sweep", "lags"):
-        name = "lanes of one W"
+    names = {"batch": "Network.gradients", "networks": "nets.many"}
+    kind = problem.work.kind
+    name = names.get(kind, "lanes of one W")
     return [Way(name, cores(), calls[kind](problem))]
 
 
@@ -36,11 +36,7 @@ def _networks(problem):
     nets = [Network({k: v[i] for k, v in problem.weights.items()}) for i in networks]
     y = problem.y[0]
 
-    def call():  # one after the other: small networks on two threads wait for the interpreter
-        found = [net.gradients(problem.x, y, at="last").weights for net in nets]
-        return {name: np.array([one[name] for one in found]) for name in "UWbVc"}
-
-    return call
+    return lambda: many.gradients_of(nets, problem.x, y, at="last").weights
 
 
 def _sweep(problem):
