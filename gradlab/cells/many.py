@@ -93,7 +93,7 @@ def forward_each(count, weights, gain, x, trace):
 def back_each(run, spans, head, direct, adjoint, into):
     """`way_back` of each; run, head, direct and into as there, of all networks."""
     weights, gain, trace = run
-    slots, sources, totals, exponents = into
+    slots, sources, totals, exponents, kept = into
     count = len(totals[0])
     steps = len(trace.saved) // count
     for number in range(count):
@@ -105,5 +105,5 @@ def back_each(run, spans, head, direct, adjoint, into):
             (part_of(weights, number, count), gain, part),
             spans, rows(head, number, count), slope, adjoint,
             (slots, sources_of(sources, number, count, steps), rows_of(totals, number, count),
-             rows_of(exponents, number, count)),
+             rows_of(exponents, number, count), kept),
         )  # fmt: skip

@@ -54,11 +54,12 @@ def way_back(run, spans, head, direct, adjoint, into):
     """All slices from the last to the first, as `gradlab.nets.gradients.backward` runs them.
 
     run = (weights, gain, trace); spans (K, 4): start, stop, lanes and the slice's first row in
-    direct.slope; head (L, S); into = (slots, sources, totals, exponents) as `collect_lanes` takes
-    them, slots (K, L), or (K, 0) to add up all lanes together.
+    direct.slope; head (L, S); into = (slots, sources, totals, exponents, kept), the first four as
+    `collect_lanes` takes them, slots (K, L), or (K, 0) to add up all lanes together; kept =
+    (values (T, L, G'), low): delta's columns from `low` on, before a sum scales them, unless empty.
     """
     weights, gain, trace = run
-    slots, sources, totals, exponents = into
+    slots, sources, totals, exponents, kept = into
     begun = 0
     for k in range(len(spans)):
         start, stop, lanes, row = spans[k]
@@ -69,12 +70,26 @@ def way_back(run, spans, head, direct, adjoint, into):
         last = row + (stop - start) * lanes
         own = Direct(direct.slope[row:last], direct.readout, direct.exponent[row:last])
         _slice_back(weights, gain, trace, own, adjoint, span)
+        if kept[0].size > 0:
+            keep_rows(adjoint.delta, span, kept)
         if slots.shape[1] > 0:
             collect_lanes(adjoint, span, slots[k], sources, totals, exponents)
         else:
             collect(adjoint, span, sources, totals, exponents)
     none = Direct(direct.slope[:0], direct.readout, direct.exponent)
     receive(adjoint, none, 0, 0, begun)
+
+
+@kernel
+def keep_rows(delta, span, kept):
+    """Copy a slice's rows to where all steps' are kept."""
+    start, stop, lanes = span
+    values, low = kept
+    for t in range(start, stop):
+        for lane in range(lanes):
+            row = (t - start) * lanes + lane
+            for i in range(values.shape[2]):
+                values[t, lane, i] = delta[row, low + i]
 
 
 def together(spans):

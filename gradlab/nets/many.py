@@ -139,11 +139,12 @@ class _Slope:
 def _back(run, slope, batch, count):
     """{name: (S, ...)} of the cell's weights, and their exponents (S,)."""
     sums = gradients.Sums(run.cell.sources(run.trace, np.ascontiguousarray(batch.x)), count)
-    spans = list(gradients.slices(batch.lengths))
+    rows = gradients.fast_rows(batch.net.weights["W"].size)
+    spans = list(gradients.slices(batch.lengths, rows=rows))
     head, lanes = slope.head(), batch.x.shape[1]
     adjoint = gradients.adjoint_of(_first(run, count), spans, head[:lanes], False)
     table = np.array([(*span, span[0] * lanes) for span in spans], np.int64)
-    into = (passes.together(spans), *sums.arrays)
+    into = (passes.together(spans), *sums.arrays, sums.kept)
     many.back_each(run[1:], table, head, slope.direct(), adjoint, into)
     return sums.total, sums.exponent
 
