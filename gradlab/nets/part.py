@@ -42,9 +42,9 @@ class Part:
         deltas = Deltas(chain) if chain.place.layer else None
         sums = gradients.Sums(chain.sources, kept=deltas.kept if deltas else None)
         if self.truncation is None:
-            touch, shapes = self.touches[chain.place], weights.own(self.run.net.weights, chain.place)
-            rows = gradients.fast_rows(shapes["W"].size)
+            rows = gradients.fast_rows(self.run.net.weights[f"W{chain.place.suffix}"].size)
             spans = gradients.slices(chain.lengths, rows=rows)
+            touch = self.touches[chain.place]
             adjoint = gradients.descend(chain.passed, spans, touch.head, sums, touch.direct)
         else:
             for span, adjoint in self._slices(chain):
