@@ -97,7 +97,7 @@ def test_peers_compute_what_ours_does(name, peer, form):
 
 def test_both_directions_in_one_scan_are_the_same():
     pytest.importorskip("jax", reason="jax is not installed: extra [peers]")
-    problem = small("LSTM, 2 layers, both ways")
+    problem = small("two LSTM layers both ways")
     right = ours.ways(problem, "ours")[0].run()
     for form in with_jax.FORMS:
         way = next(w for w in with_jax.ways(problem, form) if "in one scan" in w.form)
@@ -167,14 +167,14 @@ def rows(monkeypatch):
 def test_a_peer_without_a_form_for_a_work_is_a_row_that_says_so(monkeypatch):
     nothing = type("Nothing", (), {"LIBRARY": "numpy", "ways": staticmethod(lambda *_: [])})
     monkeypatch.setitem(measure.LIBRARIES, "torch.func", nothing)
-    found = measure.measure(block(["ours", "torch.func"], "LSTM, 2 layers, both ways"))
+    found = measure.measure(block(["ours", "torch.func"], "two LSTM layers both ways"))
     assert found["status"] == ["ok", "not raced"]
     assert found["message"][1] == "torch.func has no form for this work"
     assert np.isnan(found["ratio"][1])
 
 
 def test_a_training_tells_its_updates_a_second():
-    found = measure.measure(block(["ours"], "training, Adam"))
+    found = measure.measure(block(["ours"], "training by Adam"))
     assert found["updates_per_second"][0] == pytest.approx(4 / found["seconds"][0])
 
 

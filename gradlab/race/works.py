@@ -85,13 +85,13 @@ WORKS = {
     "GRU": Work("cell", 200, 50, lanes=20, inputs=6, at="every", cell="gru"),
     "GRU of 256 units": Work("cell", 128, 256, lanes=64, inputs=6, at="every", cell="gru"),
     "Jordan": Work("cell", 200, 50, lanes=20, inputs=6, at="every", cell="jordan"),
-    "LSTM, 2 layers, both ways": Work(
+    "two LSTM layers both ways": Work(
         "cell", 200, 50, lanes=20, inputs=6, at="every", cell="lstm", layers=2, both=True
     ),
-    "training, SGD, Omega": Work(
+    "training by SGD with Omega": Work(
         "training", 100, 50, lanes=20, inputs=6, outputs=4, updates=30, omega=2.0
     ),
-    "training, Adam": Work(
+    "training by Adam": Work(
         "training", 100, 50, lanes=20, inputs=6, outputs=4, updates=30, optimizer="adam"
     ),
 }  # fmt: skip
