@@ -204,7 +204,7 @@ def figure(frame):
     if not names:
         raise ValueError("the table holds no race: only processes were timed")
     drawing, axes = figures.panels(
-        1, 3, size=(19.0, 3.0 + 0.7 * len(names)), sharey=True, width_ratios=[2.2, 1.25, 0.8]
+        1, 3, size=(17.0, 3.0 + 0.6 * len(names)), sharey=True, width_ratios=[1.9, 1.35, 0.7]
     )
     standings = summary(raced)
     ratios(axes[0], raced[raced.precision == "float64"], names, standings)
@@ -214,7 +214,7 @@ def figure(frame):
     axes[0].set_ylim(len(names) - 0.5, -0.6)
     figures.titles(axes, ["a contender's time / ours (float64)", "goals set beforehand",
                           "share of the ceiling"])  # fmt: skip
-    figures.headline(drawing, "Time of forward pass and BPTT, against JAX and PyTorch")
+    figures.headline(drawing, "Forward pass, BPTT and training, against JAX and PyTorch")
     figures.caption(drawing, said(frame, raced, len(names)))
     return drawing
 
@@ -241,7 +241,9 @@ def ratios(panel, frame, names, standings):
                    mfc="none", color=colour, label=label)  # fmt: skip
     panel.axvline(1, color=figures.MUTED, lw=1)
     panel.set(xscale="log", xlabel="time / ours")
-    panel.figure.legend(loc="outside upper right", ncols=len(PEERS) + len(marks), fontsize=11)
+    panel.xaxis.set_major_formatter("{x:g}")
+    panel.figure.legend(loc="outside upper right", ncols=len(PEERS) + len(marks), fontsize=11,
+                        columnspacing=1.2, handletextpad=0.3)  # fmt: skip
 
 
 def mark(label, standing):
@@ -257,19 +259,19 @@ def goals(panel, names, standings):
     colours = {"reached": figures.VANISHING, "not reached": figures.EXPLODING}
     panel.set(xlim=(0, 1))
     panel.axis("off")
-    places = (0.0, 0.44, 0.62, 0.77)
+    places = (0.0, 0.41, 0.61, 0.76)
     for x, text in zip(places, ("against", "goal", "measured", "at most"), strict=True):
-        panel.text(x, -0.52, text, fontsize=10, ha="left" if x == 0 else "right",
+        panel.text(x, -0.52, text, fontsize=11, ha="left" if x == 0 else "right",
                    color=figures.MUTED)  # fmt: skip
     for y, name in enumerate(names):
         here = [standing for standing in standings if standing.goal.work == name]
         for i, one in enumerate(here):
             line = TITLES[one.goal.against], *(f"{v:.3g}" for v in (one.goal.goal, *one[1:]))
-            line = zip((*places, 0.8), (*line, one.verdict), strict=True)
+            line = zip((*places, 0.79), (*line, one.verdict), strict=True)
             for x, text in line:
                 panel.text(
-                    x, y + 0.26 * (i - (len(here) - 1) / 2), text, fontsize=10, va="center",
-                    ha="left" if x in (0.0, 0.8) else "right",
+                    x, y + 0.26 * (i - (len(here) - 1) / 2), text, fontsize=11, va="center",
+                    ha="left" if x in (0.0, 0.79) else "right",
                     color=colours.get(one.verdict, figures.MUTED),
                 )  # fmt: skip
 
@@ -289,7 +291,7 @@ def shares(panel, frame, names):
         panel.barh(y, 100 * here.ceiling_share, height=0.28, color=colour, label=precision)
         floor = 100 * here.ceiling_share / here.floor_share
         panel.plot(floor, y, "|", ms=14, mew=2, color=figures.CRITICAL)
-    panel.set(xlabel="ours, % of the best matrix product\n(mark: no tanh can be faster)")
+    panel.set(xlabel="ours, % of the best\nmatrix product (mark:\nno tanh can be faster)")
     panel.set_xlim(0, 100)
     panel.legend(loc="lower right")
 

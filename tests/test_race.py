@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gradlab.race import (
@@ -216,3 +217,20 @@ def test_cost_is_measured_in_a_process_of_its_own():
 @pytest.mark.parametrize("name", ["speed", "cost"])
 def test_what_takes_time_runs_alone(name):
     assert library.load(name).alone
+
+
+@pytest.mark.parametrize(
+    ("measured", "bound", "verdict"),
+    [(4.0, 9.0, "reached"), (3.0, 9.0, "not reached"), (3.0, 3.9, "beyond the floor")],
+)
+def test_a_goal_is_held_against_what_the_floor_allows(measured, bound, verdict):
+    """ours takes 1 s and could take measured / bound; the best peer takes `measured`."""
+    rows = [
+        ("ours", "ok", 1.0, measured / bound), ("jax", "ok", 2 * measured, np.nan),
+        ("torch", "ok", measured, np.nan), ("torch.func", "differs", 0.1, np.nan),
+    ]  # fmt: skip
+    columns = ["contender", "status", "ratio", "floor_share"]
+    frame = pd.DataFrame(rows, columns=columns).assign(work="minibatch", precision="float64")
+    (standing,) = library.load("speed").figure.__globals__["summary"](frame)
+    assert standing.goal.goal == 4 and standing.measured == measured
+    assert standing.bound == pytest.approx(bound) and standing.verdict == verdict
