@@ -124,8 +124,9 @@ def _packed(spans, head, direct):
 
 
 def _slots(slots, lanes):
+    """(K, L), padded; None to add up all lanes together."""
     if len(slots[0]) == 0:
-        return passes.together(slots)
+        return None
     padded = np.zeros((len(slots), lanes), np.int64)
     for row, slot in zip(padded, slots, strict=True):
         row[: len(slot)] = slot

@@ -144,7 +144,7 @@ def _back(run, slope, batch, count):
     head, lanes = slope.head(), batch.x.shape[1]
     adjoint = gradients.adjoint_of(_first(run, count), spans, head[:lanes], False)
     table = np.array([(*span, span[0] * lanes) for span in spans], np.int64)
-    into = (passes.together(spans), *sums.arrays, sums.kept)
+    into = (None, *sums.arrays, sums.kept)
     many.back_each(run[1:], table, head, slope.direct(), adjoint, into)
     return sums.total, sums.exponent
 
