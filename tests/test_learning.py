@@ -1,0 +1,67 @@
+"""The training sweeps as a user runs them: what a row says, other tasks, wrong input."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import gradlab
+from gradlab.errors import UserError
+
+TINY = {
+    "spectral_radius": [1.0], "sequence_length": [10], "clip_threshold": [1.0, math.inf],
+    "seed": [0], "hidden_size": 12, "updates": 30, "evaluate_every": 10, "evaluation_size": 20,
+}  # fmt: skip
+CURVE = {
+    "spectral_radius": [1.0], "clip_threshold": [0.5], "clip_style": ["norm"], "clip_per": ["mean"],
+    "seed": [0], "update": [1, 10, 20], "sequence_length": 10, "hidden_size": 12,
+}  # fmt: skip
+
+
+def test_a_map_is_one_row_a_training_and_the_same_bits_again(tmp_path):
+    first = gradlab.run("training_map", set=TINY, results=tmp_path / "a", executor=1)
+    again = gradlab.run("training_map", set=TINY, results=tmp_path / "b", executor=2)
+    pd.testing.assert_frame_equal(first, again, check_exact=True)
+    assert len(first) == 2 and set(first.status) == {"ok"}
+    clipped, free = first.share_clipped
+    assert clipped > 0 == free
+    assert first.updates_done.between(1, 30).all()
+    assert set(first.solved) <= {0.0, 1.0}
+
+
+def test_what_is_solved_and_what_is_thrown_off(tmp_path):
+    learns = {"updates": 400, "hidden_size": 30, "seed": [0], "clip_threshold": [1.0]}
+    row = gradlab.run("training_map", set=TINY | learns, results=tmp_path).iloc[0]
+    assert row.solved == 1 and row.updates_done < 400 and row.error < 0.01
+    wild = {"learning_rate": 50.0, "clip_threshold": [math.inf]}
+    row = gradlab.run("training_map", set=TINY | wild, results=tmp_path).iloc[0]
+    assert (row.solved, row.diverged) == (0, 1)
+
+
+@pytest.mark.parametrize("task", ["adding", "copying", "oscillator"])
+def test_other_tasks_take_its_place(task, tmp_path):
+    other = {"task": task, "sequence_length": [30], "learning_rate": 0.01, "updates": 10}
+    frame = gradlab.run("training_map", set=TINY | other, results=tmp_path)
+    assert np.isfinite(frame.last_loss).all() and set(frame.status) == {"ok"}
+
+
+def test_curves_are_the_rows_of_one_training(tmp_path):
+    frame = gradlab.run("clipping", set=CURVE, results=tmp_path)
+    assert frame["update"].tolist() == [1, 10, 20] and set(frame.status) == {"ok"}
+    assert (frame.norm_after <= 0.5 * (1 + 1e-12)).all()
+    assert frame.cosine.to_numpy() == pytest.approx(1)
+
+
+def test_a_diverged_curve_says_so_and_ends(tmp_path):
+    wild = {"activation": "identity", "learning_rate": 1e6, "clip_threshold": [math.inf]}
+    frame = gradlab.run("clipping", set=CURVE | wild | {"update": [1, 200, 400]}, results=tmp_path)
+    assert frame.status.tolist()[1:] == ["diverged"] * 2
+    assert frame.loss.isna().tolist()[1:] == [True, True]
+
+
+def test_wrong_input_is_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"learning_rate=-1\.0: must be a finite number >= 0"):
+        gradlab.run("training_map", set=TINY | {"learning_rate": -1.0}, results=tmp_path)
+    with pytest.raises(UserError, match="optimizer must be one of sgd"):
+        gradlab.run("training_map", set=TINY | {"optimizer": "lion"}, results=tmp_path)
