@@ -65,3 +65,19 @@ def test_wrong_input_is_one_line(tmp_path):
         gradlab.run("training_map", set=TINY | {"learning_rate": -1.0}, results=tmp_path)
     with pytest.raises(UserError, match="optimizer must be one of sgd"):
         gradlab.run("training_map", set=TINY | {"optimizer": "lion"}, results=tmp_path)
+
+
+def test_a_threshold_that_no_norm_reaches_is_spared_and_changes_no_bit():
+    from gradlab.measures import learning
+    from gradlab.suite import library
+    from gradlab.suite.grid import blocks, changed
+
+    grid = TINY | {"clip_threshold": [0.5, 50.0, math.inf]}
+    ((block, _),) = blocks(changed(library.load("training_map"), grid))
+    together = learning.outcome(block)
+    for i in range(len(block)):
+        alone = learning._outcome(learning._point(block, i))
+        assert {name: values[i] for name, values in together.items()} == pytest.approx(
+            alone, rel=0, abs=0, nan_ok=True
+        )
+    assert together["largest_norm"][2] < 50 and together["share_clipped"][0] > 0

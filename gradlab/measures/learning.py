@@ -30,13 +30,23 @@ def outcome(block):
 
     solved           1 if an evaluation on fresh sequences had less than stop_below wrong, else 0
     updates_done     until it was solved, diverged, or its budget was spent
-    diverged         1 if a weight is not finite, or the last tenth's mean loss above twice chance
+    diverged         1 if a weight is not finite, or relative_loss is above 2
+    relative_loss    mean loss of the last tenth of the updates over that of the best blind guess
     share_clipped    of the updates; mean_norm, median_norm, largest_norm: of the gradients
     decades_per_step of ||dL/dh|| on its way back at the first update, median over the minibatch
     first_radius, last_radius   spectral radius of W after the first and the last update
     last_loss        mean of the last tenth of the updates;  error: of the last evaluation
+
+    A threshold that no norm has reached changed nothing: such a training is not run again.
     """
-    rows = [_outcome(_point(block, i)) for i in range(len(block))]
+    points = [_point(block, i) for i in range(len(block))]
+    rows = [None] * len(points)
+    done = {}  # what is the same but for the threshold -> the last row, of a larger one
+    for i in sorted(range(len(points)), key=lambda i: -points[i]["clip_threshold"]):
+        others = tuple((k, v) for k, v in sorted(points[i].items()) if k != "clip_threshold")
+        rows[i] = done.get(others)
+        if rows[i] is None or not _spared(points[i], rows[i]):
+            rows[i] = done[others] = _outcome(points[i])
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -74,6 +84,12 @@ def _point(block, i):
     return {name: values[i].item() for name, values in block.points.items()} | block.constants
 
 
+def _spared(point, row):
+    """Whether the training with a larger threshold, its row, is this one's bit by bit."""
+    rule = (point["clip_style"], point["clip_per"])
+    return rule == ("norm", "mean") and row["largest_norm"] < point["clip_threshold"]
+
+
 def _training(point, **changes):
     task = tasks.find(point["task"])
     net = Network.draw(
@@ -97,13 +113,15 @@ def _outcome(point):
     table = training.run()
     losses, norms = np.array(training.losses), np.array(training.norms)
     end = losses[-max(1, len(losses) // 10) :].mean()
-    lost = training.status == "diverged" or not end <= 2 * _chance(training.task, point, losses)
+    relative = end / _chance(training.task, point, losses)
+    lost = training.status == "diverged" or not relative <= 2
     errors = table.error.dropna()
     first, last = table.iloc[0], table.iloc[-1]
     return {
         "solved": float(training.status == "solved"),
         "updates_done": training.update,
         "diverged": float(lost),
+        "relative_loss": relative,
         "share_clipped": float(np.mean(training.shares)),
         "mean_norm": norms.mean(),
         "median_norm": np.median(norms),
