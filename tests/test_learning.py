@@ -81,3 +81,50 @@ def test_a_threshold_that_no_norm_reaches_is_spared_and_changes_no_bit():
             alone, rel=0, abs=0, nan_ok=True
         )
     assert together["largest_norm"][2] < 50 and together["share_clipped"][0] > 0
+
+
+def test_a_teacher_takes_the_place_of_the_outputs_in_training():
+    from types import SimpleNamespace
+
+    from gradlab.learning.plan import Plan
+    from gradlab.learning.training import Training
+
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((7, 3, 2)), rng.standard_normal((7, 3, 1))
+    net = gradlab.Network.draw("jordan", inputs=2, hidden=5, outputs=1)
+    wanted = net.gradients(x, y, teacher=y)
+    lesson = SimpleNamespace(LOSS="squared_error", AT="every", sample=lambda *_: (x, y))
+    plan = Plan("oscillator", 7, 1, batch=3, learning_rate=1.0, teacher_forcing=True)
+    training = Training(net, lesson, plan)
+    assert training.run().loss.iloc[0] == pytest.approx(wanted.loss, rel=1e-14)
+    for name, old in net.weights.items():
+        step = old - training.net.weights[name]
+        assert step == pytest.approx(wanted.weights[name], abs=1e-13), name
+    with pytest.raises(UserError, match="only jordan does"):
+        Training(gradlab.Network.draw(inputs=2, hidden=5, outputs=1), lesson, plan).run()
+
+
+def test_a_forecast_feeds_back_its_own_outputs_and_never_sees_the_second_half():
+    from gradlab.measures import forecast
+
+    motion = forecast._motion(20, 0.2)
+    other = motion._replace(states=np.where(np.arange(21)[:, None] > 10, np.nan, motion.states))
+    nets = {
+        "elman": gradlab.Network.draw(inputs=3, hidden=4, outputs=2),
+        "lstm": gradlab.Network.draw("lstm", inputs=3, hidden=4, outputs=2),
+        "jordan": gradlab.Network.draw("jordan", inputs=3, hidden=4, outputs=2),
+        "window": gradlab.Network.draw(inputs=3 * forecast.WINDOW, hidden=4, outputs=2),
+    }
+    for model, net in nets.items():
+        x = forecast._inputs(motion, "fed_back", model)
+        outputs = forecast._fed_back(net, motion, x, model)
+        blind = np.where(np.arange(20)[:, None] > 10, [1, np.nan, np.nan], 1) * x
+        blind[:, 1:] = np.nan_to_num(blind[:, 1:])
+        unseen = forecast._fed_back(net, other._replace(states=np.nan_to_num(other.states)), blind,
+                                    model)  # fmt: skip
+        assert outputs == pytest.approx(unseen, abs=1e-14), model
+        if model in ("elman", "lstm"):
+            by_hand = x.copy()
+            by_hand[11:, 1:] = outputs[10:-1]
+            again = net.forward(by_hand[:, None]).outputs[:, 0]
+            assert outputs == pytest.approx(again, abs=1e-13), model
