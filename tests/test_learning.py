@@ -128,3 +128,17 @@ def test_a_forecast_feeds_back_its_own_outputs_and_never_sees_the_second_half():
             by_hand[11:, 1:] = outputs[10:-1]
             again = net.forward(by_hand[:, None]).outputs[:, 0]
             assert outputs == pytest.approx(again, abs=1e-13), model
+
+
+def test_the_gradient_by_lag_is_that_of_the_network_in_training(tmp_path):
+    grid = {
+        "omega": [0.0, 2.0], "spectral_radius": [0.6], "seed": [0], "update": [0, 30],
+        "lag": [0, 1, 12], "hidden_size": 12, "sequence_length": 12,
+    }  # fmt: skip
+    frame = gradlab.run("omega", set=grid, results=tmp_path)
+    by = frame.set_index(["omega", "update", "lag"]).log10_gradient
+    assert (by[:, :, 0] == 0).all() and set(frame.status) == {"ok"}
+    assert by[0.0, 0, 12] == by[2.0, 0, 12] < -2
+    assert by[2.0, 30, 12] > by[0.0, 30, 12] + 1
+    omegas = frame[frame["update"] == 30].groupby("omega").omega_value.first()
+    assert omegas[2.0] < omegas[0.0]

@@ -8,11 +8,15 @@ import numpy as np
 
 from gradlab import tasks
 from gradlab.errors import UserError
+from gradlab.learning import records
+from gradlab.learning.omega import omega
 from gradlab.learning.plan import Plan
 from gradlab.learning.training import Training
+from gradlab.nets import draws
 from gradlab.nets.network import Network
 
-DRAWN = ("activation", "init", "spectral_radius", "input_scale", "cell")
+DRAWN = ("activation", "init", "spectral_radius", "input_scale", "forget_bias", "cell")
+PROBE = 200  # fresh sequences on which the gradient by lag is measured
 PLANNED = {
     "sequence_length", "updates", "batch", "learning_rate", "optimizer", "schedule", "clip_style",
     "clip_per", "omega", "evaluate_every", "evaluation_size", "stop_below", "seed",
@@ -65,6 +69,40 @@ def curves(block):
     columns = {name: table[name].reindex(wanted).to_numpy() for name in CURVES}
     status = table.status.reindex(wanted).fillna(ended).replace({"finished": "ok"})
     return columns | {"status": status.to_numpy()}
+
+
+def lags(block):
+    """One row an update and a lag of the block's training, its axes `update` and `lag`.
+
+    log10_gradient   of ||dL/dh_{T-lag}||/||dL/dh_T||, median over PROBE fresh sequences, the same
+                     ones at each update (0: before the first)
+    loss, error      on these sequences
+    omega_value      Omega on these sequences, as it is defined in gradlab.learning.omega
+    spectral_radius_now, singular_value   of W
+    """
+    points = [_point(block, i) for i in range(len(block))]
+    asked = [(point.pop("update"), point.pop("lag")) for point in points]
+    _check_one(points)
+    end = max(update for update, _ in asked)
+    training = _training(points[0] | {"updates": max(end, 1)}, log_every=max(end, 1))
+    stream = draws.stream(seed=points[0]["seed"], purpose="gradient by lag")
+    x, y = training.task.sample(stream, points[0]["sequence_length"], PROBE)
+    found = {}
+    for update in sorted({update for update, _ in asked}):
+        if update:
+            training.run(until=update)
+        found[update] = _by_lag(training, x, y)
+    rows = [found[update][0] | {"log10_gradient": found[update][1][lag]} for update, lag in asked]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _by_lag(training, x, y):
+    net, task = training.net, training.task
+    logs = net.gradients(x, y, loss=task.LOSS, at=task.AT).lag_log2[::-1] * math.log10(2)
+    error, loss = records.evaluation(net, task, lambda _: (x, y), PROBE)
+    now = {RENAMED.get(name, name): value for name, value in records.of_weights(net).items()}
+    now |= {"omega_value": omega(net, x, y, task.LOSS, task.AT).value, "error": error, "loss": loss}
+    return now, np.median(logs - logs[0], axis=1)
 
 
 def estimate(block):
@@ -139,9 +177,13 @@ def _chance(task, point, losses):
     return task.baseline(point["sequence_length"]) if hasattr(task, "baseline") else losses[0]
 
 
+def _check_one(points):
+    if any(point != points[0] for point in points):
+        raise UserError("one training a block: split the grid by all axes but update and lag")
+
+
 def _trained(points, end, wanted):
-    if any({k: p[k] for k in p if k != "update"} != points[0] for p in points):
-        raise UserError("one training a block: split the grid by all axes but update")
+    _check_one(points)
     every = functools.reduce(math.gcd, wanted)
     training = _training(points[0] | {"updates": max(end, 1)}, log_every=max(every, 1))
     training.run()
