@@ -8,7 +8,7 @@ on the learning rate, for what can do harm is a step, rate x threshold.
 
 import math
 
-from gradlab.suite import Claim, Experiment, NotMeasured, nearest, rows
+from gradlab.suite import Claim, Experiment, NotMeasured, nearest, rows, wilson
 
 LEARNT = 0.2  # of chance, ln 4: the loss below which a training counts as learnt
 CHANCE = math.log(4)
@@ -131,7 +131,7 @@ def figure(frame):
         [
             f"radius {radius:g}: loss while learning",
             "loss at the end, by threshold",
-            "share of updates that are clipped",
+            "share that learns, all radii",
             f"radius {radius:g}: norms over all updates",
             f"styles at threshold {centre:g}, same minibatches",
             "direction of the step that is made",
@@ -144,8 +144,8 @@ def figure(frame):
         f"task {first.task}, T = {first.sequence_length}, {first.activation} RNN, "
         f"{first.hidden_size} units, minibatches of {first.batch}, {first.optimizer}, learning "
         f"rate {first.learning_rate:g}, {frame.seed.nunique()} seeds; a, b, e: medians, b: range; "
-        "dotted: chance\nb: band, half to ten times the mean norm at threshold 1 (rule of thumb "
-        "of Pascanu, Mikolov, Bengio, ICML 2013, which has learning rate 0.01 and T from 50 on)",
+        "dotted: chance; c: loss below 0.2 of chance at the end, 95 % Wilson interval\nb: band, half to ten times the mean norm at threshold 1 (rule of thumb "
+        "of Pascanu, Mikolov, Bengio, ICML 2013, with rate 0.01 and T from 50 on)",
     )
     return drawing
 
@@ -189,17 +189,21 @@ def thresholds(panel, frame, norms):
 
 
 def shares(panel, frame):
-    """Share of updates clipped over the threshold, by radius."""
+    """Share learnt, with its interval, and share of updates clipped, over the threshold."""
     from gradlab.suite import figures
 
     values = sorted(set(frame.clip_threshold))
-    radii = sorted(set(frame.spectral_radius))
-    for radius, colour in zip(radii, figures.colours(radii, RADIUS), strict=True):
-        groups = frame[frame.spectral_radius == radius].groupby("clip_threshold").share_clipped
-        panel.plot(range(len(values)), groups.mean(), "o-", color=colour, label=f"{radius:g}")
-    panel.set_xticks(range(len(values)), [named(c) for c in values], rotation=45)
-    panel.set(xlabel="clipping threshold", ylabel="share clipped")
-    panel.legend(title="radius")
+    done = learnt(frame).groupby(ends(frame).clip_threshold)
+    middle, low, high = zip(*(wilson(done.sum()[c], done.size()[c]) for c in values), strict=True)
+    places = range(len(values))
+    panel.plot(places, middle, "o-", color=figures.VANISHING, label="trainings that learn")
+    panel.fill_between(places, low, high, color=figures.VANISHING, alpha=0.2, lw=0)
+    clipped = frame.groupby("clip_threshold").share_clipped.mean()
+    panel.plot(places, clipped, "o--", color=figures.MUTED, label="updates that are clipped")
+    panel.set_xticks(places, [named(c) for c in values], rotation=45)
+    panel.set(xlabel="clipping threshold", ylabel="share", ylim=(-0.03, 1.35))
+    panel.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    panel.legend(title=f"{done.size().max()} trainings a threshold", loc="upper left")
 
 
 def distribution(panel, frame):
@@ -259,7 +263,7 @@ def log10_thresholds(low, high):
 
 
 UPDATES, EVERY = 2000, 50
-SAME = {"seed": range(4), "update": range(0, UPDATES + 1, EVERY)}
+SAME = {"seed": range(3), "update": range(0, UPDATES + 1, EVERY)}
 SAME["update"] = [1, *SAME["update"][1:]]
 ONE = {"spectral_radius": [RADIUS], "clip_threshold": [THRESHOLD]} | SAME
 experiment = Experiment(
