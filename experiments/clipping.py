@@ -70,6 +70,8 @@ def turned(style, per="mean"):
 
     def measured(frame):
         known = rows(frame, clip_style=style, clip_per=per, clip_threshold=THRESHOLD)
+        if not known.clipped.any():
+            raise NotMeasured(f"needs updates that {style} clips")
         return known[known.clipped > 0].cosine.median()
 
     return measured
@@ -144,7 +146,8 @@ def figure(frame):
         f"task {first.task}, T = {first.sequence_length}, {first.activation} RNN, "
         f"{first.hidden_size} units, minibatches of {first.batch}, {first.optimizer}, learning "
         f"rate {first.learning_rate:g}, {frame.seed.nunique()} seeds; a, b, e: medians, b: range; "
-        "dotted: chance; c: loss below 0.2 of chance at the end, 95 % Wilson interval\nb: band, half to ten times the mean norm at threshold 1 (rule of thumb "
+        "dotted: chance; c: loss below 0.2 of chance at the end, 95 % Wilson interval\n"
+        "b: band, half to ten times the mean norm at threshold 1 (rule of thumb "
         "of Pascanu, Mikolov, Bengio, ICML 2013, with rate 0.01 and T from 50 on)",
     )
     return drawing
