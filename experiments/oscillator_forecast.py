@@ -121,11 +121,11 @@ def figure(frame):
             "largest error of each forecast",
             MODES["driven"],
             MODES["fed_back"],
-            "what is learnt: eigenvalues of one step",
+            "learnt eigenvalues of one step",
         ],
     )
     first = frame.iloc[0]
-    figures.headline(drawing, "Half of the motion is enough: each kind of network goes on with it")
+    figures.headline(drawing, "Half of the motion is enough to go on with it, within a few percent")
     figures.caption(
         drawing,
         f"s'' + 0.4 s' + s = cos(0.5 t), closed form; steps of {first.interval:g}, "
@@ -228,9 +228,9 @@ def eigenvalues(panel, frame, looks):
     for label, (place, mark) in marks.items():
         panel.plot([place.real] * 2, [place.imag, -place.imag], mark, ms=13, mew=2.5,
                    color=figures.CRITICAL, label=label)  # fmt: skip
-    panel.set(xlabel="real part", ylabel="imaginary part", xlim=(0.68, 1.06),
-              ylim=(-0.3, 0.3), aspect="equal")  # fmt: skip
-    panel.legend(fontsize=9, loc="center left")
+    panel.set(xlabel="real part", ylabel="imaginary part", xlim=(0.6, 1.06),
+              ylim=(-0.3, 0.3), yticks=[-0.2, 0, 0.2])  # fmt: skip
+    panel.legend(fontsize=9, loc="center left", bbox_to_anchor=(0, 0.62))
 
 
 experiment = Experiment(
