@@ -72,12 +72,12 @@ def figure(frame):
     drawing.colorbar(mesh, ax=[panels["c"]], label="share that is solved", pad=0.02)
     by_threshold(panels["d"], frame)
     speed(panels["e"], frame)
-    norms(panels["f"], frame)
+    clipped(panels["f"], frame)
     titles = [
         *(text.format(named(c)) for text, c in chosen.items()),
         "solved and diverged, all radii and lengths",
         "updates until it is solved, median",
-        "mean norm of the gradients while learning",
+        "share of updates that are clipped",
     ]
     figures.titles([panels[letter] for letter in "abcdef"], titles)
     first = frame.iloc[0]
@@ -110,7 +110,7 @@ def named(threshold):
 
 
 def success(panel, frame):
-    """Share solved over radius and length; the contour of a gradient that keeps its size."""
+    """Share solved over radius and length, with counts; where the gradient keeps its size."""
     from gradlab.suite import figures
 
     cells = frame.groupby(["sequence_length", "spectral_radius"])
@@ -119,6 +119,11 @@ def success(panel, frame):
     mesh = panel.pcolormesh(places, heights, table, cmap="Blues", vmin=0, vmax=1, shading="nearest")
     if min(rate.shape) > 1:
         panel.contour(places, heights, rate, [0], colors=figures.EXPLODING, linewidths=2.5)
+    counts = cells.solved.agg(["sum", "size"]).to_numpy().reshape(*table.shape, 2)
+    for i, j in ((i, j) for i in heights for j in places):
+        hits, runs = counts[i, j]
+        ink = "white" if hits > runs / 2 else figures.MUTED
+        panel.text(j, i, f"{hits:.0f}/{runs:.0f}", ha="center", va="center", color=ink, fontsize=9)
     panel.set_yticks(heights, table.index)
     panel.set_xticks(places, [f"{radius:g}" for radius in table.columns])
     panel.set(xlabel="spectral radius of W at the start", ylabel="sequence length (steps)")
@@ -159,25 +164,18 @@ def speed(panel, frame):
     panel.legend(title="length")
 
 
-def norms(panel, frame):
-    """Mean norms over the radius, solved trainings and the others, beside the thresholds."""
+def clipped(panel, frame):
+    """Mean share of updates clipped, over the threshold, by length."""
     from gradlab.suite import figures
 
-    for solved, colour, label in (
-        (1, figures.VANISHING, "solved"),
-        (0, figures.MUTED, "not solved"),
-    ):
-        known = frame[(frame.solved == solved) & (frame.diverged == 0)]
-        groups = known.groupby("spectral_radius").mean_norm
-        panel.plot(groups.median().index, groups.median(), "o-", color=colour, label=label)
-        panel.fill_between(
-            groups.median().index, groups.quantile(0.1), groups.quantile(0.9), color=colour,
-            alpha=0.15, lw=0,
-        )  # fmt: skip
-    panel.set(xlabel="spectral radius of W at the start", ylabel="mean norm")
-    if (frame.diverged == 0).any():
-        panel.set_yscale("log")
-    panel.legend(title="median, 80 % band")
+    thresholds = sorted(set(frame.clip_threshold))
+    lengths = sorted(set(frame.sequence_length))
+    for length, colour in zip(lengths, figures.colours(range(len(lengths)), -1), strict=True):
+        known = frame[frame.sequence_length == length].groupby("clip_threshold").share_clipped
+        panel.plot(range(len(thresholds)), known.mean(), "o-", color=colour, label=f"{length}")
+    panel.set_xticks(range(len(thresholds)), [named(c) for c in thresholds])
+    panel.set(xlabel="clipping threshold", ylabel="share of updates")
+    panel.legend(title="length")
 
 
 experiment = Experiment(

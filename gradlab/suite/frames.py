@@ -6,7 +6,7 @@ import numpy as np
 
 from gradlab.suite.experiment import NotMeasured
 
-Z = 1.96  # of a 95 % interval
+Z = 1.959963984540054  # of a 95 % interval
 
 
 def rows(frame, **values):
