@@ -28,9 +28,9 @@ def trainings(frame):
 
 
 def lead(frame):
-    """Share solved from the radius below the edge with alpha = 2 less that without."""
+    """Share solved from the radius below the edge with Omega, any alpha, less that without."""
     known = rows(trainings(whole(frame)), spectral_radius=BELOW)
-    return share(known, "solved", omega=STRONG)[0] - share(known, "solved", omega=0.0)[0]
+    return share(known[known.omega > 0], "solved")[0] - share(known, "solved", omega=0.0)[0]
 
 
 def depth(omega, update):
@@ -61,9 +61,11 @@ def shuffled(frame):
 
 
 def unregularised(frame):
-    """The trainings without Omega pass for those with it."""
-    frame = frame[frame.omega == 0]
-    return frame._append(frame.assign(omega=STRONG), ignore_index=True)
+    """The gradients without Omega pass for those with it."""
+    without = frame[frame.omega == 0].log10_gradient.to_numpy()
+    for omega in set(frame.omega):  # the rows of each alpha stand in the same order
+        frame.loc[frame.omega == omega, "log10_gradient"] = without
+    return frame
 
 
 def later(frame):
@@ -157,7 +159,7 @@ def solved(panel, frame):
                            fontsize=9, color=colour)  # fmt: skip
     panel.set_xticks(range(len(radii)), [f"{radius:g}" for radius in radii])
     panel.set(xlabel="spectral radius at the start", ylabel="share of trainings", ylim=(0, 1.1))
-    panel.legend(title="alpha", loc="lower right")
+    panel.legend(title="alpha", loc=(0.27, 0.02))
 
 
 def inks(frame):
@@ -226,12 +228,12 @@ experiment = Experiment(
         ),
         Claim(
             name="then it learns",
-            statement="from radius 0.6: share solved with alpha = 2 less share solved without",
+            statement="from radius 0.6: share solved with Omega less share solved without",
             source="Pascanu, Mikolov, Bengio (ICML 2013), Fig. 7 (up to 5 million updates there)",
             measured=lead,
             expected=0.5,
             tolerance=0.0,
-            why="one-sided; five trainings each: intervals of 5 and 0 of 5 do not overlap",
+            why="one-sided; 8 of 10 trainings (0.49 to 0.94) against 0 of 5 (0 to 0.43)",
             control=shuffled,
             relation=">=",
         ),
