@@ -182,7 +182,7 @@ experiment = Experiment(
         "hidden_size": 40,
         "optimizer": "adam",
         "batch": 20,
-        "updates": 2000,
+        "updates": 1500,
         "clip_threshold": 1.0,
         "clip_style": "norm",
         "clip_per": "mean",
