@@ -214,15 +214,29 @@ def test_a_loss_at_every_step_is_learnt():
     assert np.mean(training.losses[-10:]) < 0.1 * training.losses[0]
 
 
-def test_a_user_s_cell_is_trained_like_any_other(tmp_path):
-    net = network(cell=str(Path(__file__).with_name("leaky.py")))
-    plan = SHORT | {"updates": 8, "clip_threshold": 0.2, "optimizer": "adam"}
-    for per in ("mean", "lane", "step"):
-        training = Training(net, ORDER, Plan(**plan, clip_per=per))
-        training.run()
-        training.save(tmp_path / "state.safetensors")
-        again = Training.load(tmp_path / "state.safetensors", ORDER)
-        assert again.net.cell == net.cell and again.losses == training.losses
+CELLS = ["jordan", "lstm", "gru", str(Path(__file__).with_name("leaky.py"))]
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: Path(cell).stem)
+@pytest.mark.parametrize("per", ["mean", "lane", "step"])
+def test_any_cell_is_trained(cell, per, tmp_path):
+    feedback = "probability" if cell == "jordan" else "output"
+    net = network(cell=cell, feedback=feedback)
+    plan = SHORT | {"updates": 8, "optimizer": "adam", "clip_per": per}
+    loose = Training(net, ORDER, Plan(**plan | {"clip_threshold": 1e6}))
+    loose.run()
+    bare = Training(net, ORDER, Plan(**plan))
+    assert bare.run().spectral_radius.notna().all()
+    for name, array in bare.net.weights.items():
+        np.testing.assert_allclose(loose.net.weights[name], array, atol=1e-9)
+    bare.save(tmp_path / "state.safetensors")
+    again = Training.load(tmp_path / "state.safetensors", ORDER)
+    assert (again.net.cell, again.net.feedback) == (cell, feedback)
+    assert again.evaluate(20) == bare.evaluate(20)
+
+
+def test_omega_is_for_elman_s_cell():
+    net, plan = network(cell="lstm"), SHORT | {"updates": 1}
     with pytest.raises(UserError, match="omega is defined for cell elman"):
         Training(net, ORDER, Plan(**plan, omega=1.0))
 

@@ -17,13 +17,14 @@ from gradlab.nets.slopes import SLOPES, Loss
 class Backprop:
     """A forward pass of x (T, B, D) with its loss against y, ready to be run back.
 
+    teacher    what a jordan cell is fed instead of its own outputs, as for `Network.forward`
     loss       the mean over lanes
     exponent   after `sums` and `clipped_steps`: what they return is to be multiplied by 2**exponent
     adjoint    after any way back: norm2 and exponent of dL/dh at each step
     """
 
-    def __init__(self, net, x, y, loss, at):
-        batch = Batch.of(net, x, None, None)
+    def __init__(self, net, x, y, loss, at, teacher=None):
+        batch = Batch.of(net, x, None, None, teacher)
         self.net, self.lanes = net, batch.x.shape[1]
         everyone = np.arange(self.lanes)
         self.run = Run.of(batch, everyone)
@@ -126,6 +127,8 @@ class Backprop:
         return found
 
     def _readout_by_lane(self):
+        if self.net.reads_out:  # V and c are the cell's
+            return {}
         slope, steps = self.slope.outputs(), len(self.run.x)
         hidden = self.run.hidden[1:]
         if self.touch.direct is None:  # the last step alone

@@ -18,6 +18,7 @@ class Plan:
     clip_threshold    None: no clipping; the loss is the mean over lanes, summed over steps
     clip_style        see gradlab.learning.rules
     clip_per          what is clipped: the "mean" of the lanes, each "lane", dL/dh at each "step"
+    teacher_forcing   feed a jordan cell the targets of every step instead of its own outputs
     omega             Omega's factor alpha; alpha dOmega/dW is added before clipping
     log_every         updates between two rows of the table
     evaluate_every    updates between two evaluations on evaluation_size fresh sequences; 0: none
@@ -38,6 +39,7 @@ class Plan:
     clip_threshold: float | None = None
     clip_style: str = "norm"
     clip_per: str = "mean"
+    teacher_forcing: bool = False
     omega: float = 0.0
     log_every: int = 100
     evaluate_every: int = 0

@@ -7,7 +7,8 @@ mean_norm            of the gradient before clipping, since the last row
 clipped, share_clipped   share of what was clipped (see Found); its mean since the last row
 cosine               between the step that was wanted, -dL/dw, and the one that was made
 step, learning_rate  norm of the step that was made; the rate at this update
-spectral_radius, singular_value   of W after the step (of the worst gate's block; of all of W)
+spectral_radius, singular_value   of W after the step (of the worst gate's block; of all of W);
+                     of W V for jordan
 omega                Omega of this minibatch (cell elman)
 horizon              steps back over which ||dL/dh_t||^2 >= 1e-20, mean over lanes
 log10_gradient_ratio log10 of ||dL/dh_0||/||dL/dh_T||, median over lanes
@@ -52,9 +53,11 @@ def of_update(found, change):
     }
 
 
-def of_weights(W):
-    """Spectral radius and largest singular value of W (G N, N); nan if it is not finite."""
-    if not np.isfinite(W).all() or len(W) % W.shape[1]:
+def of_weights(net):
+    """Spectral radius and largest singular value of W (G N, N), or of W V; nan if not finite."""
+    W = net.weights["W"]
+    W = W @ net.weights["V"] if net.reads_out else W
+    if not np.isfinite(W).all():
         return {"spectral_radius": math.nan, "singular_value": math.nan}
     radii = [draws.spectral_radius(block) for block in np.split(W, len(W) // W.shape[1])]
     return {"spectral_radius": max(radii), "singular_value": float(np.linalg.norm(W, 2))}

@@ -86,6 +86,7 @@ class Training:
             "version": VERSION,
             "cell": self.net.cell,
             "activation": self.net.activation,
+            "feedback": self.net.feedback,
             "plan": dataclasses.asdict(self.plan),
             "stream": self._stream.bit_generator.state,
         }
@@ -102,7 +103,8 @@ class Training:
         if isinstance(plan["sequence_length"], list):
             plan["sequence_length"] = tuple(plan["sequence_length"])
         weights = {k[8:]: array for k, array in arrays.items() if k.startswith("weights.")}
-        training = cls(Network(weights, said["cell"], said["activation"]), task, Plan(**plan))
+        net = Network(weights, *(said[name] for name in ("cell", "activation", "feedback")))
+        training = cls(net, task, Plan(**plan))
         training._slots = [arrays[name] for name in training._slot_names()]
         training._stream.bit_generator.state = said["stream"]
         for name in _HISTORY:
@@ -145,7 +147,7 @@ class Training:
             "evaluation_loss": loss,
             "updates_per_second": self.update / self._seconds,
         }
-        row |= records.of_update(found, change) | records.of_weights(self.net.weights["W"])
+        row |= records.of_update(found, change) | records.of_weights(self.net)
         self.rows.append(row | records.since(history, self.rows))
 
     def _evaluated(self, number):

@@ -39,7 +39,8 @@ class _Mean(NamedTuple):
 
 def gradient(net, task, batch, plan, watch=False):
     """The gradients of a minibatch (x, y) under a plan; watch: Omega too, where it is defined."""
-    back = Backprop(net, *batch, task.LOSS, task.AT)
+    teacher = batch[1] if plan.teacher_forcing else None
+    back = Backprop(net, *batch, task.LOSS, task.AT, teacher)
     asked = bool(plan.omega) or (watch and net.cell == "elman")
     mean = _Mean(back.sums(asked), back.exponent)
     adjoint = back.adjoint

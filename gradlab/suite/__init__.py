@@ -6,7 +6,10 @@ that read tables come with their first use.
 
 from gradlab.suite.experiment import Claim, Experiment, NotMeasured, Verdict
 
-__all__ = ["Claim", "Experiment", "NotMeasured", "Verdict", "crossing", "nearest", "rows"]
+__all__ = [
+    "Claim", "Experiment", "NotMeasured", "Verdict", "crossing", "nearest", "rows", "share",
+    "wilson",
+]  # fmt: skip
 
 
 def __getattr__(name):

@@ -1,8 +1,12 @@
 """What claims and figures ask of a table again and again."""
 
+import math
+
 import numpy as np
 
 from gradlab.suite.experiment import NotMeasured
+
+Z = 1.959963984540054  # of a 95 % interval
 
 
 def rows(frame, **values):
@@ -32,3 +36,22 @@ def crossing(frame, axis, column):
 def nearest(values, wanted):
     """The value nearest to the wanted one."""
     return min(set(values), key=lambda value: abs(value - wanted))
+
+
+def wilson(hits, runs):
+    """(share, low, high): hits of runs and the 95 % interval of Wilson (1927).
+
+    With n runs and p = hits/n: (p + z^2/2n -+ z sqrt(p (1 - p)/n + z^2/4n^2))/(1 + z^2/n). Unlike
+    p -+ z sqrt(p (1 - p)/n) it says something where all runs or none of them hit.
+    """
+    share = hits / runs
+    middle = share + Z**2 / (2 * runs)
+    width = Z * math.sqrt(share * (1 - share) / runs + Z**2 / (4 * runs**2))
+    whole = 1 + Z**2 / runs
+    return share, max(0.0, (middle - width) / whole), min(1.0, (middle + width) / whole)
+
+
+def share(frame, column, **values):
+    """`wilson` of the rows with these values where a column of zeros and ones is 1."""
+    known = rows(frame, **values)[column]
+    return wilson(float(known.sum()), len(known))

@@ -1,0 +1,190 @@
+"""What becomes of a network when it learns: one row a training, or one an update."""
+
+import functools
+import inspect
+import math
+
+import numpy as np
+
+from gradlab import tasks
+from gradlab.errors import UserError
+from gradlab.learning import records
+from gradlab.learning.omega import omega
+from gradlab.learning.plan import Plan
+from gradlab.learning.training import Training
+from gradlab.nets import draws
+from gradlab.nets.network import Network
+
+DRAWN = ("activation", "init", "spectral_radius", "input_scale", "forget_bias", "cell")
+PROBE = 200  # fresh sequences on which the gradient by lag is measured
+PLANNED = {
+    "sequence_length", "updates", "batch", "learning_rate", "optimizer", "schedule", "clip_style",
+    "clip_per", "omega", "evaluate_every", "evaluation_size", "stop_below", "seed",
+}  # fmt: skip
+CURVES = (
+    "loss", "mean_loss", "norm_before", "norm_after", "mean_norm", "clipped", "share_clipped",
+    "cosine", "spectral_radius_now", "singular_value", "omega_value", "horizon",
+    "log10_gradient_ratio", "error",
+)  # fmt: skip
+RENAMED = {"spectral_radius": "spectral_radius_now", "omega": "omega_value"}
+
+
+def outcome(block):
+    """One row a training.
+
+    solved           1 if an evaluation on fresh sequences had less than stop_below wrong, else 0
+    updates_done     until it was solved, diverged, or its budget was spent
+    diverged         1 if a weight is not finite, or relative_loss is above 2
+    relative_loss    mean loss of the last tenth of the updates over that of the best blind guess
+    share_clipped    of the updates; mean_norm, median_norm, largest_norm: of the gradients
+    decades_per_step of ||dL/dh|| on its way back at the first update, median over the minibatch
+    first_radius, last_radius   spectral radius of W after the first and the last update
+    last_loss        mean of the last tenth of the updates;  error: of the last evaluation
+
+    A threshold that no norm has reached changed nothing: such a training is not run again.
+    """
+    points = [_point(block, i) for i in range(len(block))]
+    rows = [None] * len(points)
+    done = {}  # what is the same but for the threshold -> the last row, of a larger one
+    for i in sorted(range(len(points)), key=lambda i: -points[i]["clip_threshold"]):
+        others = tuple((k, v) for k, v in sorted(points[i].items()) if k != "clip_threshold")
+        rows[i] = done.get(others)
+        if rows[i] is None or not _spared(points[i], rows[i]):
+            rows[i] = done[others] = _outcome(points[i])
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def curves(block):
+    """One row an update of the block's training, its axis `update`: see gradlab.learning.records.
+
+    spectral_radius_now and omega_value are those of the update (the grid's are the start and the
+    factor); loss and norms are nan after the end.
+    """
+    points = [_point(block, i) for i in range(len(block))]
+    wanted = [point.pop("update") for point in points]
+    table = _trained(points, max(wanted), wanted).table()
+    table = table.rename(columns=RENAMED)
+    table = table.drop_duplicates("update", keep="last").set_index("update")
+    ended = table.status.iloc[-1]
+    columns = {name: table[name].reindex(wanted).to_numpy() for name in CURVES}
+    status = table.status.reindex(wanted).fillna(ended).replace({"finished": "ok"})
+    return columns | {"status": status.to_numpy()}
+
+
+def lags(block):
+    """One row an update and a lag of the block's training, its axes `update` and `lag`.
+
+    log10_gradient   of ||dL/dh_{T-lag}||/||dL/dh_T||, median over PROBE fresh sequences, the same
+                     ones at each update (0: before the first)
+    loss, error      on these sequences
+    omega_value      Omega on these sequences, as it is defined in gradlab.learning.omega
+    spectral_radius_now, singular_value   of W
+    """
+    points = [_point(block, i) for i in range(len(block))]
+    asked = [(point.pop("update"), point.pop("lag")) for point in points]
+    _check_one(points)
+    end = max(update for update, _ in asked)
+    training = _training(points[0] | {"updates": max(end, 1)}, log_every=max(end, 1))
+    stream = draws.stream(seed=points[0]["seed"], purpose="gradient by lag")
+    x, y = training.task.sample(stream, points[0]["sequence_length"], PROBE)
+    found = {}
+    for update in sorted({update for update, _ in asked}):
+        if update:
+            training.run(until=update)
+        found[update] = _by_lag(training, x, y)
+    rows = [found[update][0] | {"log10_gradient": found[update][1][lag]} for update, lag in asked]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _by_lag(training, x, y):
+    net, task = training.net, training.task
+    logs = net.gradients(x, y, loss=task.LOSS, at=task.AT).lag_log2[::-1] * math.log10(2)
+    error, loss = records.evaluation(net, task, lambda _: (x, y), PROBE)
+    now = {RENAMED.get(name, name): value for name, value in records.of_weights(net).items()}
+    now |= {"omega_value": omega(net, x, y, task.LOSS, task.AT).value, "error": error, "loss": loss}
+    return now, np.median(logs - logs[0], axis=1)
+
+
+def estimate(block):
+    """(seconds, bytes): the products of each update at 20 GFlop/s, and 0.7 ms beside them."""
+    points = [_point(block, i) for i in range(len(block))]
+    if "update" in block.points:
+        points = [points[0] | {"updates": int(block.points["update"].max())}]
+    seconds, largest = 0.0, 0
+    for p in points:
+        values = p["sequence_length"] * p["batch"] * p["hidden_size"]
+        seconds += p["updates"] * (6 * values * p["hidden_size"] / 20e9 + 0.7e-3)
+        largest = max(largest, values)
+    return seconds, 64 * largest + 2**24
+
+
+def _point(block, i):
+    return {name: values[i].item() for name, values in block.points.items()} | block.constants
+
+
+def _spared(point, row):
+    """Whether the training with a larger threshold, its row, is this one's bit by bit."""
+    rule = (point["clip_style"], point["clip_per"])
+    return rule == ("norm", "mean") and row["largest_norm"] < point["clip_threshold"]
+
+
+def _training(point, **changes):
+    task = tasks.find(point["task"])
+    net = Network.draw(
+        inputs=task.INPUTS, hidden=point["hidden_size"], outputs=task.OUTPUTS, seed=point["seed"],
+        **{name: point[name] for name in DRAWN if name in point},
+    )  # fmt: skip
+    threshold = point["clip_threshold"]
+    options = _options(task, point)
+    plan = {name: point[name] for name in PLANNED if name in point}
+    plan |= {"clip_threshold": None if math.isinf(threshold) else threshold}
+    return Training(net, task, Plan(point["task"], task_options=options, **(plan | changes)))
+
+
+def _options(task, point):
+    named = list(inspect.signature(task.sample).parameters)[3:]
+    return {name: point[name] for name in named if point.get(name) is not None}
+
+
+def _outcome(point):
+    training = _training(point, log_every=point["updates"])
+    table = training.run()
+    losses, norms = np.array(training.losses), np.array(training.norms)
+    end = losses[-max(1, len(losses) // 10) :].mean()
+    relative = end / _chance(training.task, point, losses)
+    lost = training.status == "diverged" or not relative <= 2
+    errors = table.error.dropna()
+    first, last = table.iloc[0], table.iloc[-1]
+    return {
+        "solved": float(training.status == "solved"),
+        "updates_done": training.update,
+        "diverged": float(lost),
+        "relative_loss": relative,
+        "share_clipped": float(np.mean(training.shares)),
+        "mean_norm": norms.mean(),
+        "median_norm": np.median(norms),
+        "largest_norm": norms.max(),
+        "decades_per_step": first.log10_gradient_ratio / point["sequence_length"],
+        "first_radius": first.spectral_radius,
+        "last_radius": last.spectral_radius,
+        "last_loss": end,
+        "error": errors.iloc[-1] if len(errors) else math.nan,
+    }
+
+
+def _chance(task, point, losses):
+    """What the best guess costs that does not look at the input; the first loss where unknown."""
+    return task.baseline(point["sequence_length"]) if hasattr(task, "baseline") else losses[0]
+
+
+def _check_one(points):
+    if any(point != points[0] for point in points):
+        raise UserError("one training a block: split the grid by all axes but update and lag")
+
+
+def _trained(points, end, wanted):
+    _check_one(points)
+    every = functools.reduce(math.gcd, wanted)
+    training = _training(points[0] | {"updates": max(end, 1)}, log_every=max(every, 1))
+    training.run()
+    return training
