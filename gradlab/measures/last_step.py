@@ -54,8 +54,9 @@ def measure(block):
 def estimate(block):
     """(seconds, bytes) of one worker; the constants' fit is held by the experiment `cost`.
 
-    A fixed part; the spectra of W, N^3; a step, which reads W; products at 24 GFlop/s with what is
-    elementwise; what is recorded of a step and lane.
+    As every core works on a block: what Python does, of a block and of a step, waits for the other
+    blocks'. A fixed part; the spectra of W, N^3; a step, with theory's, which reads W; products at
+    26 GFlop/s; what is elementwise, and what is recorded, of a step and lane.
     """
     lanes = Lanes.of(block)
     check(lanes)
@@ -63,8 +64,8 @@ def estimate(block):
     size = math.prod(cell.find(cell_of(block)).shapes(1, hidden, 1)["W"])
     steps, entries = int(lanes.lengths.max()), columns * len(lanes.lengths)
     forward, back = steps * columns, int(lanes.lengths.sum()) * columns
-    seconds = 1.9e-3 + 3.7e-9 * hidden**3 + steps * (11e-6 + 0.23e-9 * size)
-    seconds += 2 * size * (forward + 2 * back) / 24e9 + 4e-8 * steps * entries
+    seconds = 8e-3 + 2.3e-9 * hidden**3 + steps * (33e-6 + 0.23e-9 * size)
+    seconds += 2 * size * (forward + 2 * back) / 26e9 + 0.45e-6 * back + 4e-8 * steps * entries
     sums, records = 2 * entries * size, 6 * steps * entries
     return slowness() * seconds, 8 * (forward * (hidden + 2) + sums + records)
 
