@@ -109,7 +109,9 @@ def figure(frame):
         ]
     figures.titles(axes, titles)
     first = frame.iloc[0]
-    figures.headline(drawing, "Gates and the unit matrix remember; a random tanh network forgets")
+    figures.headline(
+        drawing, "Gates and the unit matrix remember; a random tanh network is slow, or blind"
+    )
     figures.caption(
         drawing,
         f"{first.hidden_size} units, minibatches of {first.batch}, {first.optimizer}, learning "
