@@ -8,7 +8,7 @@ the number of BLAS threads, so holding it makes results the same on every machin
 import functools
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
 from threadpoolctl import ThreadpoolController
@@ -29,11 +29,17 @@ def one_blas_thread():
 
 
 def each(function, items):
-    """[function(item)]: in threads if there are several items; the first exception is raised."""
+    """[function(item)]: in threads if there are several items; the first exception is raised.
+
+    The caller works too: a thread that only waits would have to be woken before the result is.
+    """
     with one_blas_thread():
-        if len(items) == 1:
-            return [function(items[0])]
-        return list(_pool().map(function, items))
+        others = [_pool().submit(function, item) for item in items[1:]]
+        try:
+            first = function(items[0])
+        finally:
+            wait(others)
+        return [first, *(other.result() for other in others)]
 
 
 def _hold():

@@ -21,8 +21,7 @@ def loss_of_step(o, y, loss):
         return ((o - y) ** 2).sum()
     if loss == "cross_entropy":
         return -np.log(softmax(o)[y])
-    s = sigmoid(o)
-    return -(y * np.log(s) + (1 - y) * np.log(1 - s)).sum()
+    return -(y * np.log(sigmoid(o)) + (1 - y) * np.log(sigmoid(-o))).sum()  # 1 - s loses digits
 
 
 def slope_of_step(o, y, loss):

@@ -95,3 +95,18 @@ def test_a_notebook_has_a_bar_that_goes_at_the_end(monkeypatch):
         bar.update(1)
     assert 'value="3" max="4"' in shown[0] and shown[1].endswith("4 of 4 points")
     assert shown[2:] == [{"text/plain": "", "text/html": ""}]
+
+
+@pytest.mark.parametrize(
+    ("cell", "options", "radius", "row"),
+    [
+        ("lstm", {}, "i 1.1, f 1.1, g 1.1, o 1.1", "spectral radius of W"),
+        ("gru", {"layers": 2}, "r 1.1, z 1.1, n 1.1", "spectral radius of W, lowest layer"),
+        ("jordan", {}, "1.1", "spectral radius of W V"),
+    ],
+)
+def test_every_cell_and_its_gradients_show_themselves(cell, options, radius, row):
+    net = Network.draw(cell, inputs=2, hidden=6, outputs=2, spectral_radius=1.1, **options)
+    assert cells(net._repr_html_())[row] == radius
+    result = net.gradients(np.ones((7, 3, 2)), np.zeros((7, 3, 2)))
+    assert set(cells(result._repr_html_())) >= {f"||dL/d{name}||" for name in net.weights}

@@ -36,14 +36,18 @@ class Backprop:
 
     def sums(self, omega=False):
         """dL/d(weights); self.omega = (value, derivative, steps) too, if asked for."""
-        sums = gradients.Sums(self.chain.sources)
-        penalty = gradients.OmegaSums(self.chain.passed.weights) if omega else None
+        sums, passed = gradients.Sums(self.chain.sources), self.chain.passed
+        if not omega:
+            rows = gradients.fast_rows(self.net.weights["W"].size)
+            spans = gradients.slices(self.run.lengths, rows=rows)
+            touch = self.touch
+            adjoint = gradients.descend(passed, spans, touch.head, sums, touch.direct)
+            return self._finish(sums, adjoint)
+        penalty = gradients.OmegaSums(passed.weights)
         for span, adjoint in self._back(gradients.slices(self.run.lengths)):
-            if penalty:
-                penalty.add(adjoint, span)
+            penalty.add(adjoint, span)
             sums.add(adjoint, span)
-        if penalty:
-            self.omega = penalty.result(self.lanes)
+        self.omega = penalty.result(self.lanes)
         return self._finish(sums, adjoint)
 
     def by_lane(self):

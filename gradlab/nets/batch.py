@@ -113,8 +113,8 @@ def check_has_cell(net):
 
 
 def _taken(batch, group):
-    if len(group) == len(batch.lengths) and (group[1:] > group[:-1]).all():
-        return np.ascontiguousarray(batch.x), batch.initial, batch.lengths
+    if (group[1:] == group[:-1] + 1).all():  # a slice takes a fifth of the time
+        group = slice(group[0], group[-1] + 1)
     initial = {place: states[group] for place, states in batch.initial.items()}
     return np.ascontiguousarray(batch.x[:, group]), initial, batch.lengths[group]
 

@@ -4,7 +4,7 @@ Each takes the readout o = c + V h as it is; the squashing belongs to the loss o
 """
 
 import numpy as np
-from scipy.special import expit, log_softmax, softmax
+from scipy.special import expit, softmax
 
 from gradlab.errors import UserError
 from gradlab.nets.cell import one_of
@@ -13,15 +13,19 @@ from gradlab.nets.cell import one_of
 def squared_error(outputs, targets):
     """L_t = sum over outputs of (o - y)^2, no factor one half. Returns L_t (...) and dL_t/do."""
     difference = outputs - targets
-    return (difference**2).sum(-1), 2 * difference
+    # einsum: a sum over a short last axis takes three times as long
+    return np.einsum("...o,...o->...", difference, difference), 2 * difference
 
 
 def cross_entropy(outputs, classes):
     """L_t = -log softmax(o)[class]; classes are integers (...). Returns L_t and dL_t/do."""
-    hot = np.zeros_like(outputs)
-    np.put_along_axis(hot, classes[..., None], 1, axis=-1)
-    value = -np.take_along_axis(log_softmax(outputs, axis=-1), classes[..., None], axis=-1)
-    return value[..., 0], softmax(outputs, axis=-1) - hot
+    # By hand: SciPy's softmax and log_softmax took a tenth of an update at B20 T100 N50.
+    below = outputs - outputs.max(-1, keepdims=True)
+    power = np.exp(below)
+    total = power.sum(-1, keepdims=True)
+    chosen = np.arange(outputs.shape[-1]) == classes[..., None]
+    value = np.log(total[..., 0]) - np.where(chosen, below, 0).sum(-1)
+    return value, power / total - chosen
 
 
 def binary_cross_entropy(outputs, targets):

@@ -39,10 +39,12 @@ class Part:
 
     def _back(self, chain):
         """Add up the gradients of a chain's weights; return what the layer below needs, if any."""
-        sums = gradients.Sums(chain.sources)
         deltas = Deltas(chain) if chain.place.layer else None
-        if deltas is None and self.truncation is None:
-            spans, touch = gradients.slices(chain.lengths), self.touches[chain.place]
+        sums = gradients.Sums(chain.sources, kept=deltas.kept if deltas else None)
+        if self.truncation is None:
+            rows = gradients.fast_rows(self.run.net.weights[f"W{chain.place.suffix}"].size)
+            spans = gradients.slices(chain.lengths, rows=rows)
+            touch = self.touches[chain.place]
             adjoint = gradients.descend(chain.passed, spans, touch.head, sums, touch.direct)
         else:
             for span, adjoint in self._slices(chain):
@@ -54,6 +56,8 @@ class Part:
             array = total[0].reshape(shapes[name].shape)
             self.sums[name + chain.place.suffix] = (array, int(sums.exponent[name][0]))
         self._adjoints[chain.place] = adjoint
+        if deltas:
+            deltas.exponent[:] = adjoint.exponent[1:]
         return deltas
 
     def _slices(self, chain, keep=False):

@@ -23,11 +23,10 @@ def log2_norm(arrays, exponent=0):
 
 def added(terms):
     """(array, exponent) of the sum of [(array, exponent)], at the largest exponent of them."""
-    if len(terms) == 1:
-        return terms[0]
-    level = max((exponent for array, exponent in terms if array.any()), default=0)
+    first, level = terms[0]
     if all(exponent == level for _, exponent in terms):
-        return sum(array for array, _ in terms), level
+        return sum((array for array, _ in terms[1:]), start=first), level
+    level = max((exponent for array, exponent in terms if array.any()), default=0)
     return sum(plain(array, exponent - level) for array, exponent in terms), level
 
 

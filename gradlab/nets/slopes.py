@@ -93,7 +93,8 @@ class EveryStep:
         if self._run.net.reads_out:
             return {}
         slope = self._slope.reshape(-1, self._slope.shape[2])
-        return {"V": slope.T @ self._run.hidden[1:].reshape(len(slope), -1), "c": slope.sum(0)}
+        hidden = self._run.hidden[1:].reshape(len(slope), -1)
+        return {"V": slope.T @ hidden, "c": np.einsum("ro->o", slope)}
 
     def outputs(self):
         """dL/do, (T, B_g, O)."""

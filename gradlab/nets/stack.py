@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gradlab.cells import passes
 from gradlab.cells.arrays import Direct
 from gradlab.nets import gradients
 from gradlab.nets.gradients import Pass, state_parts
@@ -75,6 +76,8 @@ def forward(cell, prepared, x, initial, lengths):
 
 def flipped(values, lengths):
     """values (T, B, ...), each lane's own steps in reverse order; what follows them stays."""
+    if lengths.min() == len(values):
+        return np.ascontiguousarray(values[::-1])
     steps = np.arange(len(values))[:, None]
     index = np.where(steps < lengths, lengths - 1 - steps, steps)
     return values[index, np.arange(len(lengths))]
@@ -136,12 +139,14 @@ class Deltas:
         self.delta = np.zeros((*shape, self._units[1] - self._units[0]), dtype)
         self.exponent = np.zeros(shape, np.int64)
 
+    @property
+    def kept(self):
+        """Where `gradients.descend` leaves the rows of all slices."""
+        return self.delta, self._units[0]
+
     def add(self, adjoint, span):
         """Keep a slice's rows, before a sum brings them to one exponent."""
-        start, stop, lanes = span
-        rows = adjoint.delta[: (stop - start) * lanes, slice(*self._units)]
-        self.delta[start:stop, :lanes] = rows.reshape(stop - start, lanes, -1)
-        self.exponent[start:stop, :lanes] = adjoint.exponent[start + 1 : stop + 1, :lanes]
+        passes.keep_rows(adjoint.delta, span, self.kept)
 
     def ordered(self, reverse):
         """(delta, exponent) in the order of a forward or a reverse chain."""

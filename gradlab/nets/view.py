@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from gradlab.nets import draws
+from gradlab.nets import draws, weights
 from gradlab.nets.scaled import log2_norm
 
 LOG10_2 = math.log10(2)
@@ -15,18 +15,25 @@ LANES, POINTS = 20, 300  # drawn at most
 
 def network(net):
     """A table: cell, sizes, activation, and what W does to a gradient."""
-    W = net.weights["W"]
+    square = weights.square(net.module, net.weights)
     rows = {
-        "cell": f"{net.cell}, {net.activation}, {W.dtype}",
+        "cell": f"{net.cell}, {net.activation}, {net.weights['W'].dtype}",
         "inputs, units, outputs": f"{net.weights['U'].shape[1]}, {net.hidden}, "
         f"{len(net.weights['c'])}",
         "layers, directions": f"{net.layers}, {1 + net.bidirectional}",
-        "spectral radius of W": "not finite",
     }
-    if np.isfinite(W).all():
-        rows["spectral radius of W"] = f"{draws.spectral_radius(W):.4g}"
-        rows["largest singular value"] = f"{np.linalg.norm(W, 2):.4g}"
+    of = " V" if net.reads_out else ", lowest layer" if len(net.places) > 1 else ""
+    for what, measured in (
+        (f"spectral radius of W{of}", draws.spectral_radius),
+        ("largest singular value", lambda W: np.linalg.norm(W, 2)),
+    ):
+        rows[what] = ", ".join(_of_matrix(*named, measured) for named in square.items())
     return _table("Network", rows)
+
+
+def _of_matrix(name, W, measured):
+    value = f"{measured(W):.4g}" if np.isfinite(W).all() else "not finite"
+    return value if name.startswith("W") else f"{name} {value}"
 
 
 def gradients(found):

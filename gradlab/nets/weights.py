@@ -38,6 +38,16 @@ def own(weights, place):
     return {short: weights[name] for short, name in every.items() if name != short}
 
 
+def square(cell, weights):
+    """{label: square matrix} by which a step takes the state on: W, each gate's block, or W V."""
+    W = weights["W"]
+    if reads_out(cell):
+        return {"W V": W @ weights["V"]}
+    if len(W) == W.shape[1]:
+        return {"W": W}
+    return dict(zip(cell.GATES, np.split(W, len(cell.GATES)), strict=True))
+
+
 def check(cell, weights, places):
     """Raise UserError, one line, for weights that are missing or do not fit together."""
     needed = shapes(cell, (1, 1, 1), places)

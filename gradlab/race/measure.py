@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.race import agree, ceiling, clock, ours, process, with_jax, with_torch, works
+from gradlab.race.arithmetic import arithmetic
 from gradlab.race.clock import Way
 from gradlab.suite import machine
 
@@ -16,7 +17,7 @@ QUICK_PRODUCT = 512
 
 
 class Entry(NamedTuple):
-    """A contender that is ready, or why it is not: ok, not installed, differs, error."""
+    """A contender that is ready, or why it is not: ok, not installed, not raced, differs, error."""
 
     way: Way | None
     error: float = np.nan
@@ -38,7 +39,8 @@ def measure(block):
     ceiling_gflops          the best matrix product of the same rounds, on all threads; and
     ceiling_share           the part of it that gflop / seconds is
     floor_seconds, _share   gflop at that rate + activations; the part of `seconds` that it is
-    status                  ok, not installed, differs, error
+    updates_per_second      of a training
+    status                  ok, not installed, not raced (no form for this work), differs, error
     """
     name = np.unique(block.points["work"]).item()
     if name in process.PROCESSES:
@@ -92,6 +94,8 @@ def _proved(work, key, rights, quick):
     form, precision = key
     library, problem = LIBRARIES[form], works.problem(work, precision)
     ways = library.ways(problem, form)[: 1 if quick else None]
+    if not ways:
+        return Entry(None, status="not raced", message=f"{form} has no form for this work")
     chosen = clock.best(ways)
     at = ways.index(chosen)
     error = 0.0
@@ -160,7 +164,7 @@ def _named(name, values):
 
 def _limits(work, precision, rates, seconds):
     """The ceiling, the floor, and how near `seconds` (rounds,) came to them."""
-    flops, activations = works.arithmetic(work)
+    flops, activations = arithmetic(work)
     threads, rate = max(rates.items(), key=lambda item: item[1])
     floor = ceiling.floor((flops, activations), rate, threads, precision)
     median = np.nan if seconds is None else np.median(seconds)
@@ -172,4 +176,5 @@ def _limits(work, precision, rates, seconds):
         "ceiling_share": flops / median / rate,
         "floor_seconds": floor,
         "floor_share": floor / median,
+        "updates_per_second": work.updates / median if work.updates else np.nan,
     }

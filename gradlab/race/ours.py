@@ -2,10 +2,14 @@
 
 import numpy as np
 
-from gradlab.nets import cell, gradients
+from gradlab.learning.plan import Plan
+from gradlab.learning.training import Training
+from gradlab.nets import cell, gradients, many
 from gradlab.nets.network import Network
 from gradlab.race.ceiling import cores
 from gradlab.race.clock import Way
+from gradlab.race.works import RATES, THRESHOLD
+from gradlab.tasks import temporal_order
 from gradlab.threads import each
 
 LIBRARY = "gradlab"
@@ -14,15 +18,19 @@ FORMS = ("ours",)
 
 def ways(problem, form):
     """The one way: this project sets its own threads."""
-    calls = {"batch": _batch, "networks": _networks, "sweep": _sweep, "lags": _lags}
-    name, kind = "Network.gradients", problem.work.kind
-    if kind in ("sweep", "lags"):
-        name = "lanes of one W"
+    kind = problem.work.kind
+    if kind == "training":
+        return [Way("Training.run", 1, _training(problem))]
+    calls = {
+        "batch": _batch, "cell": _batch, "networks": _networks, "sweep": _sweep, "lags": _lags
+    }  # fmt: skip
+    names = {"networks": "nets.many", "sweep": "lanes of one W", "lags": "lanes of one W"}
+    name = names.get(kind, "Network.gradients")
     return [Way(name, cores(), calls[kind](problem))]
 
 
 def _batch(problem):
-    net, at = Network(problem.first), problem.work.at
+    net, at = Network(problem.first, problem.work.cell), problem.work.at
     y = problem.y if at == "every" else problem.y[0]
     return lambda: _named(net.gradients(problem.x, y, at=at).weights)
 
@@ -36,11 +44,7 @@ def _networks(problem):
     nets = [Network({k: v[i] for k, v in problem.weights.items()}) for i in networks]
     y = problem.y[0]
 
-    def call():  # one after the other: small networks on two threads wait for the interpreter
-        found = [net.gradients(problem.x, y, at="last").weights for net in nets]
-        return {name: np.array([one[name] for one in found]) for name in "UWbVc"}
-
-    return call
+    return lambda: many.gradients_of(nets, problem.x, y, at="last").weights
 
 
 def _sweep(problem):
@@ -95,3 +99,39 @@ def _by_lag(problem, lanes):
     spans = gradients.slices(np.full(len(lanes), len(problem.x)))
     *_, (_, adjoint) = gradients.backward(run, spans, head.astype(problem.x.dtype))
     return np.exp2(gradients.log2_norms(adjoint))
+
+
+class _Prepared:
+    """The task of a training, whose minibatches were drawn beforehand."""
+
+    LOSS, AT = temporal_order.LOSS, temporal_order.AT
+
+    def __init__(self, problem):
+        self._left = iter(zip(problem.x, problem.y, strict=True))
+
+    def sample(self, stream, length, batch):
+        """The next minibatch."""
+        return next(self._left)
+
+
+class _Unlogged(Training):
+    """A training that keeps no rows: they are made now and then, not at each update."""
+
+    def _log(self, *what):
+        pass
+
+
+def _training(problem):
+    work, net = problem.work, Network(problem.first)
+    end = work.updates + 1  # the last update of a plan is logged, and so watched
+    plan = Plan(
+        "temporal_order", work.steps, end, work.lanes, RATES[work.optimizer], work.optimizer,
+        clip_threshold=THRESHOLD, omega=work.omega, log_every=end,
+    )  # fmt: skip
+
+    def call():
+        training = _Unlogged(net, _Prepared(problem), plan)
+        training.run(work.updates)
+        return _named(training.net.weights)
+
+    return call

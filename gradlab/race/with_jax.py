@@ -10,13 +10,14 @@ from functools import partial
 
 import numpy as np
 
-from gradlab.race import by_hand
+from gradlab.race import by_hand, jax_cells, jax_training
 from gradlab.race.ceiling import cores
 from gradlab.race.clock import Way
 
 LIBRARY = "jax"
 FORMS = ("jax", "jax by hand")
 UNROLL = (1, 8)
+OTHERS = {"cell": jax_cells.functions, "training": jax_training.functions}
 ONE_THREAD = {"xla_cpu_multi_thread_eigen": False}
 
 
@@ -68,6 +69,8 @@ def _in_threads(function, problem):
 def _functions(problem, form):
     """[(name, function(weights, radius, x, y))] of a form."""
     work = problem.work
+    if work.kind in OTHERS:
+        return OTHERS[work.kind](work, UNROLL, form)
     if form == "jax by hand":
         return by_hand.functions(work, UNROLL)
     kinds = {"batch": _batch, "networks": _networks, "sweep": _sweep, "lags": _lags}

@@ -8,11 +8,13 @@ pre-activations' gradients come from autograd and whose dL/dW is one einsum.
 from contextlib import contextmanager
 from functools import partial
 
+from gradlab.race import torch_cells, torch_loops, torch_training
 from gradlab.race.ceiling import cores
 from gradlab.race.clock import Way
 
 LIBRARY = "torch"
 FORMS = ("torch", "torch.func")
+OTHERS = {"cell": torch_cells.calls, "training": torch_training.calls}
 SUBSET = 16  # networks of a net-by-net loop that are timed
 
 
@@ -48,9 +50,11 @@ def _tensors(problem):
 
 def _calls(problem, form):
     """[(name, call, options of the Way)]"""
-    from gradlab.race import torch_loops
-
     work = problem.work
+    if work.kind in OTHERS:
+        return [
+            (name, partial(call, problem), {}) for name, call in OTHERS[work.kind](problem, form)
+        ]
     if form == "torch.func":
         calls = torch_loops.calls(problem)
         return [(name, partial(call, problem), {}) for name, call in calls]

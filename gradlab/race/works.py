@@ -1,12 +1,15 @@
 """What is raced over: works by name, their sizes, and the arrays that every contender takes.
 
-Three kinds of work, each a tanh network with a readout, h_t = tanh(b + W h_{t-1} + U x_t),
+The first four kinds are of tanh networks with a readout, h_t = tanh(b + W h_{t-1} + U x_t),
 o_t = c + V h_t, and L = the mean over lanes of ||o_t - y_t||^2 at the last step or summed over t:
 
 batch     the gradients of U, W, b, V, c of one network
 networks  the same of many networks of one lane, a W each
 sweep     for seeds x radii x lengths, ||dL/d(radius W)||, L at the last step of each length
 lags      ||dL/dh_t|| of every step and lane, loss at the last step
+cell      the gradients of all weights of one network of another cell, or of a stack
+training  the weights after so many updates of a tanh network on temporal order, the gradient of
+          the mean cross-entropy clipped at norm THRESHOLD, on minibatches drawn beforehand
 """
 
 from dataclasses import dataclass, replace
@@ -14,14 +17,22 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from gradlab.nets import draws
+from gradlab.nets.network import Network
+from gradlab.tasks import temporal_order
 
 NEAR_LINEAR, CHAOTIC_STEPS = 0.9, 20  # a radius and a length at which programs must agree
 RADII = (0.5, 2.5)
+THRESHOLD = 1.0
+RATES = {"sgd": 0.01, "adam": 0.001}
 
 
 @dataclass(frozen=True)
 class Work:
-    """Sizes: T steps, B lanes, N units, D inputs, O outputs; networks or seeds; radii; lengths."""
+    """Sizes: T steps, B lanes, N units, D inputs, O outputs; networks or seeds; radii; lengths.
+
+    cell, layers, both   of kind "cell"; both: directions
+    updates, optimizer   of kind "training", and Omega's factor
+    """
 
     kind: str
     steps: int
@@ -33,9 +44,15 @@ class Work:
     count: int = 1
     radii: int = 1
     lengths: tuple = ()
+    cell: str = "elman"
+    layers: int = 1
+    both: bool = False
+    updates: int = 0
+    optimizer: str = "sgd"
+    omega: float = 0.0
 
     def smaller(self, shrink):
-        """The same work with fewer steps, networks and radii, for a quick run."""
+        """The same work with fewer steps, networks, radii and updates, for a quick run."""
         return replace(
             self,
             steps=max(self.steps // shrink, CHAOTIC_STEPS),
@@ -43,6 +60,7 @@ class Work:
             count=max(self.count // shrink, min(self.count, 4)),
             radii=max(self.radii // shrink, min(self.radii, 5)),
             lengths=tuple(dict.fromkeys(max(n // shrink, 10) for n in self.lengths)),
+            updates=max(self.updates // shrink, min(self.updates, 4)),
         )
 
     def shorter(self, steps):
@@ -62,6 +80,20 @@ WORKS = {
         "sweep", 500, 64, count=20, radii=21, lengths=(10, 20, 50, 100, 200, 500)
     ),
     "gradient by lag": Work("lags", 1000, 64, lanes=20),
+    "LSTM": Work("cell", 200, 50, lanes=20, inputs=6, at="every", cell="lstm"),
+    "LSTM of 256 units": Work("cell", 128, 256, lanes=64, inputs=6, at="every", cell="lstm"),
+    "GRU": Work("cell", 200, 50, lanes=20, inputs=6, at="every", cell="gru"),
+    "GRU of 256 units": Work("cell", 128, 256, lanes=64, inputs=6, at="every", cell="gru"),
+    "Jordan": Work("cell", 200, 50, lanes=20, inputs=6, at="every", cell="jordan"),
+    "two LSTM layers both ways": Work(
+        "cell", 200, 50, lanes=20, inputs=6, at="every", cell="lstm", layers=2, both=True
+    ),
+    "training by SGD with Omega": Work(
+        "training", 100, 50, lanes=20, inputs=6, outputs=4, updates=30, omega=2.0
+    ),
+    "training by Adam": Work(
+        "training", 100, 50, lanes=20, inputs=6, outputs=4, updates=30, optimizer="adam"
+    ),
 }  # fmt: skip
 
 
@@ -70,7 +102,8 @@ class Problem:
     """A work with its arrays, which contenders only read.
 
     weights U (S, N, D), W (S, N, N) of spectral radius 1 times `scale`, b, V, c with S networks;
-    radius (R,) multiplies W (1 but in a sweep); x (T, B, D), y (T or 1, B, O).
+    radius (R,) multiplies W (1 but in a sweep); x (T, B, D), y (T or 1, B, O). A training has a
+    minibatch an update: x (updates, T, B, D) and classes y (updates, B).
     """
 
     work: Work
@@ -102,15 +135,26 @@ def problem(work, precision="float64"):
     stream = draws.stream(race=work.kind, hidden=work.hidden, count=work.count)
     every = [_network(stream, work) for _ in range(work.count)]
     weights = {name: np.array([one[name] for one in every], precision) for name in every[0]}
-    sweep = work.kind == "sweep"
-    radius = np.linspace(*RADII, work.radii) if sweep else np.ones(1)
-    steps = work.steps if work.at == "every" or sweep else 1
+    radius = np.linspace(*RADII, work.radii) if work.kind == "sweep" else np.ones(1)
+    x, y = _minibatches(stream, work) if work.updates else _sequences(stream, work)
+    y = y if work.updates else y.astype(precision)
+    return Problem(work, weights, radius.astype(precision), x.astype(precision), y)
+
+
+def _sequences(stream, work):
+    steps = work.steps if work.at == "every" or work.kind == "sweep" else 1
     x = 0.3 * stream.standard_normal((work.steps, work.lanes, work.inputs))
-    y = stream.standard_normal((steps, work.lanes, work.outputs))
-    return Problem(work, weights, *(a.astype(precision) for a in (radius, x, y)))
+    return x, stream.standard_normal((steps, work.lanes, work.outputs))
+
+
+def _minibatches(stream, work):
+    drawn = [temporal_order.sample(stream, work.steps, work.lanes) for _ in range(work.updates)]
+    return (np.array(arrays) for arrays in zip(*drawn, strict=True))
 
 
 def _network(stream, work):
+    if work.kind == "cell":
+        return _other_network(stream, work)
     radius = 1.0 if work.kind == "sweep" else NEAR_LINEAR
     return {
         "U": draws.dense(stream, work.hidden, work.inputs),
@@ -119,6 +163,19 @@ def _network(stream, work):
         "V": draws.dense(stream, work.outputs, work.hidden),
         "c": np.zeros(work.outputs),
     }
+
+
+def _other_network(stream, work):
+    weights = Network.draw(
+        work.cell, inputs=work.inputs, hidden=work.hidden, outputs=work.outputs,
+        spectral_radius=NEAR_LINEAR, layers=work.layers, bidirectional=work.both,
+    ).weights  # fmt: skip
+    moved = {name: 0.1 * stream.standard_normal(b.shape) for name, b in _biases(weights)}
+    return weights | moved
+
+
+def _biases(weights):
+    return [(name, value) for name, value in weights.items() if value.ndim == 1]
 
 
 def proofs(whole):
@@ -130,21 +187,3 @@ def proofs(whole):
     if whole.work.kind != "sweep":
         return [whole]
     return [near, whole.shorter(CHAOTIC_STEPS)]
-
-
-def arithmetic(work):
-    """(flops, activations) that no exact program saves: products with W, U and the outer products.
-
-    A forward step costs 2 N^2 + 2 N D a lane, a backward one 2 N^2, its share of dL/dW 2 N^2.
-    """
-    n, chains = work.hidden, work.count * work.radii * work.lanes
-    forward = work.steps * chains
-    backward = chains * (sum(work.lengths) if work.kind == "sweep" else work.steps)
-    flops = forward * (2 * n**2 + 2 * n * work.inputs) + backward * 2 * n**2
-    if work.kind != "lags":
-        flops += backward * 2 * n**2
-    if work.kind in ("batch", "networks"):
-        flops += backward * 2 * n * work.inputs
-    if work.at == "every":
-        flops += 3 * forward * 2 * n * work.outputs
-    return flops, forward * n
