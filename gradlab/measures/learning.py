@@ -184,7 +184,7 @@ def _check_one(points):
 
 def _trained(points, end, wanted):
     _check_one(points)
-    every = functools.reduce(math.gcd, wanted)
+    every = functools.reduce(math.gcd, [number for number in wanted if number > 1], 0)
     training = _training(points[0] | {"updates": max(end, 1)}, log_every=max(every, 1))
     training.run()
     return training
