@@ -38,8 +38,7 @@ class Backprop:
         """dL/d(weights); self.omega = (value, derivative, steps) too, if asked for."""
         sums, passed = gradients.Sums(self.chain.sources), self.chain.passed
         if not omega:
-            rows = gradients.fast_rows(self.net.weights["W"].size)
-            spans = gradients.slices(self.run.lengths, rows=rows)
+            spans = gradients.fast_slices(self.run.lengths, self.net.weights["W"].size)
             touch = self.touch
             adjoint = gradients.descend(passed, spans, touch.head, sums, touch.direct)
             return self._finish(sums, adjoint)

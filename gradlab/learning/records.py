@@ -21,7 +21,7 @@ import math
 
 import numpy as np
 
-from gradlab.nets import draws
+from gradlab.nets import draws, weights
 from gradlab.nets.gradients import log2_norms
 from gradlab.nets.losses import loss_of
 
@@ -55,11 +55,11 @@ def of_update(found, change):
 
 def of_weights(net):
     """Spectral radius and largest singular value of W (G N, N), or of W V; nan if not finite."""
-    W = net.weights["W"]
-    W = W @ net.weights["V"] if net.reads_out else W
+    W = weights.fed_back(net.module, net.weights)
     if not np.isfinite(W).all():
         return {"spectral_radius": math.nan, "singular_value": math.nan}
-    radii = [draws.spectral_radius(block) for block in np.split(W, len(W) // W.shape[1])]
+    square = weights.square(net.module, net.weights)
+    radii = [draws.spectral_radius(block) for block in square.values()]
     return {"spectral_radius": max(radii), "singular_value": float(np.linalg.norm(W, 2))}
 
 

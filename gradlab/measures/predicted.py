@@ -6,6 +6,7 @@ import numpy as np
 
 from gradlab import theory
 from gradlab.measures.setting import constant
+from gradlab.nets import weights
 
 INDEPENDENT = ("gaussian", "sparse", "torch")  # entries that mean field describes
 
@@ -13,7 +14,7 @@ INDEPENDENT = ("gaussian", "sparse", "torch")  # entries that mean field describ
 def columns(block, shared, lanes):
     """Radius and singular value of each lane's W, and the rates that they and theory predict."""
     net, count = shared.net, len(lanes.lengths)
-    W = net.weights["W"] @ net.weights["V"] if net.reads_out else net.weights["W"]
+    W = weights.fed_back(net.module, net.weights)
     radius, singular = np.tile(lanes.radius, count), np.linalg.norm(W, 2)
     nothing = np.full(len(radius), np.nan)
     found = {"eigenvalue_radius": radius, "singular_value": radius * singular}

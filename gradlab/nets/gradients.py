@@ -41,6 +41,16 @@ def fast_rows(size):
     return rows if rows >= 24 else ROWS
 
 
+def fast_slices(lengths, size):
+    """`slices` of so many rows."""
+    return slices(lengths, rows=fast_rows(size))
+
+
+def is_own(cell):
+    """Whether a cell is gradlab's own, whose loops the compiled passes find."""
+    return getattr(cell, "__name__", "").startswith("gradlab.cells.")
+
+
 class Pass(NamedTuple):
     """A forward pass: the cell's file, its prepared weights, gain (R,) on h, what it left."""
 
@@ -92,9 +102,8 @@ def descend(run, spans, head, sums, direct=None, slot_of=None):
     """
     spans = list(spans)
     slots = [slot_of(span) for span in spans] if slot_of else [()] * len(spans)
-    if not getattr(run.cell, "__name__", "").startswith("gradlab.cells."):
+    if not is_own(run.cell):
         for (span, adjoint), slot in zip(backward(run, spans, head, direct), slots, strict=True):
-            passes.keep_rows(adjoint.delta, span, sums.kept)
             sums.add(adjoint, span, *([slot] if slot_of else []))
         return adjoint
     adjoint = adjoint_of(run, spans, head, False)
@@ -164,7 +173,7 @@ def log2_norms(adjoint, part=0):
 class Sums:
     """dL/dW, dL/dU, dL/db added over lanes and steps; each is `total[name]` * 2^exponent[name].
 
-    kept = (values, low): `descend` leaves delta there, as `passes.way_back` says.
+    kept = (values, low): delta is kept there, as `passes.way_back` says.
     """
 
     def __init__(self, sources, entries=1, kept=None):
@@ -176,6 +185,8 @@ class Sums:
 
     def add(self, adjoint, span):
         """Add a slice."""
+        if self.kept[0].size:
+            passes.keep_rows(adjoint.delta, span, self.kept)
         collect(adjoint, span, *self.arrays)
 
 

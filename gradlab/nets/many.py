@@ -139,8 +139,7 @@ class _Slope:
 def _back(run, slope, batch, count):
     """{name: (S, ...)} of the cell's weights, and their exponents (S,)."""
     sums = gradients.Sums(run.cell.sources(run.trace, np.ascontiguousarray(batch.x)), count)
-    rows = gradients.fast_rows(batch.net.weights["W"].size)
-    spans = list(gradients.slices(batch.lengths, rows=rows))
+    spans = list(gradients.fast_slices(batch.lengths, batch.net.weights["W"].size))
     head, lanes = slope.head(), batch.x.shape[1]
     adjoint = gradients.adjoint_of(_first(run, count), spans, head[:lanes], False)
     table = np.array([(*span, span[0] * lanes) for span in spans], np.int64)
@@ -163,7 +162,7 @@ def _check(nets):
             raise UserError("many networks at once have one layer and one direction each")
         if _kind(net) != _kind(nets[0]):
             raise UserError(f"all networks must be alike: {nets[0]!r} and {net!r} are not")
-        if not net.module.__name__.startswith("gradlab.cells."):
+        if not gradients.is_own(net.module):
             raise UserError(f"cell {net.cell} is not gradlab's own: take Network.gradients")
 
 

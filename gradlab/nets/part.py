@@ -42,14 +42,12 @@ class Part:
         deltas = Deltas(chain) if chain.place.layer else None
         sums = gradients.Sums(chain.sources, kept=deltas.kept if deltas else None)
         if self.truncation is None:
-            rows = gradients.fast_rows(self.run.net.weights[f"W{chain.place.suffix}"].size)
-            spans = gradients.slices(chain.lengths, rows=rows)
+            size = self.run.net.weights[f"W{chain.place.suffix}"].size
+            spans = gradients.fast_slices(chain.lengths, size)
             touch = self.touches[chain.place]
             adjoint = gradients.descend(chain.passed, spans, touch.head, sums, touch.direct)
         else:
             for span, adjoint in self._slices(chain):
-                if deltas:
-                    deltas.add(adjoint, span)
                 sums.add(adjoint, span)
         shapes = weights.own(self.run.net.weights, chain.place)
         for name, total in sums.total.items():

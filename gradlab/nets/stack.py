@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradlab.cells import passes
 from gradlab.cells.arrays import Direct
 from gradlab.nets import gradients
 from gradlab.nets.gradients import Pass, state_parts
@@ -141,12 +140,8 @@ class Deltas:
 
     @property
     def kept(self):
-        """Where `gradients.descend` leaves the rows of all slices."""
+        """Where `gradients.Sums` keeps the rows of all slices, before it scales them."""
         return self.delta, self._units[0]
-
-    def add(self, adjoint, span):
-        """Keep a slice's rows, before a sum brings them to one exponent."""
-        passes.keep_rows(adjoint.delta, span, self.kept)
 
     def ordered(self, reverse):
         """(delta, exponent) in the order of a forward or a reverse chain."""

@@ -38,13 +38,16 @@ def own(weights, place):
     return {short: weights[name] for short, name in every.items() if name != short}
 
 
+def fed_back(cell, weights):
+    """What takes the state on: W, or W V where the output is fed back."""
+    return weights["W"] @ weights["V"] if reads_out(cell) else weights["W"]
+
+
 def square(cell, weights):
     """{label: square matrix} by which a step takes the state on: W, each gate's block, or W V."""
-    W = weights["W"]
-    if reads_out(cell):
-        return {"W V": W @ weights["V"]}
+    W = fed_back(cell, weights)
     if len(W) == W.shape[1]:
-        return {"W": W}
+        return {"W V" if reads_out(cell) else "W": W}
     return dict(zip(cell.GATES, np.split(W, len(cell.GATES)), strict=True))
 
 
@@ -78,10 +81,9 @@ def draw(stream, cell, sizes, places=ONE, init="gaussian", spectral_radius=None)
     U ~ N(0, 1/D) for its D columns, V likewise. Raises ValueError for what cannot be drawn.
     """
     found = {name: np.zeros(shape) for name, shape in shapes(cell, sizes, places).items()}
-    fed_back = reads_out(cell)
     for place in places:
         W, U = f"W{place.suffix}", f"U{place.suffix}"
-        if fed_back:
+        if reads_out(cell):
             _check_init(init)
             found[W] = draws.dense(stream, *found[W].shape)
         else:
@@ -90,7 +92,7 @@ def draw(stream, cell, sizes, places=ONE, init="gaussian", spectral_radius=None)
             found[W] = np.concatenate(blocks)
         found[U] = draws.dense(stream, *found[U].shape)
     found["V"] = draws.dense(stream, *found["V"].shape)
-    if fed_back and spectral_radius is not None:
+    if reads_out(cell) and spectral_radius is not None:
         factor = draws.radius_factor(found["V"] @ found["W"], spectral_radius, init)
         found["W"] = found["W"] * factor
     return found
