@@ -37,7 +37,7 @@ RULES = {
     "gradlab.theory": Rule(NUMERIC),
     "gradlab.dynamics": Rule(NUMERIC),
     "gradlab.nets": Rule({"errors", "found", "threads", "cells", ANY_PACKAGE}),
-    "gradlab.learning": Rule({"errors", "threads", "nets", ANY_PACKAGE}),
+    "gradlab.learning": Rule({"errors", "found", "threads", "nets", ANY_PACKAGE}),
     "gradlab.learning.clipping": Rule(NUMERIC),
     "gradlab.learning.rules": Rule(NUMERIC),
     "gradlab.measures": Rule({"errors", "threads", *CORE, ANY_PACKAGE}),

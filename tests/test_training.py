@@ -1,5 +1,6 @@
 """The loop: what one update does, bits, breaks, ends, and that it learns."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -266,8 +267,11 @@ def test_the_papers_presets_start_as_they_say(version, start):
         ({"clip_style": "l2"}, "clip_style must be one of norm"),
         ({"clip_threshold": -1.0}, "clip_threshold=-1.0: must be a number >= 0"),
         ({"omega": 1.0, "clip_per": "lane"}, "omega needs clip_per=mean, not lane"),
-        ({"sequence_length": (20, 20)}, r"sequence_length=\(20, 20\): must be from 1, and rise"),
-        ({"stop_below": 0.1}, "set evaluate_every"),
+        (
+            {"sequence_length": (20, 20)},
+            "must be a length, or .low, high. that rise",
+        ),
+        ({"stop_below": 0.1}, "stop_below=0.1: needs evaluate_every"),
         ({"optimizer": "lion"}, "optimizer must be one of sgd"),
         ({"schedule": "steps"}, "schedule must be one of constant"),
     ],
@@ -282,3 +286,85 @@ def test_another_file_is_no_training(tmp_path):
     tensors.write(tmp_path / "a.safetensors", {"W": np.eye(2)})
     with pytest.raises(UserError, match="holds no training of gradlab's format"):
         Training.load(tmp_path / "a.safetensors", ORDER)
+
+
+# Kept and copied
+
+
+def same_run(one, other):
+    """Whether two trainings, run to their ends, are the same bit by bit."""
+    for training in (one, other):
+        training.run()
+    weights = (training.net.weights for training in (one, other))
+    np.testing.assert_equal(*weights)
+    assert one.losses == other.losses and one.update == other.update
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy])
+def test_a_copy_is_a_training_of_its_own(way):
+    plan = Plan(**SHORT | {"updates": 9, "optimizer": "adam"})
+    first = Training(network(), ORDER, plan)
+    first.run(until=4)
+    second, third = way(first), way(first)
+    assert second.task is ORDER
+    same_run(first, second)
+    third.run(until=5)
+    assert (third.update, len(third.losses), first.update) == (5, 5, 9)
+    assert not np.shares_memory(first.net.weights["W"], third.net.weights["W"])
+
+
+def test_a_path_that_cannot_be_written_is_told_before_the_first_update(tmp_path):
+    training = Training(network(), ORDER, Plan(**SHORT | {"updates": 3}))
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "no" / "a.safetensors", tmp_path / "folder", tmp_path / "file" / "a"):
+        with pytest.raises(UserError, match="cannot be written") as caught:
+            training.run(save=path)
+        assert "\n" not in str(caught.value) and training.update == 0
+        with pytest.raises(UserError, match="cannot be written"):
+            training.save(path)
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "folder"}
+    training.run()  # nothing is lost
+    assert training.status == "finished"
+
+
+def test_a_run_saves_its_end_also_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    training = Training(network(), ORDER, Plan(**SHORT | {"updates": 6}))
+    training.run(until=4, save="~/a.safetensors")
+    loaded = Training.load("~/a.safetensors", ORDER)
+    assert loaded.update == training.update == 4
+    assert (tmp_path / "a.safetensors").is_file()
+    same_run(loaded, training)
+    with pytest.raises(UserError, match="No such file"):
+        Training.load("~/b.safetensors", ORDER)
+
+
+def test_numpy_s_numbers_and_float32_are_saved(tmp_path):
+    plan = {
+        "updates": np.int64(3), "learning_rate": np.float32(0.01), "clip_threshold": np.float32(1),
+        "sequence_length": (np.int64(10), np.int64(13)), "seed": np.int64(1), "omega": np.int8(1),
+    }  # fmt: skip
+    training = Training(network(dtype="float32"), ORDER, Plan(**SHORT | plan))
+    training.run(until=np.int64(2), save=tmp_path / "a")
+    again = Training.load(tmp_path / "a", ORDER)
+    assert again.plan == training.plan and again.net.weights["W"].dtype == np.float32
+    same_run(again, training)
+
+
+def test_how_far_and_on_how_many_are_whole_numbers():
+    training = Training(network(), ORDER, Plan(**SHORT | {"updates": 5}))
+    assert training.run(until=0).empty and training.update == 0
+    for until in (-1, True, 2.0, "3"):
+        with pytest.raises(UserError, match=r"until=.*: must be a whole number from 0"):
+            training.run(until=until)
+    for size in (0, -1, 2.5):
+        with pytest.raises(UserError, match=r"size=.*: must be a whole number from 1"):
+            training.evaluate(size)
+    training.run(until=100)
+    assert training.update == 5
+
+
+def test_a_dict_is_no_plan():
+    with pytest.raises(UserError, match="plan must be a Plan, not dict"):
+        Training(network(), ORDER, SHORT)

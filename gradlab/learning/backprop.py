@@ -7,7 +7,7 @@ lanes.
 import numpy as np
 
 from gradlab.errors import UserError
-from gradlab.learning.clipping import clip
+from gradlab.learning.clipping import NOT_FINITE, clip
 from gradlab.nets import gradients
 from gradlab.nets.batch import Batch, Run
 from gradlab.nets.scaled import common_exponent, plain
@@ -65,10 +65,10 @@ class Backprop:
         return {k: self.lanes * found[k].reshape(self.lanes, *shapes[k].shape) for k in shapes}
 
     def clipped_steps(self, threshold, style):
-        """(gradients, share): BPTT in which each lane's dL/dh_t is clipped before it goes on back.
+        """BPTT in which each lane's dL/dh_t is clipped before it goes on back.
 
-        It is the gradient of that lane's own loss, its part from step t's own output included;
-        share: of all steps and lanes, how many were clipped.
+        It is the gradient of that lane's own loss, its part from step t's own output included.
+        Returns the gradients, and of all steps and lanes the shares clipped and not finite.
         """
         sums = gradients.Sums(self.chain.sources)
         spans = [(t - 1, t, self.lanes) for t in range(len(self.run.x), 0, -1)]
@@ -78,9 +78,10 @@ class Backprop:
             sums.add(adjoint, span)
             if span[0] > 0:
                 hits = hits + self._clip_carry(adjoint, span[0], direct, (threshold, style))
-        return self._finish(sums, adjoint), hits / (len(spans) * self.lanes)
+        return self._finish(sums, adjoint), *(hits / (len(spans) * self.lanes)).tolist()
 
     def _clip_carry(self, adjoint, t, direct, rule):
+        """Clip what reaches step t; how many lanes were clipped, and how many are not finite."""
         own = direct(t)
         exponent = adjoint.exponent[t]
         if own is None and np.all(exponent < 0):  # far below any threshold: leave it scaled
@@ -92,7 +93,8 @@ class Backprop:
 
     def _clipped(self, rows, threshold, style):
         result = clip(rows * self.lanes, threshold, style, per="lane")
-        return result.gradients / self.lanes, int(np.sum(result.clipped))
+        hits = np.array([np.sum(result.clipped), np.sum(result.status == NOT_FINITE)])
+        return result.gradients / self.lanes, hits
 
     def _direct_rows(self):
         """t -> the part of dL/dh_t (B, S) that comes from step t's own output."""

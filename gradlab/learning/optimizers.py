@@ -4,12 +4,15 @@ An optimizer is stateless: what it remembers stands in `slots`, arrays like w th
 that `step` changes in place, so that a training can be saved and taken up again.
 """
 
-from dataclasses import dataclass, fields
+import dataclasses
+import math
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from gradlab.errors import UserError
+from gradlab.learning import fields
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,14 @@ def optimizer(name, options=None):
     if name not in OPTIMIZERS:
         raise UserError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {name!r}")
     kind, options = OPTIMIZERS[name], options or {}
-    known = [field.name for field in fields(kind)]
+    known = [field.name for field in dataclasses.fields(kind)]
     if wrong := [option for option in options if option not in known]:
         listed = ", ".join(known) or "none"
         raise UserError(f"optimizer {name} has no option {wrong[0]}; it has {listed}")
-    return kind(**options)
+    return kind(**{k: _checked(f"optimizer {name}: {k}", k, v) for k, v in options.items()})
+
+
+def _checked(said, name, value):
+    if name == "epsilon":  # 0 would divide an entry without a gradient by 0
+        return fields.number(said, value, "a finite number > 0", lambda v: 0 < v < math.inf)
+    return fields.number(said, value, "a number from 0 to below 1", lambda v: 0 <= v < 1)

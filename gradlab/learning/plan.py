@@ -3,11 +3,48 @@
 from dataclasses import dataclass, field
 
 from gradlab.errors import UserError
+from gradlab.learning import fields
 from gradlab.learning.clipping import PER, STYLES
-from gradlab.learning.optimizers import optimizer
-from gradlab.learning.schedules import factor
+from gradlab.learning.optimizers import OPTIMIZERS, optimizer
+from gradlab.learning.schedules import SCHEDULES
 
-WHOLE = ("updates", "batch", "log_every", "evaluation_size")
+
+def _whole(least):
+    return lambda name, value: fields.whole(name, value, least)
+
+
+def _name(choices):
+    return lambda name, value: fields.one_of(name, value, choices)
+
+
+def _number(right, holds):
+    return lambda name, value: fields.number(name, value, right, holds)
+
+
+# What each field is checked by, in their order; sequence_length takes two forms.
+CHECKS = {
+    "task": fields.text,
+    "updates": _whole(1),
+    "batch": _whole(1),
+    "learning_rate": fields.finite,
+    "optimizer": _name(OPTIMIZERS),
+    "optimizer_options": fields.options,
+    "schedule": _name(SCHEDULES),
+    "clip_style": _name(STYLES),
+    "clip_per": _name(PER),
+    "teacher_forcing": fields.truth,
+    "omega": fields.finite,
+    "log_every": _whole(1),
+    "evaluate_every": _whole(0),
+    "evaluation_size": _whole(1),
+    "task_options": fields.options,
+    "seed": _whole(0),
+}
+MAY_BE_NONE = {
+    "clip_threshold": _number("a number >= 0, or None", lambda value: value >= 0),
+    "stop_below": _number("a share from 0 to 1, or None", lambda value: 0 <= value <= 1),
+    "patience": _whole(1),
+}
 
 
 @dataclass(frozen=True)
@@ -25,7 +62,7 @@ class Plan:
     stop_below        stop at the first evaluation whose share of wrong sequences is below it
     patience          stop after this many evaluations in a row without a smaller loss
 
-    Raises UserError, one line, for what cannot be.
+    NumPy's numbers become Python's. Raises UserError, one line, for a field that cannot be so.
     """
 
     task: str
@@ -50,38 +87,39 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self):
-        for name in WHOLE:
-            if not (isinstance(getattr(self, name), int) and getattr(self, name) >= 1):
-                raise UserError(f"{name}={getattr(self, name)}: must be a whole number from 1")
-        for name in ("learning_rate", "omega"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise UserError(f"{name}={getattr(self, name)}: must be a finite number >= 0")
-        self._check_clipping()
-        optimizer(self.optimizer, self.optimizer_options)
-        factor(self.schedule, 1, self.updates)
-        self._check_stops()
+        for name, check in CHECKS.items():
+            self._set(name, check(name, getattr(self, name)))
+        for name, check in MAY_BE_NONE.items():
+            if getattr(self, name) is not None:
+                self._set(name, check(name, getattr(self, name)))
+        kind = optimizer(self.optimizer, self.optimizer_options)
+        self._set("optimizer_options", {k: getattr(kind, k) for k in self.optimizer_options})
+        self._set("sequence_length", self._checked_length())
+        self._check_together()
 
     @property
     def lengths(self):
         """(low, high): lengths are drawn from low to high - 1."""
         if isinstance(self.sequence_length, int):
             return self.sequence_length, self.sequence_length + 1
-        low, high = self.sequence_length
-        return low, high
+        return self.sequence_length
 
-    def _check_clipping(self):
-        for name, known in (("clip_style", STYLES), ("clip_per", PER)):
-            if getattr(self, name) not in known:
-                listed = ", ".join(known)
-                raise UserError(f"{name} must be one of {listed}, not {getattr(self, name)!r}")
-        if self.clip_threshold is not None and not self.clip_threshold >= 0:
-            raise UserError(f"clip_threshold={self.clip_threshold}: must be a number >= 0")
+    def _set(self, name, value):
+        object.__setattr__(self, name, value)  # the record is frozen
+
+    def _checked_length(self):
+        given = self.sequence_length
+        if not isinstance(given, tuple | list):
+            return fields.whole("sequence_length", given, 1)
+        if len(given) == 2:
+            low, high = (fields.whole("sequence_length", length, 1) for length in given)
+            if low < high:
+                return low, high
+        raise UserError(f"sequence_length={given}: must be a length, or (low, high) that rise")
+
+    def _check_together(self):
         if self.omega and self.clip_per != "mean":
             raise UserError(f"omega needs clip_per=mean, not {self.clip_per}: it is no lane's own")
-
-    def _check_stops(self):
-        low, high = self.lengths
-        if not 1 <= low < high:
-            raise UserError(f"sequence_length={self.sequence_length}: must be from 1, and rise")
-        if (self.stop_below or self.patience) and not self.evaluate_every:
-            raise UserError("stop_below and patience need evaluations: set evaluate_every")
+        stops = [name for name in ("stop_below", "patience") if getattr(self, name) is not None]
+        if stops and not self.evaluate_every:
+            raise UserError(f"{stops[0]}={getattr(self, stops[0])}: needs evaluate_every >= 1")

@@ -1,10 +1,14 @@
 """One row of a training's table: what an update wanted, what was applied, what became of W.
 
-update, status       number of the update; ok, solved, stopped, diverged, finished
+update, status       number of the update; ok, solved, stopped, diverged, finished; nan or overflow
+                     where this minibatch's loss or gradient is nan or beyond float64's range but
+                     the training goes on
 loss, mean_loss      of this minibatch; mean since the last row
 norm_before, _after  of the gradient before and after clipping (Omega's included)
 mean_norm            of the gradient before clipping, since the last row
 clipped, share_clipped   share of what was clipped (see Found); its mean since the last row
+not_finite, share_not_finite   share whose norm is inf or nan, which is not clipped for another
+                     reason than being small; its mean since the last row
 cosine               between the step that was wanted, -dL/dw, and the one that was made
 step, learning_rate  norm of the step that was made; the rate at this update
 spectral_radius, singular_value   of W after the step (of the worst gate's block; of all of W);
@@ -27,8 +31,9 @@ from gradlab.nets.losses import loss_of
 
 COLUMNS = (
     "update", "status", "loss", "mean_loss", "norm_before", "norm_after", "mean_norm", "clipped",
-    "share_clipped", "cosine", "step", "learning_rate", "spectral_radius", "singular_value",
-    "omega", "horizon", "log10_gradient_ratio", "error", "evaluation_loss", "updates_per_second",
+    "share_clipped", "not_finite", "share_not_finite", "cosine", "step", "learning_rate",
+    "spectral_radius", "singular_value", "omega", "horizon", "log10_gradient_ratio", "error",
+    "evaluation_loss", "updates_per_second",
 )  # fmt: skip
 BOUND = -20 * math.log2(10)  # of log2 ||dL/dh_t||^2, as in Omega
 CHUNK = 500  # sequences of an evaluation that run at a time
@@ -45,12 +50,20 @@ def of_update(found, change):
         "norm_before": found.norm,
         "norm_after": float(np.linalg.norm(found.applied)),
         "clipped": found.clipped,
+        "not_finite": found.not_finite,
         "cosine": cosine,
         "step": float(np.linalg.norm(change)),
         "omega": found.omega,
         "horizon": float((2 * lags[1:] >= BOUND).sum(0).mean()),
         "log10_gradient_ratio": float(ratio),
     }
+
+
+def health(found):
+    """ok, or nan or overflow for a minibatch whose loss or gradient is not finite."""
+    if math.isnan(found.loss) or np.isnan(found.applied).any():
+        return "nan"
+    return "ok" if math.isfinite(found.loss) and not found.not_finite else "overflow"
 
 
 def of_weights(net):
@@ -72,14 +85,21 @@ def since(history, rows):
 def evaluation(net, task, sample, size):
     """(share of wrong sequences, loss) over `size` sequences of sample(count) -> x, y."""
     wrong, losses = [], []
-    while len(wrong) < size:
-        x, y = sample(min(CHUNK, size - len(wrong)))
-        outputs = net.forward(x).outputs
-        outputs = outputs if task.AT == "every" else outputs[-1]
-        loss, _ = loss_of(outputs, y, task.LOSS)
-        losses.extend(loss if task.AT == "last" else loss.sum(0))
-        wrong.extend(task.wrong(outputs, y) if hasattr(task, "wrong") else [math.nan] * x.shape[1])
+    while len(losses) < size:
+        x, y = sample(min(CHUNK, size - len(losses)))
+        with np.errstate(over="ignore", invalid="ignore"):  # of a network that is thrown off
+            own_wrong, own_losses = _judged(net, task, x, y)
+        wrong.extend(own_wrong)
+        losses.extend(own_losses)
     return float(np.mean(wrong)), float(np.mean(losses))
+
+
+def _judged(net, task, x, y):
+    outputs = net.forward(x).outputs
+    outputs = outputs if task.AT == "every" else outputs[-1]
+    loss, _ = loss_of(outputs, y, task.LOSS)
+    wrong = task.wrong(outputs, y) if hasattr(task, "wrong") else [math.nan] * x.shape[1]
+    return wrong, loss if task.AT == "last" else loss.sum(0)
 
 
 def _cosine(a, b):

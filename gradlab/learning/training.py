@@ -5,15 +5,19 @@ The same network, plan and seed give the same bits, with or without a break in b
 
 import copy
 import dataclasses
+import importlib
 import json
 import math
 import time
 from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
+from gradlab import found
 from gradlab.errors import UserError
-from gradlab.learning import records
+from gradlab.learning import fields, records
 from gradlab.learning.omega import check
 from gradlab.learning.optimizers import optimizer
 from gradlab.learning.plan import Plan
@@ -24,7 +28,8 @@ from gradlab.nets.network import Network
 from gradlab.threads import one_blas_thread
 
 RUNNING, SOLVED, STOPPED, DIVERGED, FINISHED = "ok", "solved", "stopped", "diverged", "finished"
-VERSION = 1
+ENDED = (SOLVED, STOPPED, DIVERGED)
+VERSION = 2  # 2: share_not_finite
 
 
 class Training:
@@ -33,10 +38,16 @@ class Training:
     net       the network in training, a copy of the one that was given
     update    how many updates are done
     status    ok, solved (stop_below), stopped (patience), diverged, finished
-    losses    of every update so far; norms: of the gradient before clipping
+    losses    of every update so far; norms: of the gradient before clipping; shares: clipped;
+              lost: not finite (see records)
+
+    A copy, also through pickle, is a training of its own; the task's module is shared. Raises
+    UserError for a plan that is none, and for omega with another cell than elman.
     """
 
     def __init__(self, net, task, plan):
+        if not isinstance(plan, Plan):
+            raise UserError(f"plan must be a Plan, not {type(plan).__name__}")
         if plan.omega:
             check(net)
         self.plan, self.task, self.status = plan, task, RUNNING
@@ -44,7 +55,7 @@ class Training:
         self._optimizer = optimizer(plan.optimizer, plan.optimizer_options)
         self._slots = [np.zeros_like(self._flat) for _ in self._optimizer.slots]
         self._stream = self._draw("training")
-        self.losses, self.norms, self.shares, self.rows = [], [], [], []
+        self.losses, self.norms, self.shares, self.lost, self.rows = [], [], [], [], []
         self._seconds, self._best, self._waited = 0.0, math.inf, 0
 
     @property
@@ -52,16 +63,26 @@ class Training:
         """How many updates are done."""
         return len(self.losses)
 
-    def run(self, until=None):
+    def run(self, until=None, save=None):
         """Train up to update number `until` (the plan's end if None); the table so far.
 
-        One row for each logged update, evaluation and end; see gradlab.learning.records.
+        One row for each logged update, evaluation and end; see gradlab.learning.records. save: a
+        path for `save`, tried before the first update and written after the last.
         """
-        end = min(until or self.plan.updates, self.plan.updates)
+        end = self.plan.updates
+        if until is not None:
+            end = min(fields.whole("until", until, 0), end)
+        if save is not None:
+            self.save(save)
+        self._run(end)
+        if save is not None:
+            self.save(save)
+        return self.table()
+
+    def _run(self, end):
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
             while self.status == RUNNING and self.update < end:
                 self._one_update()
-        return self.table()
 
     def table(self):
         """The rows so far as a pandas DataFrame."""
@@ -71,13 +92,15 @@ class Training:
 
     def evaluate(self, size=None):
         """(share of wrong sequences, loss) on fresh sequences, others at each update."""
-        stream, plan = self._draw("evaluation", update=self.update), self.plan
-        return records.evaluation(
-            self.net, self.task, lambda n: self._sample(stream, n), size or plan.evaluation_size
-        )
+        size = self.plan.evaluation_size if size is None else fields.whole("size", size, 1)
+        stream = self._draw("evaluation", update=self.update)
+        return records.evaluation(self.net, self.task, lambda n: self._sample(stream, n), size)
 
     def save(self, path):
-        """Write the state to a .safetensors file, whole or not at all."""
+        """Write the state to a .safetensors file, whole or not at all; ~ is the home folder.
+
+        Raises UserError for a path that cannot be written; the training goes on to hold its state.
+        """
         weights = {f"weights.{name}": array for name, array in self.net.weights.items()}
         slots = dict(zip(self._slot_names(), self._slots, strict=True))
         history = {name: np.array(getattr(self, name), np.float64) for name in _HISTORY}
@@ -90,21 +113,22 @@ class Training:
             "plan": dataclasses.asdict(self.plan),
             "stream": self._stream.bit_generator.state,
         }
-        tensors.write(path, weights | slots | history, {"gradlab.training": json.dumps(said)})
+        metadata = {"gradlab.training": json.dumps(said)}
+        try:
+            tensors.write(Path(path).expanduser(), weights | slots | history, metadata)
+        except OSError as error:
+            raise UserError(f"{path} cannot be written: {error.strerror}") from None
 
     @classmethod
     def load(cls, path, task):
-        """Take up a training that was saved. Raises UserError for another file."""
-        arrays, metadata = tensors.read(Path(path))
+        """Take up a training that was saved, on this task. Raises UserError for another file."""
+        arrays, metadata = tensors.read(Path(path).expanduser())
         said = json.loads(metadata.get("gradlab.training", "{}"))
         if said.get("version") != VERSION:
             raise UserError(f"{path} holds no training of gradlab's format {VERSION}")
-        plan = said["plan"]
-        if isinstance(plan["sequence_length"], list):
-            plan["sequence_length"] = tuple(plan["sequence_length"])
         weights = {k[8:]: array for k, array in arrays.items() if k.startswith("weights.")}
         net = Network(weights, *(said[name] for name in ("cell", "activation", "feedback")))
-        training = cls(net, task, Plan(**plan))
+        training = cls(net, task, Plan(**said["plan"]))
         training._slots = [arrays[name] for name in training._slot_names()]
         training._stream.bit_generator.state = said["stream"]
         for name in _HISTORY:
@@ -113,42 +137,69 @@ class Training:
             setattr(training, name, said[name])
         return training
 
+    def __getstate__(self):
+        state = {name: value for name, value in self.__dict__.items() if name != "_flat"}
+        return state | {"task": _Module.of(self.task)}
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        if isinstance(self.task, _Module):
+            self.task = self.task.found()
+        self.net, self._flat = _with_flat_weights(self.net)
+
+    def __copy__(self):
+        return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo):
+        other = memo[id(self)] = object.__new__(type(self))
+        apart = ("net", "task", "_flat")
+        state = {name: value for name, value in self.__dict__.items() if name not in apart}
+        other.__dict__.update(copy.deepcopy(state, memo), task=self.task)
+        other.net, other._flat = _with_flat_weights(self.net)
+        return other
+
     def _one_update(self):
         plan, number = self.plan, self.update + 1
         started = time.perf_counter()
         x, y = self._sample(self._stream, plan.batch)
         logged = number % plan.log_every == 0 or number in (1, plan.updates)
-        found = gradient(self.net, self.task, (x, y), plan, watch=logged)
+        step = gradient(self.net, self.task, (x, y), plan, watch=logged)
         rate = plan.learning_rate * factor(plan.schedule, number, plan.updates)
-        change = self._optimizer.step(found.applied, self._slots, rate, number)
+        change = self._optimizer.step(step.applied, self._slots, rate, number)
         self._flat -= change
         self._seconds += time.perf_counter() - started
-        self.losses.append(found.loss)
-        self.norms.append(found.norm)
-        self.shares.append(found.clipped)
+        self.losses.append(step.loss)
+        self.norms.append(step.norm)
+        self.shares.append(step.clipped)
+        self.lost.append(step.not_finite)
         if not np.isfinite(self._flat).all():
             self.status = DIVERGED
         evaluated = self._evaluated(number)
         if self.status == RUNNING and number == plan.updates:
             self.status = FINISHED
         if logged or evaluated or self.status != RUNNING:
-            self._log(found, change, rate, evaluated)
+            self._log(step, change, rate, evaluated)
 
-    def _log(self, found, change, rate, evaluated):
+    def _log(self, step, change, rate, evaluated):
         error, loss = evaluated or (math.nan, math.nan)
         history = {
-            "mean_loss": self.losses, "mean_norm": self.norms, "share_clipped": self.shares
+            "mean_loss": self.losses, "mean_norm": self.norms, "share_clipped": self.shares,
+            "share_not_finite": self.lost,
         }  # fmt: skip
         row = {
             "update": self.update,
-            "status": self.status,
+            "status": self._row_status(step),
             "learning_rate": rate,
             "error": error,
             "evaluation_loss": loss,
             "updates_per_second": self.update / self._seconds,
         }
-        row |= records.of_update(found, change) | records.of_weights(self.net)
+        row |= records.of_update(step, change) | records.of_weights(self.net)
         self.rows.append(row | records.since(history, self.rows))
+
+    def _row_status(self, step):
+        health = records.health(step)
+        return self.status if health == "ok" or self.status in ENDED else health
 
     def _evaluated(self, number):
         plan = self.plan
@@ -176,8 +227,26 @@ class Training:
         return [f"slots.{name}" for name in self._optimizer.slots]
 
 
-_HISTORY = ("losses", "norms", "shares")
+_HISTORY = ("losses", "norms", "shares", "lost")
 _SAID = ("rows", "status", "_seconds", "_best", "_waited")
+
+
+class _Module(NamedTuple):
+    """A task's module as pickle takes it: one of the package by name, a user's own by its file."""
+
+    name: str
+    file: str
+
+    @classmethod
+    def of(cls, task):
+        """The task itself if it is no module."""
+        return cls(task.__name__, task.__file__) if isinstance(task, ModuleType) else task
+
+    def found(self):
+        try:
+            return importlib.import_module(self.name)
+        except ModuleNotFoundError:
+            return found.load("task", Path(self.file))
 
 
 def _with_flat_weights(net):

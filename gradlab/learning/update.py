@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.learning.backprop import Backprop
-from gradlab.learning.clipping import clip
+from gradlab.learning.clipping import FINITE, clip
 from gradlab.nets.gradients import Adjoint
 from gradlab.nets.scaled import plain
 
@@ -17,6 +17,7 @@ class Found(NamedTuple):
                      included; wanted up to a power of two
     norm             of wanted
     clipped          share of what is clipped: of one mean, of lanes, of steps and lanes
+    not_finite       share of the same whose norm is inf or nan: no rule can keep its direction
     omega            its value, nan if it was not asked for
     adjoint          what the way back recorded of dL/dh, of the mean loss
     """
@@ -26,6 +27,7 @@ class Found(NamedTuple):
     applied: np.ndarray
     norm: float
     clipped: float
+    not_finite: float
     omega: float
     adjoint: Adjoint
 
@@ -49,8 +51,8 @@ def gradient(net, task, batch, plan, watch=False):
         value, derivative, _ = back.omega
         if plan.omega:
             mean.weights["W"] = mean.weights["W"] + plain(plan.omega * derivative, -mean.exponent)
-    norm, applied, clipped = _clipped(back, mean, plan)
-    return Found(back.loss, vector(mean.weights), applied, norm, clipped, value, adjoint)
+    norm, applied, *shares = _clipped(back, mean, plan)
+    return Found(back.loss, vector(mean.weights), applied, norm, *shares, value, adjoint)
 
 
 def vector(weights):
@@ -59,18 +61,27 @@ def vector(weights):
 
 
 def _clipped(back, mean, plan):
-    """(norm before, the vector after clipping, the share that was clipped)."""
+    """(norm before, the vector after clipping, the shares clipped and not finite)."""
     c, style = plan.clip_threshold, plan.clip_style
-    if c is None or plan.clip_per != "mean":
-        norm = clip(mean, np.inf).norm
+    if plan.clip_per == "mean" and c is not None:
+        whole = clip(mean, c, style, weights=back.net.weights)
+        return whole.norm, vector(whole.gradients), *_shares(whole)
+    loose = clip(mean, np.inf)
     if c is None:
-        return norm, vector({k: plain(v, mean.exponent) for k, v in mean.weights.items()}), 0.0
+        whole = vector({k: plain(v, mean.exponent) for k, v in mean.weights.items()})
+        return loose.norm, whole, *_shares(loose)
     if plan.clip_per == "step":
-        gradients, share = back.clipped_steps(c, style)
-        return norm, vector({k: plain(v, back.exponent) for k, v in gradients.items()}), share
-    if plan.clip_per == "lane":
-        lanes = clip(back.by_lane(), c, style, "lane", weights=back.net.weights)
-        after = {name: array.mean(0) for name, array in lanes.gradients.items()}
-        return norm, vector(after), float(np.mean(lanes.clipped))
-    whole = clip(mean, c, style, weights=back.net.weights)
-    return whole.norm, vector(whole.gradients), float(whole.clipped)
+        gradients, *shares = back.clipped_steps(c, style)
+        return (
+            loose.norm,
+            vector({k: plain(v, back.exponent) for k, v in gradients.items()}),
+            *shares,
+        )
+    lanes = clip(back.by_lane(), c, style, "lane", weights=back.net.weights)
+    after = {name: array.mean(0) for name, array in lanes.gradients.items()}
+    return loose.norm, vector(after), *_shares(lanes)
+
+
+def _shares(result):
+    """Of what `clip` returned: the share that was clipped, and the share that is not finite."""
+    return float(np.mean(result.clipped)), float(np.mean(np.asarray(result.status) != FINITE))

@@ -6,6 +6,7 @@ format is these few lines (https://github.com/huggingface/safetensors, "Format")
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 
@@ -31,13 +32,20 @@ def write(path, arrays, metadata=None):
         parts.append(content)
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    temporary = f"{path}.part"
-    with open(temporary, "wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        file.writelines(parts)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    _write_whole(path, [len(text).to_bytes(8, "little") + text, *parts])
+
+
+def _write_whole(path, parts):
+    temporary = f"{path}.{os.getpid()}.part"
+    try:
+        with open(temporary, "wb") as file:
+            file.writelines(parts)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def read(path):
