@@ -79,7 +79,7 @@ def at(w, b, start, steps):
     initial = 1 / (1 + np.exp(-start[:, None]))  # the cell's state is sigmoid(x_t)
     run = gradients.forward(module, prepared, w, x, initial, lengths)
     last = run.trace.state[-1]
-    sums = gradients.LaneSums(module.sources(run.trace, x), prepared, lanes)
+    sums = gradients.LaneSums(module.sources(run.trace, x), lanes)
     spans = gradients.slices(lengths)
     for span, adjoint in gradients.backward(run, spans, 2 * (last - TARGET)):
         sums.add(adjoint, span, np.arange(lanes))

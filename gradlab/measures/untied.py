@@ -122,8 +122,8 @@ def _tied(run, v):
 def _gaps(run, v):
     length, one = len(run.trace.saved), run.weights.sets[0]
     x = np.zeros((length, 1, 1))
-    stages = Stages((one,) * length, one.bias)
-    every = _forward(Untied(ELMAN, 1), stages, run.gain, run.trace.state[0], length)
+    # both along the same states: a second forward pass of a chaotic network rounds to another
+    every = run._replace(cell=Untied(ELMAN, 1), weights=Stages((one,) * length, one.bias))
     sums = stage_sums(every, x, v)
     tied = gradients.Sums(ELMAN.sources(run.trace, x))
     alone = run._replace(cell=ELMAN, weights=one)
