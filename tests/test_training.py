@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from gradlab.nets import draws, tensors
 
 ORDER = tasks.find("temporal_order")
 SHORT = {"task": "temporal_order", "sequence_length": 12, "batch": 5, "log_every": 4}
+LONG = SHORT | {"sequence_length": 100}
 
 
 def network(task=ORDER, **options):
@@ -127,14 +129,16 @@ def test_a_break_changes_no_bit(changes, stop, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_bits_however_often_one_looks():
-    runs = [Training(network(), ORDER, Plan(**(SHORT | {"updates": 9, "log_every": n})))
+    # some slices long, which Omega must not cut in another way
+    runs = [Training(network(), ORDER, Plan(**(LONG | {"updates": 9, "log_every": n})))
             for n in (1, 100)]  # fmt: skip
     for training in runs:
         training.run()
     np.testing.assert_array_equal(*(training.net.weights["W"] for training in runs))
-    other = Training(network(), ORDER, Plan(**(SHORT | {"updates": 9, "seed": 1})))
+    other = Training(network(), ORDER, Plan(**(LONG | {"updates": 9, "seed": 1})))
     other.run()
     assert runs[0].losses == runs[1].losses != other.losses
+    assert runs[0].norms == runs[1].norms
 
 
 def test_the_user_s_network_stays_as_it_is():
@@ -368,3 +372,206 @@ def test_how_far_and_on_how_many_are_whole_numbers():
 def test_a_dict_is_no_plan():
     with pytest.raises(UserError, match="plan must be a Plan, not dict"):
         Training(network(), ORDER, SHORT)
+
+
+# The rules that end a training, at their edges
+
+
+class Told:
+    """A task whose evaluations have these shares of wrong sequences and losses, one after another.
+
+    The network's weights are all 0 and the rate is 0, so its outputs o are 0; squared error makes
+    the loss of a target y from it: y^2.
+    """
+
+    LOSS, AT, INPUTS, OUTPUTS = "squared_error", "last", 1, 1
+
+    def __init__(self, errors, losses):
+        self.errors, self.losses, self.evaluations = iter(errors), iter(losses), 0
+
+    def sample(self, stream, length, batch):
+        y = np.ones((batch, 1))
+        if batch == 10:  # an evaluation, not a minibatch
+            self.evaluations += 1
+            y *= np.sqrt(next(self.losses))
+        return np.zeros((length, batch, 1)), y
+
+    def wrong(self, outputs, targets):
+        return np.arange(len(targets)) < next(self.errors) * len(targets)
+
+
+def told(errors, losses, **changes):
+    """The training of a network that is told its evaluations, one every second update."""
+    net = gradlab.Network.draw(inputs=1, hidden=2, outputs=1)
+    for array in net.weights.values():
+        array[:] = 0
+    plan = {
+        "task": "told", "sequence_length": 2, "updates": 2 * len(losses), "batch": 3,
+        "learning_rate": 0.0, "evaluate_every": 2, "evaluation_size": 10,
+    }  # fmt: skip
+    training = Training(net, Told(errors, losses), Plan(**plan | changes))
+    training.run()
+    return training
+
+
+def test_stop_below_asks_for_less_than_it():
+    training = told([0.5, 0.3, 0.2, 0.1], [1.0] * 4, stop_below=0.2)
+    assert (training.status, training.update) == ("solved", 8)  # not at 0.2 itself
+    assert training.table().error.dropna().tolist() == [0.5, 0.3, 0.2, 0.1]
+    training = told([0.0] * 3, [1.0] * 3, stop_below=0)
+    assert (training.status, training.update) == ("finished", 6)
+    assert told([0.1] * 3, [1.0] * 3, stop_below=1).update == 2
+
+
+WAITED = {
+    "the same loss is no smaller one": ([4.0, 4.0, 4.0, 4.0], 2, "stopped", 6),
+    "a smaller one begins anew": ([4.0, 4.0, 3.0, 3.0, 3.0, 1.0], 2, "stopped", 10),
+    "smaller than the last, not than the best": ([1.0, 9.0, 4.0, 2.0, 0.5], 3, "stopped", 8),
+    "one": ([4.0, 3.0, 3.5, 1.0], 1, "stopped", 6),
+    "nan is no smaller one": ([4.0, np.nan, np.nan, 1.0], 2, "stopped", 6),
+    "the best outlives a nan": ([4.0, np.nan, 5.0, 6.0, 1.0], 3, "stopped", 8),
+    "never": ([4.0, 3.0, 3.0, 2.0, 2.0, 1.0], 2, "finished", 12),
+    "None waits for ever": ([4.0] * 6, None, "finished", 12),
+}
+
+
+@pytest.mark.parametrize("case", WAITED.values(), ids=WAITED)
+def test_patience_counts_evaluations_in_a_row_without_a_smaller_loss(case):
+    losses, patience, status, update = case
+    training = told([1.0] * len(losses), losses, patience=patience)
+    assert (training.status, training.update) == (status, update)
+    assert training.rows[-1]["status"] == status
+    known = training.table().evaluation_loss.dropna().to_numpy()
+    wanted = [loss for loss in losses[: update // 2] if not np.isnan(loss)]
+    assert known == pytest.approx(wanted)
+
+
+def test_solved_goes_before_stopped_and_stopped_before_finished():
+    assert told([0.5, 0.0], [1.0, 1.0], stop_below=0.1, patience=1).status == "solved"
+    assert told([0.5, 0.5], [1.0, 1.0], stop_below=0.1, patience=1).status == "stopped"
+    assert told([0.5, 0.0], [1.0, 1.0], stop_below=0.1, updates=4).status == "solved"
+
+
+def test_patience_goes_on_counting_after_a_break(tmp_path):
+    losses = [4.0, 4.0, 4.0, 4.0, 1.0]
+    whole = told([1.0] * 5, losses, patience=3)
+    for stop in range(1, 8):
+        first = Training(whole.net, Told([1.0] * 5, losses), whole.plan)
+        first.run(until=stop, save=tmp_path / "a")
+        task = Told([1.0] * 5, losses[first.task.evaluations :])
+        second = Training.load(tmp_path / "a", task)
+        second.run()
+        assert (second.update, second.status) == (whole.update, whole.status) == (8, "stopped")
+        assert second.table().evaluation_loss.dropna().tolist() == pytest.approx([4.0] * 4)
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 5, 6, 7])
+@pytest.mark.parametrize("stop", [None, 1, 3, 5])
+def test_rows_stand_at_the_first_the_last_and_each_log_every(every, stop):
+    training = Training(
+        network(hidden=3), ORDER, Plan(**SHORT | {"updates": 6, "log_every": every})
+    )
+    training.run(until=stop)
+    table = training.run()
+    wanted = [n for n in range(1, 7) if n in (1, 6) or n % every == 0]
+    assert table["update"].tolist() == wanted
+    assert table.status.tolist() == ["ok"] * (len(wanted) - 1) + ["finished"]
+    edges = [0, *wanted]
+    for i, row in enumerate(table.itertuples()):
+        since = slice(edges[i], edges[i + 1])
+        assert row.loss == training.losses[row.update - 1]
+        assert row.mean_loss == np.mean(training.losses[since])
+        assert row.mean_norm == np.mean(training.norms[since])
+
+
+def test_lengths_are_drawn_up_to_the_last_but_one():
+    seen = []
+    training = Training(network(hidden=3), ORDER, Plan(**SHORT | {"updates": 1}))
+    for wanted in ((10, 13), (10, 11)):
+        plan = Plan(**SHORT | {"updates": 1, "sequence_length": wanted})
+        training = Training(network(hidden=3), ORDER, plan)
+        stream = np.random.default_rng(0)
+        seen.append({len(training._sample(stream, 1)[0]) for _ in range(60)})
+    assert seen == [{10, 11, 12}, {10}]
+
+
+@pytest.mark.parametrize("size", [499, 500, 501, 1001])
+def test_an_evaluation_has_as_many_sequences_as_were_asked_for(size):
+    asked = []
+
+    def sample(stream, length, batch):
+        asked.append(batch)
+        return np.zeros((length, batch, 1)), np.full((batch, 1), 1.0 * len(asked))
+
+    task = SimpleNamespace(LOSS="squared_error", AT="last", sample=sample)
+    net = gradlab.Network.draw(inputs=1, hidden=2, outputs=1)
+    error, loss = Training(net, task, Plan("own", 2, 1)).evaluate(size)
+    assert sum(asked) == size and max(asked) <= 500
+    assert loss == pytest.approx(sum(n * (i + 1) ** 2 for i, n in enumerate(asked)) / size)
+    assert np.isnan(error)  # the task does not say what is wrong
+
+
+def test_task_options_reach_the_task():
+    seen = {}
+    task = SimpleNamespace(LOSS="squared_error", AT="last", sample=lambda *_, **more: (
+        seen.update(more), (np.zeros((2, 1, 1)), np.zeros((1, 1))))[1])  # fmt: skip
+    net = gradlab.Network.draw(inputs=1, hidden=2, outputs=1)
+    Training(net, task, Plan("own", 2, 1, task_options={"file": "a", "n": 3})).run()
+    assert seen == {"file": "a", "n": 3}
+
+
+# What is not finite
+
+
+def thrown(x, y, updates=3, **changes):
+    """The training of an identity network on the same minibatch again and again."""
+    task = SimpleNamespace(LOSS="squared_error", AT="last", sample=lambda *_: (x, y))
+    net = gradlab.Network.draw(inputs=1, hidden=2, outputs=1, activation="identity")
+    training = Training(net, task, Plan("own", len(x), updates, log_every=1, **changes))
+    return training, training.run()
+
+
+ONE = np.ones((3, 2, 1))
+
+
+def test_nan_in_a_minibatch_and_an_overflow_end_as_diverged():
+    for x, y in ((ONE, ONE[0] * np.nan), (ONE, ONE[0] * 1e200), (1e200 * ONE, ONE[0])):
+        training, table = thrown(x, y)
+        assert training.status == table.status.iloc[-1] == "diverged"
+        assert training.update <= 2 and not np.isfinite(table.loss).any()
+
+
+def test_a_row_says_that_its_loss_overflowed_and_the_training_goes_on():
+    training, table = thrown(ONE, 1e200 * ONE[0], clip_threshold=1.0)
+    assert table.status.tolist() == ["overflow"] * 3 and training.status == "finished"
+    assert np.isinf(table.loss).all() and (table.norm_before > 1e150).all()
+    assert table.not_finite.tolist() == [0, 0, 0]  # the gradient is within range
+    for name, array in training.net.weights.items():
+        assert np.isfinite(array).all(), name
+
+
+def test_what_is_not_finite_is_not_counted_as_not_clipped():
+    y = np.array([[1e306], [1.0]])  # of the first lane alone dL/do is within range, dL/dV is not
+    for per, share in (("mean", 1.0), ("lane", 0.5)):
+        _, table = thrown(1e10 * ONE, y, clip_threshold=1e-3, clip_per=per, learning_rate=0.0)
+        first = table.iloc[0]
+        assert (first.not_finite, first.share_not_finite) == (share, share), per
+        assert first.clipped == 1 - share
+    _, table = thrown(ONE, ONE[0], clip_threshold=1e-3)
+    assert (table.not_finite == 0).all() and (table.clipped == 1).all()
+
+
+def test_of_the_steps_too_those_that_are_not_finite_are_counted():
+    y = np.array([[np.nan], [1.0]])
+    _, table = thrown(ONE, y, clip_threshold=1e-9, clip_per="step", updates=1)
+    assert (table.not_finite[0], table.clipped[0]) == (0.5, 0.5)
+    training, table = thrown(ONE, y, clip_threshold=1.0, clip_style="pascanu", updates=2)
+    assert table.status.tolist() == ["nan", "nan"] and training.status == "finished"
+    assert training.lost == [1, 1]
+
+
+def test_an_evaluation_of_a_network_that_is_thrown_off_warns_of_nothing():
+    net = network(activation="identity", spectral_radius=1e9)
+    training = Training(net, ORDER, Plan(**LONG | {"updates": 1}))
+    error, loss = training.evaluate(20)
+    assert 0 <= error <= 1 and not np.isfinite(loss)

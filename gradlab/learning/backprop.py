@@ -37,13 +37,13 @@ class Backprop:
     def sums(self, omega=False):
         """dL/d(weights); self.omega = (value, derivative, steps) too, if asked for."""
         sums, passed = gradients.Sums(self.chain.sources), self.chain.passed
+        spans = gradients.fast_slices(self.run.lengths, self.net.weights["W"].size)
         if not omega:
-            spans = gradients.fast_slices(self.run.lengths, self.net.weights["W"].size)
             touch = self.touch
             adjoint = gradients.descend(passed, spans, touch.head, sums, touch.direct)
             return self._finish(sums, adjoint)
         penalty = gradients.OmegaSums(passed.weights)
-        for span, adjoint in self._back(gradients.slices(self.run.lengths)):
+        for span, adjoint in self._back(spans):
             penalty.add(adjoint, span)
             sums.add(adjoint, span)
         self.omega = penalty.result(self.lanes)

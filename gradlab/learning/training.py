@@ -163,7 +163,8 @@ class Training:
         started = time.perf_counter()
         x, y = self._sample(self._stream, plan.batch)
         logged = number % plan.log_every == 0 or number in (1, plan.updates)
-        step = gradient(self.net, self.task, (x, y), plan, watch=logged)
+        watch = logged or self._is_due(number)
+        step = gradient(self.net, self.task, (x, y), plan, watch)
         rate = plan.learning_rate * factor(plan.schedule, number, plan.updates)
         change = self._optimizer.step(step.applied, self._slots, rate, number)
         self._flat -= change
@@ -201,9 +202,13 @@ class Training:
         health = records.health(step)
         return self.status if health == "ok" or self.status in ENDED else health
 
+    def _is_due(self, number):
+        every = self.plan.evaluate_every
+        return every > 0 and number % every == 0
+
     def _evaluated(self, number):
         plan = self.plan
-        if self.status != RUNNING or not plan.evaluate_every or number % plan.evaluate_every:
+        if self.status != RUNNING or not self._is_due(number):
             return None
         error, loss = self.evaluate()
         self._waited = 0 if loss < self._best else self._waited + 1
