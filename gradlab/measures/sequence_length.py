@@ -8,7 +8,7 @@ from gradlab.measures.setting import Lanes, check, constant, draw
 from gradlab.nets import gradients, health, lyapunov
 
 SETTLE = 100  # steps in which perturbations turn into the directions that grow fastest
-EVERY = 5  # steps a QR
+EVERY = 5  # steps a QR, or fewer
 
 
 def measure(block):
@@ -60,13 +60,12 @@ def _gradients(run, shared, lanes):
 
 def _growth(run, lane, lengths):
     """(1, lengths, 2): the two exponents of one forward lane, up to each length."""
-    times, logs = lyapunov.growth(lyapunov.lane(run, lane), 2, EVERY)
-    times, logs = np.append(0, times), np.vstack([np.zeros((1, logs.shape[1])), logs])
-    at = [np.interp([SETTLE, *lengths], times, column) for column in logs.T]
-    at = np.array([at[0], at[-1]])  # one unit has one exponent
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rates = (at[:, 1:] - at[:, :1]) / (lengths - SETTLE)
-    return np.where(lengths > SETTLE, rates, np.nan).T[None]
+    rates, far = np.full((len(lengths), 2), np.nan), lengths[lengths > SETTLE]
+    if len(far):
+        alone = lyapunov.lane(run, lane)
+        _, logs = lyapunov.growth(alone, 2, EVERY, far[::-1], SETTLE)
+        rates[: len(far)] = logs[::-1] / (far - SETTLE)[:, None]  # one unit has one exponent
+    return rates[None]
 
 
 def _status(run, shared, lanes, log10_gradient):

@@ -12,7 +12,7 @@ from gradlab.nets.untied import Stages, Untied, added, stage_sums
 
 LAGS = (1, 2, 5, 10, 20, 35, 50, 75, 100, 125, 150, 175, 200)
 SETTLE = 50  # first steps, left out of exponents: a tanh network forgets its start
-EVERY = 5  # steps a QR
+EVERY = 5  # steps a QR, or fewer
 ELMAN = cell.find("elman")
 
 
