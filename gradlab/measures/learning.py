@@ -23,8 +23,8 @@ PLANNED = {
 }  # fmt: skip
 CURVES = (
     "loss", "mean_loss", "norm_before", "norm_after", "mean_norm", "clipped", "share_clipped",
-    "cosine", "spectral_radius_now", "singular_value", "omega_value", "horizon",
-    "log10_gradient_ratio", "error",
+    "not_finite", "share_not_finite", "cosine", "spectral_radius_now", "singular_value",
+    "omega_value", "horizon", "log10_gradient_ratio", "error",
 )  # fmt: skip
 RENAMED = {"spectral_radius": "spectral_radius_now", "omega": "omega_value"}
 
@@ -36,7 +36,8 @@ def outcome(block):
     updates_done     until it was solved, diverged, or its budget was spent
     diverged         1 if a weight is not finite, or relative_loss is above 2
     relative_loss    mean loss of the last tenth of the updates over that of the best blind guess
-    share_clipped    of the updates; mean_norm, median_norm, largest_norm: of the gradients
+    share_clipped    of the updates; share_not_finite: of those whose gradient no rule can clip;
+                     mean_norm, median_norm, largest_norm: of the gradients
     decades_per_step of ||dL/dh|| on its way back at the first update, median over the minibatch
     first_radius, last_radius   spectral radius of W after the first and the last update
     last_loss        mean of the last tenth of the updates;  error: of the last evaluation
@@ -161,6 +162,7 @@ def _outcome(point):
         "diverged": float(lost),
         "relative_loss": relative,
         "share_clipped": float(np.mean(training.shares)),
+        "share_not_finite": float(np.mean(training.lost)),
         "mean_norm": norms.mean(),
         "median_norm": np.median(norms),
         "largest_norm": norms.max(),
