@@ -6,6 +6,7 @@ import numpy as np
 
 from gradlab import tasks
 from gradlab.measures import predicted
+from gradlab.measures.norms import add, log2_norms
 from gradlab.measures.rate import slowness
 from gradlab.measures.setting import Lanes, cell_of, check, constant, draw
 from gradlab.nets import cell, gradients, health
@@ -171,10 +172,8 @@ def _weight_norms(sums, end):
     for name, total in sums.total.items():
         early[name], whole[name] = _halves(total, sums.exponent[name])
     if "V" not in whole:
-        slope = np.linalg.norm(end.slope, axis=1)
-        with np.errstate(divide="ignore"):
-            whole["V"] = np.log10(slope * np.linalg.norm(end.h, axis=1))
-            whole["c"] = np.log10(slope)
+        whole["c"] = log2_norms(end.slope) * LOG10_2
+        whole["V"] = whole["c"] + log2_norms(end.h) * LOG10_2
     columns = {f"log10_norm_{name}": whole[name] for name in sorted(whole, key=ORDER.index)}
     squares = np.stack([2 * math.log(10) * norm for norm in columns.values()])
     columns["log10_norm_all"] = np.logaddexp.reduce(squares) / (2 * math.log(10))
@@ -188,15 +187,9 @@ def _halves(total, exponent):
     """log10 norms of the early halves and of the wholes, from (2 L, G, M) and exponents (2 L,)."""
     count = len(total) // 2
     rows = total.reshape(2 * count, -1)
-    late, early = rows[:count], rows[count:]
-    level = np.maximum(exponent[:count], exponent[count:])
-    if level.any():
-        late *= np.exp2(exponent[:count] - level)[:, None]
-        early *= np.exp2(exponent[count:] - level)[:, None]
-    late += early
-    with np.errstate(divide="ignore"):
-        norms = [0.5 * np.log10(np.einsum("lg,lg->l", part, part)) for part in (early, late)]
-    return [norm + level * LOG10_2 for norm in norms]
+    whole, early = ((rows[of], exponent[of]) for of in (slice(count), slice(count, None)))
+    add(whole, early)
+    return [log2_norms(*half) * LOG10_2 for half in (early, whole)]
 
 
 def _plain_norms(state, weights):
