@@ -1,5 +1,7 @@
 """Each style of clipping against the rule that its original documents, corner cases first."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -88,6 +90,33 @@ def test_at_the_threshold_the_rules_say_different_things_and_do_the_same():
     for style in STYLES:
         rtol = 3e-7 if style == "torch" else 1e-15  # its 1e-6
         np.testing.assert_allclose(clip(g, 5.0, style).gradients[0], g[0], rtol=rtol)
+
+
+def test_pascanu_trusts_a_norm_of_1e10_itself():
+    weights = {"W": np.ones(2)}
+    at = clip({"W": np.array([6e9, 8e9])}, 5.0, "pascanu", weights=weights)
+    np.testing.assert_allclose(at.gradients["W"], [3, 4], rtol=1e-15)
+    above = clip({"W": np.array([6e9, 8.00001e9])}, 5.0, "pascanu", weights=weights)
+    np.testing.assert_allclose(above.gradients["W"], [0.02, 0.02], rtol=1e-15)
+    # at its threshold a lane is not clipped, also beside one that is lost
+    rows = {"W": np.array([[3.0, 4.0], [INF, 0.0]])}
+    both = clip(rows, 5.0, "pascanu", per="lane", weights=weights)
+    assert both.clipped.tolist() == [False, True]
+
+
+def test_torch_at_a_factor_of_exactly_one():
+    n = np.array([3.0, 4.0])
+    assert not clip(n, 5.0 + 1e-6, "torch").clipped
+    assert clip(n, np.nextafter(5.0 + 1e-6, 0), "torch").clipped
+
+
+def test_a_norm_of_exactly_the_threshold_is_clipped_with_an_exponent_too():
+    found = SimpleNamespace(weights={"W": np.array([3.0, 4.0])}, exponent=4)  # of norm 80
+    assert clip(found, 80.0).clipped and not clip(found, np.nextafter(80.0, 100)).clipped
+    for threshold, wanted in ((80.0, [48, 64]), (100.0, [48, 64]), (40.0, [24, 32])):
+        result = clip(found, threshold)
+        assert result.norm == 80
+        np.testing.assert_allclose(result.gradients["W"], wanted, rtol=1e-15)
 
 
 def test_value_clamps_and_keeps_nan():

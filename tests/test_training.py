@@ -1,6 +1,7 @@
 """The loop: what one update does, bits, breaks, ends, and that it learns."""
 
 import copy
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -315,6 +316,22 @@ def test_a_copy_is_a_training_of_its_own(way):
     third.run(until=5)
     assert (third.update, len(third.losses), first.update) == (5, 5, 9)
     assert not np.shares_memory(first.net.weights["W"], third.net.weights["W"])
+
+
+USERS = """
+from gradlab.tasks.temporal_order import AT, INPUTS, LENGTH_FREE, LOSS, OUTPUTS, sample, wrong
+"""
+
+
+def test_pickle_keeps_a_training_and_finds_its_task(tmp_path):
+    (tmp_path / "own.py").write_text(USERS, "utf-8")
+    for name in ("temporal_order", str(tmp_path / "own.py")):
+        task = tasks.find(name)
+        first = Training(network(), task, Plan(**SHORT | {"updates": 9, "task": name}))
+        first.run(until=4)
+        second = pickle.loads(pickle.dumps(first))
+        assert second.task.__name__ == task.__name__
+        same_run(first, second)
 
 
 def test_a_path_that_cannot_be_written_is_told_before_the_first_update(tmp_path):

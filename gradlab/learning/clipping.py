@@ -69,8 +69,8 @@ def _unscaled(arrays, exponent):
 
 def _scaled(arrays, total, threshold, exponent):
     """Rule `norm` for arrays * 2^exponent: the factor that leaves the norm c has no exponent."""
-    with np.errstate(divide="ignore"):
-        hit = np.log2(total) + exponent >= np.log2(np.float64(threshold))
+    with np.errstate(over="ignore", under="ignore"):  # exact, or far from any norm
+        hit = total >= np.ldexp(np.float64(threshold), -exponent)
     if hit and 0 < total < np.inf:
         return {k: v * v.dtype.type(threshold / total) for k, v in arrays.items()}, hit
     return _unscaled(arrays, exponent), np.False_

@@ -139,13 +139,15 @@ class Training:
 
     def __getstate__(self):
         state = {name: value for name, value in self.__dict__.items() if name != "_flat"}
-        return state | {"task": _Module.of(self.task)}
+        net = self.net
+        parts = (net.weights, net.cell, net.activation, net.feedback)
+        return state | {"task": _Module.of(self.task), "net": parts}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
         if isinstance(self.task, _Module):
             self.task = self.task.found()
-        self.net, self._flat = _with_flat_weights(self.net)
+        self.net, self._flat = _with_flat_weights(Network(*self.net))
 
     def __copy__(self):
         return copy.deepcopy(self)
