@@ -92,6 +92,31 @@ def test_schedules_half_way():
     )
 
 
+OPTIONS = {
+    "momentum": ({"momentum": 0.5}, [0.1 * 2, 0.1 * (1 + 1)]),
+    "adam": (
+        {"beta1": 0.5, "beta2": 0.75, "epsilon": 0.5},
+        [0.1 * 2 / (2 + 0.5), 0.1 * (4 / 3) / (4 / math.sqrt(7) + 0.5)],
+    ),
+    "rmsprop": ({"decay": 0.75, "epsilon": 0.5}, [0.1 * 2 / (1 + 0.5), 0.1 * 1 / (1 + 0.5)]),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_options_take_their_places(name):
+    # Gradients 2 and 1, by hand. Adam: m = 1, 1, v = 1, 1, m^ = 2, 4/3, v^ = 4, 16/7.
+    options, steps = OPTIONS[name]
+    found = np.diff([0.0, *(w[0] for w in walk(optimizer(name, options), np.zeros(1), [2.0, 1.0]))])
+    np.testing.assert_allclose(-found, steps, rtol=1e-14)
+
+
+def test_schedules_end_one_part_before_their_end():
+    found = {name: factor(name, 4, 4) for name in SCHEDULES}
+    wanted = {"constant": 1, "linear": 1 / 4, "cosine": (1 - math.sqrt(0.5)) / 2}
+    assert found == pytest.approx(wanted | {"exponential": 2**-7.5}, rel=1e-14)
+    assert {factor(name, 1, 1) for name in SCHEDULES} == {1.0}
+
+
 def test_wrong_use_is_one_line():
     with pytest.raises(UserError, match="optimizer must be one of sgd, momentum, adam, rmsprop"):
         optimizer("lion")
