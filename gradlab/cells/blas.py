@@ -6,6 +6,7 @@ that Numba binds for its own np.dot (SciPy's BLAS), so both share one library an
 """
 
 from numba import types
+from numba.core.errors import TypingError
 from numba.extending import overload
 
 from gradlab.cells.jit import kernel
@@ -43,8 +44,17 @@ def _numpy_product(a, b, out, factors):
     out[...] = factors[0] * (a @ b) + before
 
 
+def _check(*matrices):
+    """BLAS reads all of them as numbers of one size: another one's is foreign memory."""
+    kinds = {str(matrix.dtype) for matrix in matrices}
+    if len(kinds) > 1 or not kinds <= {"float64", "float32"}:
+        listed = ", ".join(sorted(kinds))
+        raise TypingError(f"a product needs matrices that are all float64 or float32, not {listed}")
+
+
 @overload(multiply)
 def _compiled_multiply(a, b, out, factors):
+    _check(a, b, out, factors)
     kind = _SINGLE if str(a.dtype) == "float32" else _DOUBLE
 
     def implementation(a, b, out, factors):
@@ -61,6 +71,7 @@ def _compiled_multiply(a, b, out, factors):
 
 @overload(multiply_transposed)
 def _compiled_multiply_transposed(a, b, out, factors):
+    _check(a, b, out, factors)
     kind = _SINGLE if str(a.dtype) == "float32" else _DOUBLE
 
     def implementation(a, b, out, factors):

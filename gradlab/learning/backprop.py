@@ -25,7 +25,7 @@ class Backprop:
 
     def __init__(self, net, x, y, loss, at, teacher=None):
         batch = Batch.of(net, x, None, None, teacher)
-        self.net, self.lanes = net, batch.x.shape[1]
+        self.net, self.lanes = batch.net, batch.x.shape[1]
         everyone = np.arange(self.lanes)
         self.run = Run.of(batch, everyone)
         self.chain = self._only_chain()

@@ -258,6 +258,7 @@ class _Module(NamedTuple):
 
 def _with_flat_weights(net):
     """A copy of the network whose weights are views of one vector, in the order of their names."""
+    net = net.checked()
     flat = vector(net.weights)
     views, place = {}, 0
     for name in sorted(net.weights):

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from gradlab import given
 from gradlab.errors import UserError
 from gradlab.nets import stack
 
@@ -32,8 +33,8 @@ class Batch:
     @classmethod
     def of(cls, net, x, h0, lengths, teacher=None):
         """Check what the user gave. Raises UserError, one line, for what does not fit."""
-        dtype = net.weights["W"].dtype
-        x = _inputs(net, x, dtype)
+        net = net.checked()
+        x = _inputs(net, x)
         lengths = _lengths(x, lengths)
         order = np.argsort(-lengths, kind="stable")
         count = _groups(len(x), len(order), net.weights["W"].size)
@@ -125,19 +126,18 @@ def _groups(steps, lanes, weights):
     return 2 if lanes < 128 else 4 if lanes < 512 else 8
 
 
-def _inputs(net, x, dtype):
-    x = np.asarray(x, dtype)
-    inputs = net.weights["U"].shape[1]
+def _inputs(net, x):
+    x, inputs = given.floats("x", x), net.weights["U"].shape[1]
     if x.ndim != 3 or x.shape[2] != inputs or 0 in x.shape[:2]:
         raise UserError(f"x must have shape (T, B, {inputs}), not {x.shape}")
-    return x
+    return given.ready(x, net.weights["W"].dtype)
 
 
 def _lengths(x, lengths):
     steps, lanes = x.shape[:2]
     if lengths is None:
         return np.full(lanes, steps)
-    lengths = np.asarray(lengths)
+    lengths = given.real("lengths", lengths)
     if lengths.shape != (lanes,) or not np.issubdtype(lengths.dtype, np.integer):
         raise UserError(f"lengths must be {lanes} whole numbers, one a lane, not {lengths!r}")
     if lengths.min() < 1 or lengths.max() > steps:
@@ -149,16 +149,16 @@ def _initial(net, weights, h0, lanes):
     """{place: s_0 (B, S)} from h0, or (h0, c0), as `_start` takes them apart."""
     parts = net.state_parts
     size, dtype = net.module.state_size(weights[net.places[0]]), net.weights["W"].dtype
-    given = h0 if isinstance(h0, tuple) else (h0,)
-    if len(given) > len(parts):
-        raise UserError(f"h0 may hold {', '.join(parts)} for cell {net.cell}, not {len(given)}")
+    pair = h0 if isinstance(h0, tuple) else (h0,)
+    if len(pair) > len(parts):
+        raise UserError(f"h0 may hold {', '.join(parts)} for cell {net.cell}, not {len(pair)}")
     initial = {place: np.zeros((lanes, size), dtype) for place in net.places}
-    for i, value in enumerate(given):
+    for i, value in enumerate(pair):
         if value is not None:
             shape = (len(net.places), lanes, size // len(parts))
             value = _start(f"{parts[i]}0", value, shape)
             for place, own in zip(net.places, value, strict=True):
-                part_of(net, initial[place], i)[:] = own
+                part_of(net, initial[place], i)[:] = given.ready(own, dtype)
     return initial
 
 
@@ -169,17 +169,17 @@ def _teacher(net, x, teacher):
     if not net.reads_out:
         raise UserError(f"teacher: cell {net.cell} feeds no output back, only jordan does")
     steps, outputs = x.shape[:2], len(net.weights["c"])
-    teacher = np.asarray(teacher)
+    teacher = given.real("teacher", teacher)
     if teacher.shape == steps and np.issubdtype(teacher.dtype, np.integer):
         return (teacher[..., None] == np.arange(outputs)).astype(x.dtype)
     if teacher.shape != (*steps, outputs):
         raise UserError(f"teacher must have shape {(*steps, outputs)}, not {teacher.shape}")
-    return teacher.astype(x.dtype)
+    return given.ready(given.floats("teacher", teacher), x.dtype)
 
 
 def _start(name, value, shape):
     """(chains, B, N) from that, or (chains, N), without the first axis for a single chain."""
-    value = np.asarray(value)
+    value = given.floats(name, value)
     chains, lanes, size = shape
     right = [(lanes, size), (size,)] if chains == 1 else [shape, (chains, size)]
     if value.shape not in right:

@@ -62,6 +62,7 @@ class Pass(NamedTuple):
 
 def forward(cell, weights, gain, x, initial, lengths):
     """Run R lanes from `initial` (R, S) under x (T, R or 1, D); lengths (R,) falling."""
+    _check(weights, gain, x, initial)
     steps, (lanes, size) = len(x), initial.shape
     room = np.empty if lengths.min() == steps else np.zeros  # zero after a lane's own length
     state = room((steps + 1, lanes, size), initial.dtype)
@@ -71,6 +72,16 @@ def forward(cell, weights, gain, x, initial, lengths):
     for start, stop, active in sorted(slices(lengths, steps=steps)):
         cell.forward(weights, gain, x, trace, (start, stop, active))
     return Pass(cell, weights, gain, trace)
+
+
+def _check(weights, gain, x, initial):
+    """Raise ValueError for arrays of several dtypes, or of other lanes: a kernel sees no bounds."""
+    kind, lanes = weights.bias.dtype, len(initial)
+    if not (kind == gain.dtype == x.dtype == initial.dtype):
+        named = f"gain {gain.dtype}, x {x.dtype}, initial {initial.dtype}"
+        raise ValueError(f"a pass needs one dtype, not weights {kind}, {named}")
+    if len(gain) != lanes or x.shape[1] not in (1, lanes):
+        raise ValueError(f"{lanes} initial states need x of as many lanes, or 1, not {x.shape[1]}")
 
 
 def backward(run, spans, head, direct=None, keep=False):

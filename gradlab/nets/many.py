@@ -35,6 +35,7 @@ def gradients_of(nets, x, y, loss="squared_error", at="every", readout=None):
     The networks have one cell, shape and dtype, one layer and one direction. Raises UserError, one
     line, where they have not, and for what does not fit.
     """
+    nets = [net.checked() for net in nets]
     _check(nets)
     batch = Batch.of(nets[0], x, None, None)
     target = Loss.of(batch, y, loss, readout, at)

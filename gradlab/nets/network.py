@@ -1,9 +1,11 @@
 """A cell with its weights, a linear readout, and the gradients of a loss through both."""
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
 
+from gradlab import given
 from gradlab.errors import UserError
 from gradlab.nets import cell as cells
 from gradlab.nets import draws, stack, view
@@ -37,7 +39,9 @@ class Network:
     """A recurrent network, such as a_t = b + W h_{t-1} + U x_t, h_t = f(a_t), o_t = c + V h_t.
 
     `weights` is a dict of arrays, U (N, D), W (N, N), b (N,), V (O, N), c (O,), that may be
-    changed in place; `activation` is f: tanh, relu, sigmoid or identity. The gates of `lstm`
+    changed in place and by assignment. A pass computes in float32 if all of them are float32, else
+    in float64, which must hold them exactly; it raises UserError, one line, where they do not fit
+    (see gradlab.given). `activation` is f: tanh, relu, sigmoid or identity. The gates of `lstm`
     (i, f, g, o) and `gru` (r, z, n) are stacked in U, W and b, and gru has b_recurrent (3N,); the
     W of `jordan` is (N, O), and its `feedback` says what is fed back: output or probability
     (softmax, or sigmoid of a single output).
@@ -47,9 +51,9 @@ class Network:
         self.module = cells.find(cell, activation)
         self.activation = cells.activation(activation, self.module)
         self.feedback = one_of("feedback", feedback, getattr(self.module, "FEEDBACKS", ["output"]))
-        self.weights, self.cell = weights, cell
-        self.places = stack.places_of(weights)
-        shapes.check(self.module, weights, self.places)
+        self.weights, self.cell = given.weights(weights), cell
+        self._fitting = None
+        self.checked()
 
     @classmethod
     def draw(
@@ -85,8 +89,9 @@ class Network:
         return cls({k: v.astype(dtype) for k, v in weights.items()}, cell, activation, feedback)
 
     def __repr__(self):
-        sizes = f"{self.weights['U'].shape[1]} -> {self.hidden} -> {len(self.weights['c'])}"
-        return f"Network({self.cell}, {self.activation}, {sizes}, {self.weights['W'].dtype})"
+        inputs, outputs = np.shape(self.weights["U"])[1], len(self.weights["c"])
+        sizes = f"{inputs} -> {self.hidden} -> {outputs}"
+        return f"Network({self.cell}, {self.activation}, {sizes}, {self.dtype})"
 
     def _repr_html_(self):
         return view.network(self)
@@ -94,7 +99,12 @@ class Network:
     @property
     def hidden(self):
         """Number of hidden units N of a layer in one direction."""
-        return self.weights["V"].shape[1] // (1 + self.bidirectional)
+        return np.shape(self.weights["V"])[1] // (1 + self.bidirectional)
+
+    @property
+    def dtype(self):
+        """What a pass computes in, float64 or float32."""
+        return given.weights(self.weights)["W"].dtype
 
     @property
     def layers(self):
@@ -119,13 +129,31 @@ class Network:
     @property
     def readout_matrix(self):
         """do/dh (O, N), or (O, O) where h is the output."""
-        V = self.weights["V"]
+        V = self.checked().weights["V"]
         return np.eye(len(V), dtype=V.dtype) if self.reads_out else V
+
+    def checked(self):
+        """The network with its weights as they are now, of one dtype; itself if they are so.
+
+        Raises UserError, one line, for weights that are no numbers or do not fit together.
+        """
+        weights = given.weights(self.weights)
+        fitting = [(name, own.shape) for name, own in weights.items()]
+        if fitting != self._fitting:
+            self.places = stack.places_of(weights)
+            shapes.check(self.module, weights, self.places)
+            self._fitting = fitting
+        if weights is self.weights:
+            return self
+        net = copy.copy(self)
+        net.weights = weights
+        return net
 
     def prepared(self, place=stack.FIRST):
         """One chain's weights as the cell's loops read them."""
-        own = shapes.own(self.weights, place)
-        weights = self.module.prepare(own, self.activation, self.weights["W"].dtype)
+        every = self.checked().weights
+        own = shapes.own(every, place)
+        weights = self.module.prepare(own, self.activation, every["W"].dtype)
         if hasattr(self.module, "FEEDBACKS"):
             weights = weights._replace(feedback=self.module.FEEDBACKS[self.feedback])
         return weights
@@ -143,11 +171,14 @@ class Network:
         every = [batch.joined([run.states(i) for run in runs]) for i in range(self.layers)]
         h, *c = (part_of(self, every[-1], i) for i in range(len(self.state_parts)))
         below = tuple(part_of(self, states, 0) for states in every[:-1])
-        return States(h, self.readout(h[1:]), *(c or [None]), layers=(*below, h))
+        return States(h, batch.net.readout(h[1:]), *(c or [None]), layers=(*below, h))
 
     def readout(self, h):
         """o = c + V h of states (..., N); states of outputs are outputs."""
-        return h if self.reads_out else h @ self.weights["V"].T + self.weights["c"]
+        if self.reads_out:
+            return h
+        weights = self.checked().weights
+        return h @ weights["V"].T + weights["c"]
 
     def gradients(
         self, x, y, loss="squared_error", at="every", *, readout=None, h0=None, lengths=None,

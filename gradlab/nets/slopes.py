@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gradlab import given
 from gradlab.errors import UserError
 from gradlab.nets.cell import one_of
 from gradlab.nets.losses import loss_of
@@ -27,7 +28,8 @@ class Loss(NamedTuple):
         if name == "cross_entropy":
             y = _classes(y, shape, outputs)
         else:
-            y = _values(np.asarray(y, batch.x.dtype), (*shape, outputs), name)
+            y = _values(given.floats("y", y), (*shape, outputs), name)
+            y = given.ready(y, batch.x.dtype)
         return cls(y, name, readout, at)
 
     def slope(self, outputs, y):
@@ -118,7 +120,7 @@ def _values(y, shape, name):
 
 
 def _classes(y, shape, outputs):
-    y = _values(np.asarray(y), shape, "cross_entropy")
+    y = _values(given.real("y", y), shape, "cross_entropy")
     if not np.issubdtype(y.dtype, np.integer):
         raise UserError(f"y must hold class numbers for cross_entropy, not {y.dtype}")
     if y.min() < 0 or y.max() >= outputs:

@@ -15,6 +15,7 @@ LANES, POINTS = 20, 300  # drawn at most
 
 def network(net):
     """A table: cell, sizes, activation, and what W does to a gradient."""
+    net = net.checked()
     square = weights.square(net.module, net.weights)
     rows = {
         "cell": f"{net.cell}, {net.activation}, {net.weights['W'].dtype}",

@@ -54,13 +54,21 @@ def square(cell, weights):
 def check(cell, weights, places):
     """Raise UserError, one line, for weights that are missing or do not fit together."""
     needed = shapes(cell, (1, 1, 1), places)
-    missing = [name for name in needed if name not in weights]
-    if missing:
-        raise UserError(f"weights lack {', '.join(missing)}: give {', '.join(needed)}")
+    listed = ", ".join(needed)
+    if missing := [name for name in needed if name not in weights]:
+        raise UserError(f"weights lack {', '.join(missing)}: give {listed}")
+    if more := [name for name in weights if name not in needed]:
+        raise UserError(f"weights hold {', '.join(map(str, more))}: give {listed}")
     check_places(cell, places)
     ways = sum(place.layer == 0 for place in places)
-    hidden, outputs = weights["V"].shape[-1] // ways, len(weights["c"])
-    right = shapes(cell, (weights["U"].shape[-1], hidden, outputs), places)
+    for name, shape in needed.items():
+        own = weights[name].shape
+        if len(own) != len(shape) or 0 in own:
+            raise UserError(
+                f"weights[{name!r}] has shape {own}, not {len(shape)} axes with entries"
+            )
+    hidden, outputs = weights["V"].shape[1] // ways, len(weights["c"])
+    right = shapes(cell, (weights["U"].shape[1], hidden, outputs), places)
     for name, shape in right.items():
         if weights[name].shape != shape:
             raise UserError(f"weights[{name!r}] has shape {weights[name].shape}, not {shape}")
