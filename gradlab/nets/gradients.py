@@ -4,7 +4,9 @@ Slices of some 20 steps are as fast as one large kernel, compile in a tenth of i
 share of the weight gradients is added up while it is in cache.
 """
 
+import importlib
 from itertools import pairwise
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +60,16 @@ class Pass(NamedTuple):
     weights: tuple
     gain: np.ndarray
     trace: Trace
+
+    def __reduce__(self):
+        if not isinstance(self.cell, ModuleType):
+            return Pass, tuple(self)
+        return _pass_by_name, (self.cell.__name__, *self[1:])
+
+
+def _pass_by_name(name, *rest):
+    """A pass whose cell is found among the modules by its name: a module cannot be pickled."""
+    return Pass(importlib.import_module(name), *rest)
 
 
 def forward(cell, weights, gain, x, initial, lengths):

@@ -55,6 +55,12 @@ class Network:
         self._fitting = None
         self.checked()
 
+    def __getstate__(self):
+        return {name: value for name, value in vars(self).items() if name != "module"}
+
+    def __setstate__(self, state):
+        vars(self).update(state, module=cells.find(state["cell"], state["activation"]))
+
     @classmethod
     def draw(
         cls, cell="elman", *, inputs, hidden, outputs, activation="tanh", init="gaussian",

@@ -4,10 +4,14 @@ An untied cell offers what a cell's file offers, so a forward and a backward pas
 drive any other; stage s holds the weights of the steps s k + 1 to (s + 1) k.
 """
 
+import importlib
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 
+from gradlab import given
+from gradlab.errors import UserError
 from gradlab.nets import gradients, scaled
 
 
@@ -28,9 +32,23 @@ class Untied:
         self.shapes, self.sources = cell.shapes, cell.sources
         self.STATE = gradients.state_parts(cell)
 
+    def __reduce__(self):
+        if not isinstance(self.cell, ModuleType):
+            return Untied, (self.cell, self.steps)
+        return _by_name, (self.cell.__name__, self.steps)
+
     def prepare(self, weights, activation, dtype):
-        """Weights for the loops from a sequence of {"U", "W", "b"}, one a stage."""
-        sets = tuple(self.cell.prepare(one, activation, dtype) for one in weights)
+        """Weights for the loops from a sequence of {"U", "W", "b"}, one a stage.
+
+        Raises UserError, one line, for what holds no numbers, or sets of several shapes.
+        """
+        sets = [self._numbers(one, dtype) for one in weights]
+        for stage, one in enumerate(sets):
+            for name, own in one.items():
+                if own.shape != sets[0][name].shape:
+                    shapes = f"{own.shape}, not {sets[0][name].shape}"
+                    raise UserError(f"weights of stage {stage}: {name} has shape {shapes}")
+        sets = tuple(self.cell.prepare(one, activation, dtype) for one in sets)
         return Stages(sets, sets[0].bias)
 
     def state_size(self, weights):
@@ -58,6 +76,11 @@ class Untied:
             own = direct._replace(slope=direct.slope[rows], exponent=direct.exponent[rows])
             self.cell.backward(weights.sets[stage], gain, trace, own, part, here)
 
+    def _numbers(self, weights, dtype):
+        names = self.shapes(1, 1, 1)
+        found = given.weights({name: weights[name] for name in names})
+        return {name: given.ready(own, dtype) for name, own in found.items()}
+
     def _parts(self, start, stop):
         """[(stage, first, last)] of the steps start to stop."""
         stages = range(start // self.steps, -(-stop // self.steps))
@@ -68,6 +91,10 @@ class Untied:
         if stop > reached:
             given = f"{len(weights.sets)} sets of weights for {self.steps} steps each"
             raise ValueError(f"{given} reach step {reached}, not {stop}")
+
+
+def _by_name(name, steps):
+    return Untied(importlib.import_module(name), steps)
 
 
 def stage_sums(run, x, head, direct=None):
