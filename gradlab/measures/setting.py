@@ -115,6 +115,10 @@ def task_stream(seed, task):
 
 def _sample(task, block, stream, length):
     named = inspect.signature(task.sample).parameters
+    for name in [name for name in ("file", "column") if name not in named]:
+        if block.constants.get(name) is not None:
+            given = f"{name}={block.constants[name]}"
+            raise UserError(f"{given}: needs task=series, task={constant(block, 'task')} has none")
     options = {k: v for k, v in block.constants.items() if k in named and v is not None}
     return task.sample(stream, int(length), **options)
 
