@@ -4,9 +4,9 @@ import argparse
 import os
 import signal
 import sys
-from pathlib import Path
 
 from gradlab.errors import UserError
+from gradlab.files import expanded
 from gradlab.suite.experiment import FALLS_SHORT
 
 FINE, FELL_SHORT, WRONG_USE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
@@ -163,7 +163,7 @@ def _export(options):
 
     experiment = library.load(options.name)
     frame = run.read(experiment.name, options.results)
-    path = Path(options.output or run.beside(options.results, experiment.name, options.format))
+    path = expanded(options.output or run.beside(options.results, experiment.name, options.format))
     if options.format == "csv":
         frame.to_csv(path, index=False)
         print(f"wrote {path}")
@@ -173,7 +173,7 @@ def _export(options):
 
 
 def _table(options, name):
-    return Path(options.results) / f"{name}.parquet"
+    return expanded(options.results) / f"{name}.parquet"
 
 
 def _code(verdicts):

@@ -29,6 +29,7 @@ EXPERIMENT = Rule({"suite", "numpy"}, {"", "errors", "suite", *CORE, ANY_PACKAGE
 RULES = {
     "gradlab": Rule({"errors"}, ALL),
     "gradlab.errors": Rule(set()),
+    "gradlab.files": Rule({"errors"}),
     "gradlab.threads": Rule({"threadpoolctl"}, {"scipy"}),
     "gradlab.found": Rule({"errors"}),
     "gradlab.given": Rule({"errors", "numpy"}),
@@ -37,7 +38,7 @@ RULES = {
     "gradlab.tasks.series": Rule(NUMERIC, {"pandas"}),
     "gradlab.theory": Rule(NUMERIC),
     "gradlab.dynamics": Rule(NUMERIC),
-    "gradlab.nets": Rule({"errors", "found", "given", "threads", "cells", ANY_PACKAGE}),
+    "gradlab.nets": Rule({"errors", "files", "found", "given", "threads", "cells", ANY_PACKAGE}),
     "gradlab.learning": Rule({"errors", "found", "given", "threads", "nets", ANY_PACKAGE}),
     "gradlab.learning.clipping": Rule({*NUMERIC, "given"}),
     "gradlab.learning.rules": Rule(NUMERIC),
@@ -46,11 +47,11 @@ RULES = {
     "gradlab.race": Rule(
         {"errors", "threads", "measures", "suite", *CORE, "numpy", "threadpoolctl"}, {ANY_PACKAGE}
     ),
-    "gradlab.suite": Rule({"errors", "found", "threads", ANY_PACKAGE}),
+    "gradlab.suite": Rule({"errors", "files", "found", "threads", ANY_PACKAGE}),
     # An experiment file that is run as a script starts the command line.
     "gradlab.suite.experiment": Rule({"errors"}, {"cli", ANY_PACKAGE}),
     "gradlab.explorer": Rule({"errors", "measures", *CORE, ANY_PACKAGE}),
-    "gradlab.cli": Rule({"", "errors", "suite"}, ALL),
+    "gradlab.cli": Rule({"", "errors", "files", "suite"}, ALL),
     # A measure that only one experiment needs stands in its file, and may use a network.
     "experiments": EXPERIMENT,
     # What `gradlab new` writes.

@@ -17,7 +17,7 @@ import pytest
 import gradlab
 from gradlab.cli import main
 from gradlab.errors import UserError
-from gradlab.suite import library
+from gradlab.suite import library, provenance
 
 TESTS = Path(__file__).parent
 TOY = str(TESTS / "toy.py")
@@ -178,3 +178,50 @@ def test_the_public_names_are_lazy():
         gradlab.walk  # noqa: B018
     with pytest.raises(UserError, match="no table"):
         gradlab.read("toy")
+
+
+def test_results_in_the_home_folder_and_through_links(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    far = tmp_path / "home" / "r" / "far.parquet"
+    far.parent.mkdir(parents=True)
+    (far.parent / "toy.parquet").symlink_to("far.parquet")
+    for command in (["run"], ["plot"], ["check"], ["export"]):
+        assert main([*command, "toy", "--results", "~/r"]) == 0
+    assert (far.parent / "toy.parquet").is_symlink() and far.is_file()
+    assert len(gradlab.read("toy", "~/r")) == 12 and (far.parent / "toy.csv").exists()
+    assert not Path("~").exists()
+
+
+def test_a_run_sweeps_what_a_kill_left(tmp_path):
+    for folder in ("results", "results/toy.shards"):
+        Path(folder).mkdir()
+        left = Path(folder, ".123-0123456789ab.toy.parquet")
+        left.touch()
+        os.utime(left, (0, 0))
+    assert main(["run", "toy"]) == 0
+    assert not list(Path("results").rglob(".*"))
+
+
+@pytest.mark.parametrize("edit", [False, True])
+def test_provenance_asks_the_right_repository(tmp_path, monkeypatch, edit):
+    """Whatever GIT_DIR the caller has, and whoever owns the checkout."""
+    checkout, other = tmp_path / "checkout", tmp_path / "other"
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    for folder in (checkout, other):
+        (folder / "gradlab").mkdir(parents=True)
+        (folder / "gradlab" / "a.py").write_text(folder.name)
+        for words in (
+            ["init", "-q"],
+            ["add", "."],
+            ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", folder.name],
+        ):
+            subprocess.run(["git", "-C", folder, *words], check=True)
+    right = (checkout / ".git" / "refs" / "heads").glob("*")
+    commit = next(right).read_text().strip()
+    if edit:
+        (checkout / "gradlab" / "b.py").touch()
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(other))
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    monkeypatch.setattr(provenance, "PACKAGE", checkout / "gradlab")
+    assert provenance.origin()["commit"] == commit + ("+" if edit else "")

@@ -1,6 +1,8 @@
 """Arrays in .safetensors files: the bytes of the format, and files that are not whole."""
 
+import hashlib
 import json
+import os
 
 import numpy as np
 import pytest
@@ -40,7 +42,10 @@ def test_the_bytes_are_the_format_s(tmp_path):
     tensors.write(tmp_path / "c.safetensors", {"x": np.float32([1, 2])})
     content = (tmp_path / "c.safetensors").read_bytes()
     size = int.from_bytes(content[:8], "little")
-    entry = json.loads(content[8 : 8 + size])["x"]
+    header = json.loads(content[8 : 8 + size])
+    entry, digest = header["x"], header["__metadata__"]["gradlab.sha256"]
+    blank = content.replace(digest.encode(), b"0" * 64)
+    assert hashlib.sha256(blank).hexdigest() == digest
     assert entry == {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]} and size % 8 == 0
     assert content[8 + size :] == np.float32([1, 2]).tobytes()
 
@@ -60,3 +65,17 @@ def test_broken_files_are_told_in_one_line(tmp_path):
         assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match="No such file"):
         tensors.read(tmp_path / "missing.safetensors")
+
+
+def test_every_flipped_bit_is_told(tmp_path):
+    path = tmp_path / "a.safetensors"
+    tensors.write(path, {"W": np.array([0.5, 2.0])}, {"gradlab.training": "text"})
+    whole = path.read_bytes()
+    with open(path, "rb+", buffering=0) as file:
+        for bit in range(8 * len(whole)):
+            place = bit // 8
+            os.pwrite(file.fileno(), bytes([whole[place] ^ 1 << bit % 8]), place)
+            with pytest.raises(UserError, match=r"a\.safetensors is no \.safetensors file"):
+                tensors.read(path)
+            os.pwrite(file.fileno(), whole[place : place + 1], place)
+    assert tensors.read(path)[1] == {"gradlab.training": "text"}

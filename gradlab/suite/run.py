@@ -1,10 +1,9 @@
 """From an experiment to its table, figure, provenance and verdicts."""
 
-import json
 import threading
 from importlib import import_module
-from pathlib import Path
 
+from gradlab.files import expanded, remove_stale, replacing
 from gradlab.suite import library, provenance, store
 from gradlab.suite.experiment import Experiment
 from gradlab.suite.grid import changed
@@ -43,19 +42,18 @@ def prepare(experiment, quick=False, values=None):
 
 def place(results, quick):
     """The folder that results go to: a quick run never writes over a reference run."""
-    return Path(results) / "quick" if quick else Path(results)
+    return expanded(results) / "quick" if quick else expanded(results)
 
 
 def complete(experiment, folder, executor=None, fresh=False):
     """(table, verdicts) of a prepared experiment, all written to `folder`."""
     _load_figures_meanwhile()
+    remove_stale(folder)
     frame, origins = sweep(experiment, folder, executor, fresh)
     table, figure, origin = (beside(folder, experiment.name, x) for x in ("parquet", "png", "json"))
-    store.write(frame, table)
-    with store.replacing(origin) as temporary:
-        content = provenance.describe(experiment, frame, origins)
-        lines = (f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
-        temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    digest = store.write(frame, table)
+    content = provenance.describe(experiment, frame, origins)
+    store.write_json({**content, store.TABLE: digest}, origin)
     print(f"wrote {table}")
     draw(experiment, frame, figure)
     verdicts = [claim.judge(frame) for claim in experiment.claims]
@@ -66,14 +64,14 @@ def complete(experiment, folder, executor=None, fresh=False):
 
 def beside(folder, name, suffix):
     """Where an experiment's table and what is made of it stand."""
-    return Path(folder) / f"{name}.{suffix}"
+    return expanded(folder) / f"{name}.{suffix}"
 
 
 def draw(experiment, frame, path):
     """Draw the experiment's figure from a table alone into a PNG, PDF or SVG."""
     from gradlab.suite import figures
 
-    with figures.style(), store.replacing(path) as temporary:
+    with figures.style(), replacing(path) as temporary:
         figures.save(experiment.figure(frame), temporary)
     print(f"wrote {path}")
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.errors import UserError
+from gradlab.files import remove_stale
 from gradlab.suite import plan, progress, provenance, sources, store, table
 from gradlab.suite.grid import Block, blocks
 from gradlab.suite.work import run_block
@@ -30,7 +31,9 @@ def sweep(experiment, folder, executor=None, fresh=False):
     gives rows with status "error" and runs again the next time. Raises UserError for input that
     the measure refuses, for a block that does not fit into memory, and if every block fails.
     """
-    parts = _parts(experiment, Path(folder) / f"{experiment.name}.shards")
+    shards = Path(folder) / f"{experiment.name}.shards"
+    remove_stale(shards)
+    parts = _parts(experiment, shards)
     done = {} if fresh else _stored(parts)
     missing = [part for part in parts if part.path not in done]
     points = sum(len(part.block) for part in parts)
@@ -76,8 +79,8 @@ def _run(experiment, missing, done, executor):
         try:
             _collect(futures, done)
         except KeyboardInterrupt:
-            left = f"the {len(futures)} missing blocks"
-            print(f"interrupted: the same command, without --fresh, runs {left}")
+            left = sum(not part.path.exists() for part in missing)
+            print(f"interrupted: the same command, without --fresh, runs the {left} missing blocks")
             raise
         finally:  # one by one: not every executor knows shutdown(cancel_futures=)
             for future in futures:
