@@ -446,7 +446,7 @@ WAITED = {
     "smaller than the last, not than the best": ([1.0, 9.0, 4.0, 2.0, 0.5], 3, "stopped", 8),
     "one": ([4.0, 3.0, 3.5, 1.0], 1, "stopped", 6),
     "nan is no smaller one": ([4.0, np.nan, np.nan, 1.0], 2, "stopped", 6),
-    "the best outlives a nan": ([4.0, np.nan, 5.0, 6.0, 1.0], 3, "stopped", 8),
+    "the best outlives a nan": ([4.0, np.nan, 1.0, 1.0, 1.0, 1.0, 0.5], 3, "stopped", 12),
     "never": ([4.0, 3.0, 3.0, 2.0, 2.0, 1.0], 2, "finished", 12),
     "None waits for ever": ([4.0] * 6, None, "finished", 12),
 }

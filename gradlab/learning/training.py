@@ -214,7 +214,7 @@ class Training:
             return None
         error, loss = self.evaluate()
         self._waited = 0 if loss < self._best else self._waited + 1
-        self._best = min(loss, self._best)
+        self._best = min(self._best, loss)  # in this order nan is not kept
         if plan.stop_below is not None and error < plan.stop_below:
             self.status = SOLVED
         elif plan.patience and self._waited >= plan.patience:
