@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from networks import batch, network
 
 from gradlab.measures import last_step, setting
 from gradlab.nets import health
@@ -98,3 +99,67 @@ def test_a_sweep_whose_readout_is_zero_says_so(monkeypatch):
     drawn.net.weights["V"][:] = 0
     monkeypatch.setattr(last_step, "draw", lambda *_: drawn)
     assert last_step.measure(block)["status"].tolist() == ["not_connected"] * 2
+
+
+# What was handed in, and what came out
+
+SIZE = {"steps": 6, "lanes": 3, "hidden": 4, "inputs": 2, "outputs": 3, "seed": 4}
+
+
+def spoilt(what, value, loss="squared_error", at="every", **options):
+    """The gradients of three lanes (the first of 4 steps) with one number of lane 1 replaced."""
+    net = network(SIZE, **options)
+    x, y, h0, _ = batch(SIZE, loss, at)
+    arrays = net.weights | {"x": x, "y": y, "h0": h0}
+    lane = {"x": (2, 1, 0), "y": (2, 1, 0) if at == "every" else (1, 0), "h0": (1, 0)}
+    arrays[what][lane.get(what, (0,) * arrays[what].ndim)] = value
+    lengths = np.array([4, 6, 5])
+    start = None if options else h0
+    return net.gradients(x, y, loss, at, h0=start, lengths=lengths)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("at", ["every", "last"])
+@pytest.mark.parametrize("loss", ["squared_error", "binary_cross_entropy"])
+@pytest.mark.parametrize("what", ["x", "y", "h0"])
+def test_what_was_handed_in_for_a_lane_is_said_of_that_lane(what, loss, at, value):
+    got = spoilt(what, value, loss, at)
+    assert got.status.tolist() == ["ok", "nan", "ok"]
+    step = {"x": 3, "y": 3 if at == "every" else 6, "h0": 1}[what]
+    assert got.bad_step.tolist() == [0, step, 0]
+
+
+@pytest.mark.parametrize("options", [{}, {"cell": "lstm"}, {"cell": "jordan"}, {"layers": 2}])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("what", ["U", "W", "b", "V", "c"])
+def test_a_weight_that_is_not_finite_is_nan_in_every_lane(what, value, options):
+    got = spoilt(what, value, **options)
+    assert got.status.tolist() == ["nan"] * 3 and (got.bad_step > 0).all()
+
+
+def test_what_stands_after_a_lane_s_end_does_not_count():
+    net = network(SIZE)
+    x, y, *_ = batch(SIZE)
+    x[4:, 0] = y[4:, 0] = np.nan
+    got = net.gradients(x, y, lengths=np.array([4, 6, 5]))
+    assert got.status.tolist() == ["ok"] * 3 and np.isfinite(got.loss)
+
+
+@pytest.mark.parametrize("at", ["every", "last"])
+def test_a_loss_that_overflows_over_finite_states_is_overflow(at):
+    net = network(SIZE)
+    net.weights["c"][:] = 0
+    x, y, *_ = batch(SIZE, at=at)
+    y[(2, 1) if at == "every" else 1] = 1e200  # its square is beyond float64
+    got = net.gradients(x, y, at=at)
+    assert got.loss == np.inf and np.isfinite(net.forward(x).states).all()
+    assert got.status.tolist() == ["ok", "overflow", "ok"]
+    assert got.bad_step.tolist() == [0, 3 if at == "every" else 6, 0]
+
+
+def test_a_sum_of_finite_losses_that_overflows_is_overflow():
+    net = network(SIZE)
+    x, y, *_ = batch(SIZE)
+    y[:] = 7e153  # each loss is 1.5e308
+    got = net.gradients(x, y)
+    assert got.loss == np.inf and got.status.tolist() == ["overflow"] * 3

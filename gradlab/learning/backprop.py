@@ -23,6 +23,7 @@ class Backprop:
     adjoint    after any way back: norm2 and exponent of dL/dh at each step
     """
 
+    @np.errstate(over="ignore", invalid="ignore")
     def __init__(self, net, x, y, loss, at, teacher=None):
         batch = Batch.of(net, x, None, None, teacher)
         self.net, self.lanes = batch.net, batch.x.shape[1]
@@ -34,6 +35,7 @@ class Backprop:
         self.touch = self.slope.touch(self.chain)
         self.loss = float(self.slope.value)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def sums(self, omega=False):
         """dL/d(weights); self.omega = (value, derivative, steps) too, if asked for."""
         sums, passed = gradients.Sums(self.chain.sources), self.chain.passed
@@ -49,6 +51,7 @@ class Backprop:
         self.omega = penalty.result(self.lanes)
         return self._finish(sums, adjoint)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def by_lane(self):
         """The gradients of each lane's own loss, (B, ...) each; nothing is averaged."""
         sums = gradients.LaneSums(self.chain.sources, self.lanes)
@@ -64,6 +67,7 @@ class Backprop:
         shapes = self.net.weights
         return {k: self.lanes * found[k].reshape(self.lanes, *shapes[k].shape) for k in shapes}
 
+    @np.errstate(over="ignore", invalid="ignore")
     def clipped_steps(self, threshold, style):
         """BPTT in which each lane's dL/dh_t is clipped before it goes on back.
 

@@ -7,15 +7,39 @@ NOT_CONNECTED, UNDERFLOW = "not_connected", "underflow"
 
 
 def first_bad_step(state, x, lengths):
-    """Per lane of state (T+1, R, S): the first step t >= 1 that is not finite, 0 if all are.
+    """Per lane of state (T+1, R, S): the first step t >= 1 at which x or state is not finite, or 0.
 
-    Also whether it is `overflow` (inf, or nan made by finite numbers) or `nan` (handed in by x).
-    x (T, R or 1, D); lengths (R,).
+    Also whether it is `nan` (x or state[0] was handed in as it is) or `overflow` (finite numbers
+    made it). x (T, R or 1, D); lengths (R,).
     """
-    bad = ~np.isfinite(state).all(-1) & (np.arange(len(state))[:, None] <= lengths)
-    steps = np.where(bad.any(0), bad.argmax(0), 0)
-    given = np.isfinite(x).all(-1)[np.maximum(steps - 1, 0), np.arange(len(steps)) % x.shape[1]]
-    return steps, np.where(given, OVERFLOW, NAN)
+    start = ~np.isfinite(state[0]).all(-1)
+    given, made = first(not_finite(x), lengths), first(not_finite(state[1:]), lengths)
+    return judged(given, start, [made])
+
+
+def judged(given, start, made):
+    """(steps, kinds) per lane: the first step that is not finite, 0 if all are, and why.
+
+    given (B,): the first step whose input or target is not finite, 0 if all are; start (B,):
+    whether the initial state or a weight is not; made: as `given`, of what was computed: of the
+    states, and what counts only where all before it are finite.
+    """
+    both = (given > 0) & (made[0] > 0)
+    steps = np.where(both, np.minimum(given, made[0]), np.maximum(given, made[0]))
+    for own in (*made[1:], start.astype(np.int64)):
+        steps = np.where(steps == 0, own, steps)
+    return steps, np.where((given > 0) | start, NAN, OVERFLOW)
+
+
+def not_finite(values):
+    """(T, B): where values (T, B, K) hold nan or inf."""
+    return ~np.isfinite(values).all(-1)
+
+
+def first(bad, lengths):
+    """(B,): the first step t within a lane's own length of bad (T, B or 1), 0 if there is none."""
+    within = bad & (np.arange(len(bad))[:, None] < lengths)
+    return np.where(within.any(0), within.argmax(0) + 1, 0)
 
 
 def reach(slope, log2, dtype=np.float64):

@@ -68,6 +68,7 @@ _OWN_READOUT = {
 }
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a status says what became of it
 def loss_of(outputs, targets, loss, readout=None):
     """Loss (...) and dL/do (..., O) of outputs o (..., O) under `loss` and `readout`.
 

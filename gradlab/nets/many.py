@@ -48,6 +48,7 @@ def gradients_of(nets, x, y, loss="squared_error", at="every", readout=None):
     return Many(loss, weights, exponent)
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _gradients(nets, batch, target):
     run = _forward(nets, batch)
     slope = _Slope(nets, batch, target, run.trace)

@@ -179,6 +179,7 @@ class Network:
         below = tuple(part_of(self, states, 0) for states in every[:-1])
         return States(h, batch.net.readout(h[1:]), *(c or [None]), layers=(*below, h))
 
+    @np.errstate(over="ignore", invalid="ignore")
     def readout(self, h):
         """o = c + V h of states (..., N); states of outputs are outputs."""
         if self.reads_out:

@@ -6,6 +6,7 @@ import numpy as np
 
 from gradlab.nets import gradients, health, truncated, weights
 from gradlab.nets.batch import Run
+from gradlab.nets.losses import loss_of
 from gradlab.nets.scaled import plain
 from gradlab.nets.slopes import SLOPES
 from gradlab.nets.stack import Deltas, by_time, joined, touch_below
@@ -19,8 +20,10 @@ class Part:
     sums     {name: (array, exponent)}: dL/d(weight), this group's share
     """
 
+    @np.errstate(over="ignore", invalid="ignore")  # a status says so
     def __init__(self, batch, group, loss, truncation):
         self.run, self.truncation = Run.of(batch, group), truncation
+        self._source = batch, group, loss
         self.slope = SLOPES[loss.at](self.run, loss, group, len(batch.lengths))
         self.sums = {name: (value, 0) for name, value in self.slope.readout_gradients().items()}
         self.touches, self._adjoints, above = {}, {}, []
@@ -63,15 +66,57 @@ class Part:
 
     @cached_property
     def bad(self):
-        """First step that is not finite, and why, per lane: in the lowest layer that has one."""
-        steps, kinds = np.zeros_like(self.run.lengths), np.full(len(self.run.lengths), health.NAN)
-        for chain in self.run.chains:
-            own, why = health.first_bad_step(chain.passed.trace.state, chain.x, chain.lengths)
-            time = chain.lengths + 1 - own if chain.place.reverse else own
-            first = (steps == 0) & (own > 0)
-            steps, kinds = np.where(first, time, steps), np.where(first | (steps == 0), why, kinds)
-        return steps, kinds
+        """First step that is not finite, and why, per lane (see `health.judged`)."""
+        given, start = self._handed_in()
+        return health.judged(given, start, [self._of_states(), self._of_loss(), self._of_adjoint()])
 
+    def _handed_in(self):
+        """The first bad step of x, y or a teacher, 0 if none; whether h_0 or a weight is bad."""
+        (batch, group, loss), lengths = self._source, self.run.lengths
+        bad = health.not_finite(self.run.x)
+        if batch.teacher is not None:
+            bad = bad | health.not_finite(batch.teacher[:, group])
+        if loss.y.dtype.kind == "f" and loss.at == "every":
+            bad = bad | health.not_finite(loss.y[:, group])
+        steps = health.first(bad, lengths)
+        if loss.y.dtype.kind == "f" and loss.at == "last":
+            lost = health.not_finite(loss.y[None, group])[0]
+            steps = np.where(lost & (steps == 0), lengths, steps)
+        start = np.full(len(lengths), not _finite(batch.net.weights.values()))
+        for states in batch.initial.values():
+            start |= health.not_finite(states[None, group])[0]
+        return steps, start
+
+    def _of_states(self):
+        """The first bad state, in the lowest layer that has one."""
+        steps = np.zeros_like(self.run.lengths)
+        for chain in self.run.chains:
+            own = health.first(health.not_finite(chain.passed.trace.state[1:]), chain.lengths)
+            time = chain.lengths + 1 - own if chain.place.reverse else own
+            steps = np.where((steps == 0) & (own > 0), time, steps)
+        return steps
+
+    def _of_loss(self):
+        """The first step whose loss is not finite."""
+        (_, group, loss), run = self._source, self.run
+        every = loss.at == "every"
+        y = loss.y[:, group] if every else loss.y[group]
+        if every and y.dtype.kind != "f":  # a class after a lane's own length may be any
+            y = np.where(np.arange(len(y))[:, None] < run.lengths, y, 0)
+        outputs = run.net.readout(run.hidden[1:] if every else run.last)
+        value, _ = loss_of(outputs, y, loss.name, loss.readout)
+        bad = ~np.isfinite(value)
+        return health.first(bad, run.lengths) if every else np.where(bad, run.lengths, 0)
+
+    def _of_adjoint(self):
+        """The last step whose dL/d(state) is not finite: the way back meets it first."""
+        steps = np.zeros_like(self.run.lengths)
+        for chain in self.run.chains:
+            bad = ~np.isfinite(self._adjoints[chain.place].norm2).all(1)[1:]
+            steps = np.maximum(steps, len(bad) * bad.any(0) - bad[::-1].argmax(0) * bad.any(0))
+        return np.minimum(steps, self.run.lengths)
+
+    @np.errstate(over="ignore", invalid="ignore")
     def states(self, layer):
         """dL/d(state)[t] of a layer (T+1, B_g, S), both directions side by side."""
         chains, found = self.run.of_layer(layer), []
@@ -101,3 +146,7 @@ class Part:
                 rows = adjoint.delta[(t - start) * lanes : (t - start + 1) * lanes, slice(*units)]
                 delta = plain(rows, (exponent - exponent.max())[:, None])
                 yield t + 1, delta.T @ values[t, :lanes, slice(*columns)], int(exponent.max())
+
+
+def _finite(arrays):
+    return all(np.isfinite(array).all() for array in arrays)

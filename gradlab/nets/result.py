@@ -26,6 +26,7 @@ class Gradients:
     those of W, the lowest layer's.
     """
 
+    @np.errstate(over="ignore", invalid="ignore")
     def __init__(self, batch, loss, truncation=None):
         self._batch = batch
         self._parts = each(lambda group: Part(batch, group, loss, truncation), batch.groups)
@@ -77,7 +78,11 @@ class Gradients:
 
     @cached_property
     def status(self):
-        """(B,): ok, zero or not_connected (see `reach`), overflow or nan (see `bad_step`)."""
+        """(B,): ok, zero or not_connected (see `reach`), overflow or nan (see `bad_step`).
+
+        nan: something that was handed in for this lane (x, y, h0, a teacher, any weight) is nan or
+        inf; overflow: finite numbers led to what is not.
+        """
         kinds, reach = self._joined(lambda part: part.bad[1]), self.reach
         zero, detached = reach == health.ZERO, reach == health.NOT_CONNECTED
         return health.status_of(self.bad_step, kinds, zero, detached)
@@ -96,8 +101,15 @@ class Gradients:
 
     @cached_property
     def bad_step(self):
-        """(B,): the first t at which h[t] is not finite, 0 if all are."""
-        return self._joined(lambda part: part.bad[0])
+        """(B,): the first t at which x, y or h[t] is not finite, 0 if all is.
+
+        Where they are, that of the loss; where only the gradient is not, its last t.
+        """
+        steps = self._joined(lambda part: part.bad[0])
+        sums = [self.loss, *self.weights.values()]
+        if steps.any() or all(np.isfinite(array).all() for array in sums):
+            return steps
+        return self.lengths.copy()  # finite parts have a sum that is not
 
     @cached_property
     def outputs(self):
@@ -120,6 +132,7 @@ class Gradients:
         return self._joined(lambda part: part.states(self._top))
 
     @cached_property
+    @np.errstate(over="ignore", invalid="ignore")
     def terms(self):
         """(T,): the norm of each k's term of dL/dW = sum over k = 1..T; entry k - 1 is term k."""
         found = {}
@@ -132,6 +145,7 @@ class Gradients:
             norms[k - 1] = np.exp2(log2_norm([term], exponent))
         return norms
 
+    @np.errstate(over="ignore", invalid="ignore")
     def term(self, k):
         """Term k of dL/dW, 1 <= k <= T: dL/da_k h_{k-1}^T, what step k's use of W gives."""
         steps = len(self._batch.x)
