@@ -54,6 +54,10 @@ def _parser():
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _command(commands, _list, "list", "the experiments, and which have results")
     _add_run(_command(commands, _run, "run", "measure an experiment: table, figure, claims"))
+    _add_reproduce(commands)
+    diff = _command(commands, _diff, "diff", "hold two tables against each other")
+    diff.add_argument("one", metavar="A", help="an experiment's name or the path of a .parquet")
+    diff.add_argument("other", metavar="B")
     plot = _command(commands, _plot, "plot", "draw the figure again from the table")
     plot.add_argument("name", metavar="NAME")
     check = _command(commands, _check, "check", "hold the claims against the tables that exist")
@@ -75,8 +79,18 @@ def _command(commands, function, name, text, results=True):
     return command
 
 
+def _add_reproduce(commands):
+    text = "run experiments afresh, elsewhere, and hold them against their tables"
+    again = _command(commands, _reproduce, "reproduce", text)
+    again.add_argument("names", metavar="NAME", nargs="*", help="default: all that have tables")
+    again.add_argument("--quick", action="store_true", help="only some of the blocks")
+    again.add_argument("--set", metavar="KEY=VALUE", action="append", default=[])
+    again.add_argument("--workers", metavar="N", type=_positive, help="default: all cores")
+
+
 def _add_run(run):
-    run.add_argument("name", metavar="NAME|FILE", nargs="?", default="spectral_radius")
+    run.add_argument("name", metavar="NAME|FILE", nargs="?", help="default: spectral_radius")
+    run.add_argument("--all", action="store_true", help="every experiment in turn")
     run.add_argument(
         "--set",
         metavar="KEY=VALUE",
@@ -111,11 +125,59 @@ def _list(options):
 
 
 def _run(options):
+    if options.all:
+        return _run_all(options)
+    return _run_one(options, options.name or "spectral_radius")
+
+
+def _run_one(options, name):
     from gradlab.suite import run
 
-    experiment = run.prepare(options.name, options.quick, dict(map(_pair, options.set)))
+    experiment = run.prepare(name, options.quick, dict(map(_pair, options.set)))
     folder = run.place(options.results, options.quick)
     return _code(run.complete(experiment, folder, options.workers, options.fresh)[1])
+
+
+def _run_all(options):
+    from gradlab.suite import library, reproduce, run
+
+    if options.name:
+        raise UserError(f"run {options.name} --all: a name or --all, not both")
+    folder = run.place(options.results, options.quick)
+    done = reproduce.in_turn(library.names(), lambda name: _run_one(options, name), folder)
+    for name, code in done.items():
+        print(f"{name}: {'failed' if code is None else ('ok', 'a claim fell short')[code]}")
+    return WRONG_USE if None in done.values() else max(done.values(), default=FINE)
+
+
+def _reproduce(options):
+    from gradlab.suite import library, reproduce
+
+    names = options.names or [name for name in library.names() if _table(options, name).exists()]
+    if not names:
+        raise UserError(f"no tables in {options.results}; `gradlab run --all` makes them")
+    values = dict(map(_pair, options.set))
+
+    def one(name):
+        return reproduce.reproduce(name, options.results, options.quick, values, options.workers)
+
+    done = reproduce.in_turn(names, one, options.results)
+    for name, outcome in done.items():
+        print(f"{name}: {outcome or 'failed'}")
+    return _same(done.values())
+
+
+def _diff(options):
+    from gradlab.suite import reproduce
+
+    outcome = reproduce.diff(options.one, options.other, options.results)
+    print(outcome)
+    return _same([outcome])
+
+
+def _same(outcomes):
+    bad = [outcome for outcome in outcomes if outcome is None or outcome.word == "different"]
+    return FELL_SHORT if bad else FINE
 
 
 def _pair(text):

@@ -21,6 +21,7 @@ from gradlab.measures.setting import constant
 from gradlab.nets.network import Network
 from gradlab.tasks.oscillator import Oscillator
 
+ROUNDING_DECIDES = True  # see gradlab.suite.reproduce: another machine trains otherwise
 WINDOW = 10
 EIGENVALUES = 4
 MISSING = complex(np.nan, np.nan)

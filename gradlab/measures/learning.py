@@ -26,6 +26,7 @@ CURVES = (
     "not_finite", "share_not_finite", "cosine", "spectral_radius_now", "singular_value",
     "omega_value", "horizon", "log10_gradient_ratio", "error",
 )  # fmt: skip
+ROUNDING_DECIDES = True  # see gradlab.suite.reproduce: another machine trains otherwise
 RENAMED = {"spectral_radius": "spectral_radius_now", "omega": "omega_value"}
 
 

@@ -38,16 +38,16 @@ def nearest(values, wanted):
     return min(set(values), key=lambda value: abs(value - wanted))
 
 
-def wilson(hits, runs):
+def wilson(hits, runs, z=Z):
     """(share, low, high): hits of runs and the 95 % interval of Wilson (1927).
 
     With n runs and p = hits/n: (p + z^2/2n -+ z sqrt(p (1 - p)/n + z^2/4n^2))/(1 + z^2/n). Unlike
     p -+ z sqrt(p (1 - p)/n) it says something where all runs or none of them hit.
     """
     share = hits / runs
-    middle = share + Z**2 / (2 * runs)
-    width = Z * math.sqrt(share * (1 - share) / runs + Z**2 / (4 * runs**2))
-    whole = 1 + Z**2 / runs
+    middle = share + z**2 / (2 * runs)
+    width = z * math.sqrt(share * (1 - share) / runs + z**2 / (4 * runs**2))
+    whole = 1 + z**2 / runs
     return share, max(0.0, (middle - width) / whole), min(1.0, (middle + width) / whole)
 
 

@@ -48,12 +48,13 @@ def describe(costs, count):
     if not any(seconds):
         return where
     if count is None:
-        return f": about {_duration(sum(seconds))} of one worker, {_size(sizes[0])} each"
+        return f": about {duration(sum(seconds))} of one worker, {_size(sizes[0])} each"
     wait = max(sum(seconds) / count, seconds[0])
-    return f"{where}: about {_duration(wait)}, {_size(sum(sizes[:count]))}"
+    return f"{where}: about {duration(wait)}, {_size(sum(sizes[:count]))}"
 
 
-def _duration(seconds):
+def duration(seconds):
+    """Seconds as a person says them."""
     for unit, length in (("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {unit}"
