@@ -20,7 +20,7 @@ long        tanh networks under noise: the size of each term
 
 import math
 
-from gradlab.suite import Claim, Experiment, NotMeasured, rows
+from gradlab.suite import Claim, Experiment, NotMeasured, Span, rows
 
 M, X = [[1.0, 2.0], [-1.0, 3.0]], [1.0, -0.5]
 ROTATION = [[0.6, -0.8], [0.8, 0.6]]  # radius 1; times the radius of the row it is W
@@ -123,12 +123,15 @@ def long(block):
     import numpy as np
 
     from gradlab import Network, theory
+    from gradlab.errors import UserError
     from gradlab.nets import draws
 
     steps, radius, seed = (
         block.points[axis][0].item() for axis in ("sequence_length", "spectral_radius", "seed")
     )
     scale, k = block.constants["input_scale"], block.points["k"]
+    if k.max() > steps:
+        raise UserError(f"sequence_length={steps}: must be at least {k.max()}, the largest k")
     net = Network.draw(
         inputs=1, hidden=block.constants["hidden_size"], outputs=1, seed=seed,
         spectral_radius=radius, input_scale=scale,
@@ -225,7 +228,7 @@ def measured_rate(frame):
     """Decades by which a term shrinks for each step that it is earlier, radius 0.8, over seeds."""
     import numpy as np
 
-    found = rows(frame, network="long", spectral_radius=0.8, hidden_size=64, input_scale=0.2)
+    found = rows(frame, network="long", spectral_radius=0.8)
     medians = found.groupby("k").log10_term.median()
     last = found.sequence_length.max()
     middle = medians[(medians.index > last / 4) & (medians.index <= last - 5)]
@@ -446,6 +449,7 @@ experiment = Experiment(
         ),
         Claim(
             name="four factors",
+            about={"spectral_radius": Span(0, 1)},
             statement="terms of dL/dW for T = 3, off the product of their four factors (largest)",
             source="the lectures: e3/o3 o3/h3 (product of h_i/h_{i-1}) h_k/W",
             measured=off_the_factors,
@@ -456,6 +460,7 @@ experiment = Experiment(
         ),
         Claim(
             name="a copy for each step",
+            about={"spectral_radius": Span(0, 1)},
             statement="term k, off the derivative by the W of step k alone (largest)",
             source="d/dW_k of the loss of a network with its own W at each step, complex step",
             measured=off_its_copy,
@@ -466,6 +471,7 @@ experiment = Experiment(
         ),
         Claim(
             name="the terms add up",
+            about={"spectral_radius": Span(0, 1)},
             statement="sum of the three terms, off dL/dW (largest)",
             source="dL/dW = sum over k of dL/dW_k",
             measured=off_the_sum,
@@ -476,6 +482,7 @@ experiment = Experiment(
         ),
         Claim(
             name="long sums add up",
+            about={"spectral_radius": Span(0, 1.8), "sequence_length": Span(1, 60)},
             statement="the shares of 60 terms in dL/dW, off 1 (largest)",
             source="<dL/dW_k, dL/dW>/||dL/dW||^2, summed over k",
             measured=off_the_whole,
@@ -486,6 +493,8 @@ experiment = Experiment(
         ),
         Claim(
             name="early terms vanish",
+            about={"hidden_size": 64, "input_scale": 0.2},
+            seeds=2,
             statement="decades that a term loses for each step that it is earlier, radius 0.8",
             source="ln(chi)/2 in mean field (Schoenholz et al. 2017)",
             measured=measured_rate,

@@ -150,7 +150,7 @@ def jump(start):
     def measured(frame):
         known = rows(frame, weight=5.0, start=start, steps=3000, update=0).sort_values("bias")
         leap = known.last_state.diff().to_numpy()[1:]
-        if len(leap) < 50:
+        if len(leap) < 400:  # the tolerance is their spacing
             raise NotMeasured("needs the whole grid of folds")
         place = abs(leap).argmax()
         return known.bias.iloc[place : place + 2].mean()
@@ -174,7 +174,11 @@ def arrived(threshold, value):
     """Share of the walkers that end with E < value under a threshold."""
 
     def measured(frame):
-        ends = rows(frame, clip_threshold=threshold, update=UPDATES, steps=50)
+        ends = rows(frame, clip_threshold=threshold, update=UPDATES, steps=50, start=START)
+        ends = ends.set_index(["weight", "bias"])
+        if missing := set(WALKERS) - set(ends.index):
+            raise NotMeasured(f"needs the walk from {min(missing)}")
+        ends = ends.loc[WALKERS]
         return (ends.error < value).mean()
 
     return measured

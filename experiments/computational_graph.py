@@ -13,7 +13,7 @@ the edges of a step, taken together, by exactly rho. Try `--set activation=tanh`
 
 import math
 
-from gradlab.suite import Claim, Experiment, NotMeasured, rows
+from gradlab.suite import Claim, Experiment, NotMeasured, Span, rows
 
 NUDGE = 0.5  # of a state, for central differences; exact for a quadratic loss, hence so large
 SLOPES = {
@@ -275,6 +275,7 @@ experiment = Experiment(
     claims=[
         Claim(
             name="powers of the radius",
+            about={"activation": "identity", "init": "orthogonal"},
             statement="the edges of a step together, decades off rho^(T - t + 1) (largest)",
             source="sum over i, j of (delta_j W_ji)^2 = rho^2 |delta|^2 for W/rho orthogonal",
             measured=off_the_powers,
@@ -285,6 +286,7 @@ experiment = Experiment(
         ),
         Claim(
             name="edges add up",
+            about={"activation": "identity", "spectral_radius": Span(0.1, 2)},
             statement="the edges that leave a unit add up to dL/dh of it, largest relative error",
             source="the chain rule over all paths; dL/dh from central differences of the loss",
             measured=arriving,

@@ -4,7 +4,7 @@ Each is doubled four times while the others stay: time and peak memory of one ba
 (Network.gradients) and of a block of the main job, whose estimate is held against the clock.
 """
 
-from gradlab.suite import Claim, Experiment, NotMeasured, rows
+from gradlab.suite import Claim, Experiment, NotMeasured, Span, rows
 
 MOST = {"T": 1.15, "B": 1.15, "points": 1.15, "N": 2.3}
 EDGE = 1.5  # factor between estimate and clock
@@ -96,6 +96,7 @@ experiment = Experiment(
     claims=[
         Claim(
             name="growth",
+            about={"rounds": Span(9)},
             statement="time grows with T, B and points at most in proportion, with N to its square",
             source="2 N^2 flops a product, three products a step and lane",
             measured=steepest,
@@ -107,6 +108,7 @@ experiment = Experiment(
         ),
         Claim(
             name="the estimate of time",
+            about={"rounds": Span(9)},
             statement="`gradlab run` foretells a block's seconds within a factor of 1.5",
             source="the clock",
             measured=worst("seconds"),
@@ -118,6 +120,7 @@ experiment = Experiment(
         ),
         Claim(
             name="the estimate of memory",
+            about={"rounds": Span(9)},
             statement="and its peak memory within a factor of 2",
             source="VmHWM of a process of its own",
             measured=worst("bytes"),

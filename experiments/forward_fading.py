@@ -12,12 +12,18 @@ grow beyond the states of tanh: the smallest difference decides all that follows
 
 import math
 
-from gradlab.suite import Claim, Experiment, NotMeasured, nearest, rows
+from gradlab.suite import Claim, Experiment, NotMeasured, Span, nearest, rows
 
 NUDGE = 1e-6
 INPUTS = 4  # of white noise, so that dh_t/dx_1 has several singular values
 LAGS = [0, 1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 60, 80, 100, 120, 150, 200]
 KEPT = 3
+SLOPES = {
+    "identity": lambda h: 0 * h + 1,
+    "relu": lambda h: (h > 0) * 1.0,
+    "sigmoid": lambda h: h * (1 - h),
+    "tanh": lambda h: 1 - h * h,
+}
 
 
 def measure(block):
@@ -31,14 +37,19 @@ def measure(block):
     """
     import numpy as np
 
+    from gradlab.errors import UserError
+
     net, x, d = setting(block)
+    if net.hidden < KEPT:
+        raise UserError(f"hidden_size={net.hidden}: must be at least {KEPT}")
     lags = block.points["lag"]
     steps = int(lags.max()) + 1
     nudged = np.concatenate([x, x], axis=1)[:steps]
     nudged[0, 1] += NUDGE * d
     states = net.forward(nudged).states
-    ahead = forwards(net, states[:, 0])[lags]
-    behind = backwards(net, nudged[:, :1], lags)
+    run = alone(net, x[:steps])
+    ahead = forwards(net, run.trace.state[:, 0])[lags]
+    behind = backwards(net, run, lags)
     singular = [np.linalg.svd(product, compute_uv=False)[:, :KEPT] for product in (ahead, behind)]
     moved = np.linalg.norm(states[1 + lags, 1] - states[1 + lags, 0], axis=1)
     with np.errstate(divide="ignore"):
@@ -82,31 +93,39 @@ def forwards(net, h):
     return np.array(products)
 
 
-def backwards(net, x, lags):
-    """dh_t/dx_1 from BPTT, t = 1 + lag: one lane for each unit i, whose loss has slope 1 at h_t,i.
+def alone(net, x):
+    """The forward pass of one lane, along which both products are taken.
 
-    Read out by V = 1, (o - y)^2 has the slope 2 (o - y) = e_i for the target y = o - e_i/2.
+    Two passes of a chaotic network round to two ways where BLAS sums lanes in another order.
     """
     import numpy as np
 
-    from gradlab import Network
+    from gradlab.nets import gradients
 
-    size, U = net.hidden, net.weights["U"]
-    reader = {"V": np.eye(size), "c": np.zeros(size)}
-    every = Network({**net.weights, **reader}, activation=net.activation)
+    one, start = np.ones(1), np.zeros((1, net.hidden))
+    return gradients.forward(net.module, net.prepared(), one, x, start, np.array([len(x)]))
+
+
+def backwards(net, run, lags):
+    """dh_t/dx_1 from BPTT along a pass, t = 1 + lag: one lane for each unit, its dL/dh_t = e_i."""
+    import numpy as np
+
+    from gradlab.nets import gradients
+
+    unit, state = np.eye(net.hidden), run.trace.state
     products = []
-    for lag in lags:
-        lanes = np.repeat(x[: lag + 1], size, axis=1)
-        o = every.forward(lanes).outputs[-1]
-        back = every.gradients(lanes, o - np.eye(size) / 2, at="last").states[1] * size
-        h = every.forward(lanes[:1]).states[1]
-        products.append((back * slope(net, h)) @ U)  # dh_t/da_1 U, and the mean over lanes undone
+    for steps in 1 + np.asarray(lags):
+        part = run._replace(trace=run.trace._replace(state=state[: steps + 1]))
+        spans = gradients.slices(np.full(net.hidden, steps))
+        *_, (_, adjoint) = gradients.backward(part, spans, unit, keep=True)
+        back = np.ldexp(adjoint.states[1], adjoint.exponent[1][:, None])
+        products.append((back * slope(net, state[1])) @ net.weights["U"])
     return np.array(products)
 
 
 def slope(net, h):
-    """f'(a) from h = f(a): 1 - h^2 for tanh, 1 for the linear cell."""
-    return 1 - h**2 if net.activation == "tanh" else 1 + 0 * h
+    """f'(a) from h = f(a)."""
+    return SLOPES[net.activation](h)
 
 
 def difference(frame):
@@ -172,7 +191,7 @@ def figure(frame):
     from gradlab.suite import figures
 
     drawing, axes = figures.panels(1, 3, size=(17, 6.4))
-    tanh = frame[frame.activation == "tanh"]
+    tanh = rows(frame, activation="tanh")
     fading(axes[0], tanh[tanh.lag <= 100])
     chaos(axes[1], tanh[tanh.spectral_radius == tanh.spectral_radius.max()])
     same(axes[2], frame)
@@ -286,6 +305,7 @@ experiment = Experiment(
     claims=[
         Claim(
             name="forward is backward",
+            about={"input_scale": Span(1e-3)},
             statement="the three largest singular values of dh_t/dx_1, relative difference",
             source="one product of Jacobians, taken from either end",
             measured=difference,
@@ -296,6 +316,7 @@ experiment = Experiment(
         ),
         Claim(
             name="orthogonal linear cell",
+            about={"init": "orthogonal", "activation": "identity", "input_scale": Span(1e-3)},
             statement="a nudge of x_1 fades or grows by log10(radius) decades a step, error",
             source="dh_t/dx_1 = (radius Q)^(t - 1) U with Q orthogonal",
             measured=linear_error,
@@ -306,6 +327,13 @@ experiment = Experiment(
         ),
         Claim(
             name="a real nudge",
+            about={
+                "init": "gaussian",
+                "activation": "tanh",
+                "spectral_radius": Span(0.5, 1.2),
+                "hidden_size": Span(32),
+                "input_scale": Span(0.01, 1),
+            },
             statement="states moved by a nudge of 1e-6 follow the derivative, decades apart",
             source="Taylor",
             measured=nudge_error,
@@ -316,6 +344,7 @@ experiment = Experiment(
         ),
         Claim(
             name="growth ends",
+            about={"activation": "tanh"},
             statement="log10 of the largest distance of the states over the nudge at radius 2",
             source="|tanh| < 1, so ||h - h'|| < 2 sqrt(N)",
             measured=largest_nudge,

@@ -17,7 +17,7 @@ sqrt(4 - s^2)/pi; those of torch, symmetric and sparse W too, of radius 2/sqrt(3
 
 import math
 
-from gradlab.suite import Claim, Experiment, rows
+from gradlab.suite import Claim, Experiment, Span, rows
 
 INITS = ("gaussian", "sparse", "torch", "symmetric", "orthogonal", "identity")
 NORMAL = ("symmetric", "orthogonal", "identity")
@@ -28,9 +28,12 @@ CIRCLE = {"gaussian": 2.0, "sparse": 2.0, "torch": 2 / math.sqrt(3), "symmetric"
 SPREAD = {"gaussian": 1.0, "sparse": 1.0, "torch": 1 / 3}  # N times the variance of an entry
 
 
+ABOUT = {"hidden_size": 64, "sequence_length": Span(10)}
+
+
 def drawn(frame, init, **more):
     """The rows of W as drawn, of the network and the number of seeds that the claims are about."""
-    rows(frame, hidden_size=64, seed=19)
+    rows(frame, seed=19)
     return rows(frame, init=init, rescaled=False, **more)
 
 
@@ -235,10 +238,12 @@ experiment = Experiment(
         Claim(
             "orthogonal", "every singular value of an orthogonal W is 1", "Q^T Q = 1",
             singular_error, 0.0, 1e-12, "rounding", swapped,
+            about=ABOUT, seeds=20,
         ),
         Claim(
             "normal", "orthogonal, symmetric and unit matrices do not depart from normality",
             "W W^T = W^T W", largest_departure, 0.0, 1e-12, "rounding", swapped,
+            about=ABOUT, seeds=20,
         ),
         Claim(
             "half of a gaussian W is not normal",
@@ -246,33 +251,38 @@ experiment = Experiment(
             "mean |lambda|^2 = 1/2 on the unit disc (Ginibre 1965); ||W||_F^2 = N",
             mean("departure", "gaussian"), math.sqrt(1 / 2), 0.01,
             "some 0.007 from draw to draw", swapped,
+            about=ABOUT, seeds=20,
         ),
         Claim(
             "quarter circle", "deciles of a gaussian W's singular values",
             "Marchenko, Pastur 1967, square case", circle_error, 0.0, 0.03,
             "64 units, 20 seeds: a few parts in N", swapped,
+            about=ABOUT, seeds=20,
         ),
         Claim(
             "PyTorch's default", "uniform on +-1/sqrt(N): spectral radius 1/sqrt(3)",
             "circular law for entries of variance 1/(3 N)",
             mean("eigenvalue_radius", "torch"), 1 / math.sqrt(3), 0.1,
             "at N = 64 the largest of the eigenvalues lies some 5 % outside the disc",
-            swapped, relative=True,
+            swapped, relative=True, about=ABOUT, seeds=20,
         ),
         Claim(
             "PyTorch's default vanishes", "ten steps back a linear cell's gradient is 3^-5 of it",
             "<||W^T v||^2> = ||v||^2/3", log10_mean_square("torch", 10), -5 * math.log10(3), 0.1,
             "decades; 0.11 from draw to draw, 20 draws", swapped,
+            about=ABOUT, seeds=20,
         ),
         Claim(
             "symmetric", "five steps back the mean square is C_5/4^5 (C_5 = 42, Catalan) + O(1/N)",
             "moments of the orthogonal ensemble to the first order in 1/N (Johansson 1998)",
             log10_mean_square("symmetric", 5), math.log10(mean_square("symmetric", 5)) / 2, 0.08,
             "decades; 0.11 from draw to draw, 20 draws", swapped,
+            about=ABOUT, seeds=20,
         ),
         Claim(
             "norms are kept", "orthogonal and unit W leave the linear gradient's size as it is",
             "||Q^T v|| = ||v||", drift, 0.0, 1e-12, "rounding of 100 products", swapped,
+            about=ABOUT, seeds=20,
         ),
     ],
 )  # fmt: skip

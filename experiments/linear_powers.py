@@ -13,12 +13,13 @@ are far from orthogonal W^t grows first, whatever its eigenvalues say about the 
 
 import math
 
-from gradlab.suite import Claim, Experiment, rows
+from gradlab.suite import Claim, Experiment, Span, rows
 
 RADII = [0.9, 1.0, 1.1]
 ANGLE = math.pi / 10  # by which the complex pair turns in a step
 COUPLINGS = [0.0, 1.0, 10.0]  # upper right entry of [[r, coupling], [0, r/2]]
 LAST = 100
+ABOUT = {"spectral_radius": Span(0.1, 10), "hidden_size": Span(1, 256), "step": Span(0, LAST)}
 COUPLED = {"matrix": "triangular", "spectral_radius": 0.9, "coupling": COUPLINGS[-1]}
 
 
@@ -309,6 +310,7 @@ experiment = Experiment(
     claims=[
         Claim(
             name="symmetric sum",
+            about=ABOUT,
             statement="W^t h_0 is the sum of alpha_i lambda_i^t w_i, largest relative error",
             source="W = Q Lambda Q^T with orthogonal Q (spectral theorem)",
             measured=largest("eigen_error", matrix="symmetric"),
@@ -319,6 +321,11 @@ experiment = Experiment(
         ),
         Claim(
             name="general sum",
+            about={
+                "spectral_radius": Span(0.1, 10),
+                "hidden_size": Span(1, 64),
+                "step": Span(0, LAST),
+            },
             statement="W^t h_0 is V Lambda^t V^-1 h_0 for Gaussian W, largest relative error",
             source="W = V Lambda V^-1 with independent columns of V",
             measured=largest("eigen_error", matrix="gaussian"),
@@ -329,6 +336,7 @@ experiment = Experiment(
         ),
         Claim(
             name="complex pair",
+            about=ABOUT,
             statement="r e^(+-i angle) turns h_t by the angle a step, largest relative error",
             source="W = r times a rotation",
             measured=pair_error,
@@ -339,6 +347,7 @@ experiment = Experiment(
         ),
         Claim(
             name="defective",
+            about=ABOUT,
             statement="one eigenvector for a double eigenvalue: t lambda^(t-1), relative error",
             source="[[l, 1], [0, l]]^t = [[l^t, t l^(t-1)], [0, l^t]]",
             measured=defective_error,

@@ -9,6 +9,8 @@ import math
 
 from gradlab.suite import Claim, Experiment, crossing, rows
 
+LINEAR = {"init": "orthogonal", "activation": "identity"}
+TANH = {"init": "gaussian", "activation": "tanh"}
 SIZES = [32, 64, 128, 256, 512]
 RADII = [0.5, 0.9, 1.0, 1.1, 1.5]
 
@@ -171,6 +173,8 @@ def edge_claim(scale):
     """The claim that 512 units have their edge where mean field puts it."""
     return Claim(
         name=f"edge at input scale {scale:g}",
+        about=TANH | {"task": "oscillator", "interval": 0.1},
+        seeds=3,
         statement="512 units keep the gradient's size at mean field's critical gain",
         source="chi = 1 in the mean field of a driven net (Molgedey, Schuchhardt, Schuster 1992)",
         measured=edge(scale),
@@ -186,6 +190,8 @@ def exponent_claim(name, size, relation, tolerance, why):
     """The claim on how near the exponent of `size` units comes to mean field's."""
     return Claim(
         name=name,
+        about=TANH | {"input_scale": 0.0},
+        seeds=5,
         statement=f"largest Lyapunov exponent of {size} units at radius 2, no input",
         source="ln(chi)/2, Sompolinsky, Crisanti, Sommers 1988, in discrete time",
         measured=lambda frame: exponent(frame, size),
@@ -224,6 +230,7 @@ experiment = Experiment(
     claims=[
         Claim(
             name="orthogonal linear cell",
+            about=LINEAR,
             statement="the gradient changes by log10(radius) decades a step",
             source="dh_T/dh_0 = (radius Q)^T with Q orthogonal",
             measured=orthogonal_error,

@@ -9,11 +9,12 @@ with their best linear readouts from the state add up to no more than the values
 
 import math
 
-from gradlab.suite import Claim, Experiment, nearest, rows
+from gradlab.suite import Claim, Experiment, Span, nearest, rows
 
 LINEAR = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
 TANH = [*LINEAR, 1.0, 1.1, 1.2, 1.3]
 OUTPUTS = [1, 2, 4, 8, 16, 32]
+ABOUT = {"hidden_size": 32, "input_scale": 0.1, "sequence_length": Span(2100)}
 NEAR, FAR = 10, 40  # the lags between which the gradient's rate is read
 
 
@@ -205,6 +206,7 @@ experiment = Experiment(
     claims=[
         Claim(
             name="no more than its state",
+            about=ABOUT | {"activation": ("tanh", "identity")},
             statement="no network's memory capacity is above the number of values in its state",
             source="Jaeger, Short term memory in echo state networks (GMD report 152, 2001)",
             measured=largest_excess,
@@ -216,6 +218,8 @@ experiment = Experiment(
         ),
         Claim(
             name="a linear Jordan network holds O",
+            about=ABOUT,
+            seeds=3,
             statement="a linear Jordan network recalls as many steps as it has outputs, O = 1 to 8",
             source="Jaeger (2001): a linear network of full rank has the capacity of its state",
             measured=gap_to_outputs,
@@ -226,6 +230,8 @@ experiment = Experiment(
         ),
         Claim(
             name="Elman remembers more",
+            about=ABOUT,
+            seeds=3,
             statement="with 32 tanh units and one output, Elman recalls 8 times what Jordan does",
             source="its state has 32 values, Jordan's has one",
             measured=ratio_of_memories,
@@ -237,6 +243,7 @@ experiment = Experiment(
         ),
         Claim(
             name="one output fades like the radius",
+            about={"sequence_length": Span(FAR + 1)},
             statement="a linear Jordan network's gradient is multiplied by V W a step: O = 1, 0.7",
             source="do_t/do_{t-1} = V W, a number whose size is the spectral radius of W V",
             measured=linear_rate,
@@ -247,6 +254,8 @@ experiment = Experiment(
         ),
         Claim(
             name="the gradient does not tell",
+            about=ABOUT,
+            seeds=3,
             statement="at radius 0.7 the two models' gradients fade equally fast (tanh, O = 4)",
             source="the nonzero eigenvalues of W V are those of V W",
             measured=difference_of_rates,

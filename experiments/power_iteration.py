@@ -10,7 +10,7 @@ zero is exact, until rounding errors have grown where it is not.
 
 import math
 
-from gradlab.suite import Claim, Experiment, NotMeasured, rows
+from gradlab.suite import Claim, Experiment, NotMeasured, nearest, rows
 
 SLIDE = [[-1.15011703, -0.45383375], [-3.68550987, 2.13596934]]
 LIMIT = [0.12065226, -0.99269483]  # the slide's answer after 10,000 steps
@@ -244,11 +244,12 @@ def unsettled(panel, frame):
     """The second component over the steps for three matrices and one start."""
     from gradlab.suite import figures
 
+    start = nearest(frame.start[frame.matrix == "negative"], 1)
     kinds = {"slide": (figures.VANISHING, r"$\lambda_0$ = 2.58: settles"),
              "negative": (figures.EXPLODING, r"$\lambda_0$ = -2.58: flips"),
              "complex pair": (figures.CRITICAL, r"$\lambda = e^{\pm i}$: turns")}  # fmt: skip
     for kind, (colour, label) in kinds.items():
-        way = frame[(frame.matrix == kind) & (frame.start == 1) & (frame.step <= 20)]
+        way = frame[(frame.matrix == kind) & (frame.start == start) & (frame.step <= 20)]
         panel.plot(way.step, way.second, "o-", ms=4, lw=1, color=colour, label=label)
     panel.set(xlabel="step t", ylabel="second component of h$_t$", ylim=(-1.1, 1.5))
     panel.legend(loc="upper right", ncols=3, columnspacing=1.0, handletextpad=0.4)

@@ -11,10 +11,11 @@ perturbations that go forward from step 0. The loss is L_T = v . h_T with one v 
 
 import math
 
-from gradlab.suite import Claim, Experiment, NotMeasured, rows
+from gradlab.suite import Claim, Experiment, NotMeasured, Span, rows
 
 LINEAR = {"init": "orthogonal", "activation": "identity"}
 TANH = {"init": "gaussian", "activation": "tanh"}
+NOISE = {"task": "noise", "hidden_size": 64, "input_scale": 0.1}
 FIRST = 100  # the shortest length of a slope: perturbations need that long to find their direction
 
 
@@ -167,13 +168,14 @@ experiment = Experiment(
         | {"spectral_radius": [0.5, 0.9, 1.1, 1.3, 1.5, 2.0, 2.5, 3.0]} | COMMON,
     ],
     split=["init", "activation", "seed"],
-    constants={"task": "noise", "hidden_size": 64, "input_scale": 0.1},
+    constants=NOISE,
     quick={"sequence_length": [10, 50, 100, 200, 300], "seed": range(2)},
     measure="gradlab.measures.sequence_length:measure",
     figure=figure,
     claims=[
         Claim(
             name="orthogonal linear cell",
+            about=LINEAR,
             statement="log10 ||dL_T/dh_0|| has the slope log10(radius) in T",
             source="dh_T/dh_0 = (radius Q)^T with Q orthogonal",
             measured=difference(LINEAR, "slope", "eigenvalue"),
@@ -184,6 +186,7 @@ experiment = Experiment(
         ),
         Claim(
             name="its Lyapunov exponent",
+            about=LINEAR,
             statement="the QR of forward perturbations finds the exponent ln(radius)",
             source="dh_T/dh_0 = (radius Q)^T with Q orthogonal",
             measured=difference(LINEAR, "exponent", "eigenvalue"),
@@ -194,6 +197,7 @@ experiment = Experiment(
         ),
         Claim(
             name="tanh",
+            about=TANH | NOISE | {"spectral_radius": Span(0.5, 3)},
             statement="the slope in T is the largest Lyapunov exponent / ln 10, at every radius",
             source="Oseledets 1968: a product of Jacobians and its transpose share their exponents",
             measured=difference(TANH, "slope", "exponent"),

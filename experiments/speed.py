@@ -11,7 +11,7 @@ the flops at the best matrix product's rate and of the activations, bounds the r
 
 from typing import NamedTuple
 
-from gradlab.suite import Claim, Experiment, NotMeasured, rows
+from gradlab.suite import Claim, Experiment, NotMeasured, Span, rows
 
 JAX = ("jax", "jax by hand")
 PEERS = (*JAX, "torch", "torch.func")
@@ -167,6 +167,7 @@ def claim(goal):
     title = TITLES[goal.against]
     return Claim(
         name=f"{goal.work}: {title}",
+        about={"rounds": Span(9)},
         statement=f"the time of {title} is {goal.claimed:g} x ours or more "
         f"(the goal was {goal.goal:g}{beyond})",
         source="the goal was set before the kernels were written",
@@ -183,6 +184,7 @@ def process(work, limit):
     """The claim of the seconds that the whole process takes."""
     return Claim(
         name=work,
+        about={"rounds": Span(3)},
         statement="seconds of gradlab run --quick, from start to end "
         f"(the goal was {limit.goal:g})",
         source="the goal was set before the kernels were written",
@@ -370,6 +372,7 @@ experiment = Experiment(
         *(claim(goal) for goal in GOALS),
         Claim(
             name="large: the ceiling",
+            about={"rounds": Span(9)},
             statement=f"the large work runs at {100 * CEILING.claimed:g} % of the best matrix "
             f"product or more (the goal was {100 * CEILING.goal:g} %)",
             source="products of 512, 1024 and 2048, timed in the same rounds",
@@ -382,6 +385,7 @@ experiment = Experiment(
         ),
         Claim(
             name="float32",
+            about={"rounds": Span(9)},
             statement=f"float32 is {FLOAT32.claimed:g} times as fast as float64 on the minibatch, "
             f"or more (the goal was {FLOAT32.goal:g}, moonshot 2)",
             source="vectors hold twice as many numbers",

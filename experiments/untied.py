@@ -15,15 +15,14 @@ A tied W is a variable used T times: dL/dW is the sum over t of what dL/dW_t wou
 
 import math
 
-from gradlab.suite import Claim, Experiment, rows
+from gradlab.suite import Claim, Experiment, Span, rows
 
 STEPS, LENGTH = 150, 200  # exponents are means over STEPS of them
 INDEX = {"lyapunov_first": 1, "lyapunov_middle": None, "lyapunov_last": -1}
 
 
 def networks(frame, steps_per_matrix, **more):
-    """Linear networks of gain 1, over the length that the claims are about."""
-    rows(frame, sequence_length=LENGTH, seed=19)
+    """Linear networks of gain 1."""
     kind = {"activation": "identity", "gain": 1.0, "steps_per_matrix": steps_per_matrix}
     return rows(frame, **kind, **more)
 
@@ -250,6 +249,8 @@ experiment = Experiment(
     claims=[
         Claim(
             name="products",
+            about={"sequence_length": LENGTH},
+            seeds=20,
             statement="with another W at each step the gradient grows by Newman's first exponent",
             source="ln g + (ln 2 + digamma(N/2) - ln N)/2, Newman 1986",
             measured=worst({"exponent": "lyapunov_first"}),
@@ -260,6 +261,8 @@ experiment = Experiment(
         ),
         Claim(
             name="their spectrum",
+            about={"sequence_length": LENGTH},
+            seeds=20,
             statement="the first, middle and last exponent, by QR, are Newman's",
             source="ln g + (ln 2 + digamma((N - i + 1)/2) - ln N)/2, Newman 1986",
             measured=worst({column: column for column in INDEX}),
@@ -270,6 +273,8 @@ experiment = Experiment(
         ),
         Claim(
             name="chance averages out",
+            about={"sequence_length": LENGTH},
+            seeds=20,
             statement="from draw to draw the products' rates spread as a random walk's do",
             source="variance trigamma(N/2)/4 a step, Newman 1986",
             measured=relative_spread,
@@ -280,6 +285,8 @@ experiment = Experiment(
         ),
         Claim(
             name="powers",
+            about={"sequence_length": LENGTH},
+            seeds=20,
             statement="with one W the rate is ln of that draw's own spectral radius",
             source="W^t = V Lambda^t V^-1",
             measured=eigenvalue_error,
@@ -290,6 +297,7 @@ experiment = Experiment(
         ),
         Claim(
             name="used T times, summed T times",
+            about={"gain": Span(0.1, 10)},
             statement="the sum over steps of dL/dW_t, all W_t equal, is the tied gradient",
             source="d/dw f(w, w) = d_1 f + d_2 f",
             measured=largest_gap,

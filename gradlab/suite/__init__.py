@@ -4,11 +4,11 @@ What stands here loads the standard library only, so that listing experiments is
 that read tables come with their first use.
 """
 
-from gradlab.suite.experiment import Claim, Experiment, NotMeasured, Verdict
+from gradlab.suite.experiment import Claim, Experiment, NotMeasured, Span, Verdict
 
 __all__ = [
-    "Claim", "Experiment", "NotMeasured", "Verdict", "crossing", "nearest", "rows", "share",
-    "wilson",
+    "Claim", "Experiment", "NotMeasured", "Span", "Verdict", "crossing", "nearest", "rows",
+    "share", "wilson",
 ]  # fmt: skip
 
 

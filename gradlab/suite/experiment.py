@@ -47,6 +47,11 @@ class Claim:
         "=="  |m - e| <= t        "<="  m <= e + t        ">="  m >= e - t
 
     control(frame) returns a frame with a stated error, on which the claim must fall short.
+
+    about    axis or constant -> the value, or a container of the values, that the claim is about:
+             it reads the rows with them alone, and where a table has none it is not measured. None
+             stands for text that was not given. What is not named does not matter to the claim.
+    seeds    the fewest seeds that bear the claim.
     """
 
     name: str
@@ -59,6 +64,8 @@ class Claim:
     control: Callable
     relation: str = "=="
     relative: bool = False
+    about: Mapping[str, Any] = field(default_factory=dict)
+    seeds: int = 1
 
     def __post_init__(self):
         if self.relation not in RELATIONS:
@@ -69,6 +76,7 @@ class Claim:
     def judge(self, frame) -> Verdict:
         """Hold the claim against a table; nan never holds."""
         try:
+            frame = self._own(frame)
             measured = float(self.measured(frame))
             expected = float(self.expected(frame) if callable(self.expected) else self.expected)
         except NotMeasured as missing:
@@ -78,6 +86,23 @@ class Claim:
         outcome = OK if self._holds(measured, expected) else FALLS_SHORT
         return Verdict(self, outcome, measured, expected)
 
+    def setting(self, frame):
+        """The rows that the claim is about. Raises NotMeasured if the table has none."""
+        for name, wanted in self.about.items():
+            found = list(frame[name]) if name in frame else [None] * len(frame)
+            chosen = [_is_among(value, wanted) for value in found]
+            if not any(chosen):
+                values = _in_words(dict.fromkeys(map(_plain, found)))
+                raise NotMeasured(f"is about {name}={_in_words(wanted)}, not {values}")
+            frame = frame if all(chosen) else frame[chosen]
+        return frame
+
+    def _own(self, frame):
+        frame = self.setting(frame)
+        if self.seeds > 1 and frame.seed.nunique() < self.seeds:
+            raise NotMeasured(f"needs {self.seeds} seeds")
+        return frame
+
     def _holds(self, measured, expected):
         slack = self.tolerance * (abs(expected) if self.relative else 1.0)
         if self.relation == "==":
@@ -85,6 +110,38 @@ class Claim:
         if self.relation == "<=":
             return measured <= expected + slack
         return measured >= expected - slack
+
+
+@dataclass(frozen=True)
+class Span:
+    """The values from low to high, both included, that a claim is about."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def __contains__(self, value):
+        return value is not None and self.low <= value <= self.high
+
+    def __str__(self):
+        if math.isinf(self.high):
+            return f"{self.low:g} or more"
+        return f"{self.low:g} to {self.high:g}"
+
+
+def _is_among(value, wanted):
+    value = None if isinstance(value, float) and math.isnan(value) else value  # not given
+    return value in wanted if _has_several(wanted) else value == wanted
+
+
+def _has_several(wanted):
+    return hasattr(wanted, "__contains__") and not isinstance(wanted, str)
+
+
+def _in_words(values):
+    if isinstance(values, Span) or not _has_several(values):
+        values = [values]
+    words = ["none" if v is None else f"{v:g}" if isinstance(v, float) else str(v) for v in values]
+    return " or ".join(words[:4]) + (" or others" if len(words) > 4 else "")
 
 
 @dataclass(eq=False)
@@ -139,6 +196,16 @@ class Experiment:
         """The names of the grid's axes, in their order."""
         return tuple(self.grid[0])
 
+    def strange(self, frame):
+        """The names of the claims that are not about this table's setting."""
+        names = []
+        for claim in self.claims:
+            try:
+                claim.setting(frame)
+            except NotMeasured:
+                names.append(claim.name)
+        return names
+
     def main(self):
         """The closing line of an experiment file: the same as `gradlab run FILE ARGS...`."""
         from gradlab.cli import main  # the one way up: a file that is run as a script starts there
@@ -155,6 +222,12 @@ class Experiment:
             if wrong := [name for name in names if name not in right]:
                 raise ValueError(
                     f"{self.name}: {what} names {', '.join(wrong)}; there are {', '.join(right)}"
+                )
+        for claim in self.claims:
+            if wrong := [name for name in claim.about if name not in known]:
+                raise ValueError(
+                    f"{self.name}: claim {claim.name} is about {', '.join(wrong)}; "
+                    f"there are {', '.join(known)}"
                 )
         for axis in self.axes:
             if not all(product[axis] for product in self.grid):

@@ -4,6 +4,7 @@ Cool colours vanish, warm ones explode, ink is the edge between them. Figures ar
 pyplot's windows, so they can be drawn on a machine without a display.
 """
 
+import warnings
 from contextlib import contextmanager
 
 import matplotlib
@@ -50,7 +51,9 @@ _RULES = {
 def style():
     """Draw in the house style; the user's own settings come back afterwards."""
     base = {**sns.axes_style("ticks"), **sns.plotting_context("notebook", font_scale=1.05)}
-    with matplotlib.rc_context({**base, **_RULES}):
+    with matplotlib.rc_context({**base, **_RULES}), warnings.catch_warnings():
+        # a part of the grid may leave a panel without lines, and so without a legend
+        warnings.filterwarnings("ignore", "No artists with labels found to put in legend")
         yield
 
 

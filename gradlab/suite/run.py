@@ -1,11 +1,13 @@
 """From an experiment to its table, figure, provenance and verdicts."""
 
+import textwrap
 import threading
 from importlib import import_module
 
+from gradlab.errors import UserError
 from gradlab.files import expanded, remove_stale, replacing
 from gradlab.suite import library, provenance, store
-from gradlab.suite.experiment import Experiment
+from gradlab.suite.experiment import Experiment, NotMeasured
 from gradlab.suite.grid import changed
 from gradlab.suite.sweep import sweep
 
@@ -55,7 +57,11 @@ def complete(experiment, folder, executor=None, fresh=False):
     content = provenance.describe(experiment, frame, origins)
     store.write_json({**content, store.TABLE: digest}, origin)
     print(f"wrote {table}")
-    draw(experiment, frame, figure)
+    try:
+        draw(experiment, frame, figure)
+    except UserError as lacking:
+        print(lacking)
+        figure.unlink(missing_ok=True)  # of a table that stood here before
     verdicts = [claim.judge(frame) for claim in experiment.claims]
     for verdict in verdicts:
         print(verdict)
@@ -68,12 +74,35 @@ def beside(folder, name, suffix):
 
 
 def draw(experiment, frame, path):
-    """Draw the experiment's figure from a table alone into a PNG, PDF or SVG."""
+    """Draw the experiment's figure from a table alone into a PNG, PDF or SVG.
+
+    Raises UserError if the table lacks rows that every figure of the experiment needs.
+    """
     from gradlab.suite import figures
 
-    with figures.style(), replacing(path) as temporary:
-        figures.save(experiment.figure(frame), temporary)
+    with figures.style():
+        try:
+            figure = drawn(experiment, frame)
+        except NotMeasured as lacking:
+            raise UserError(f"no figure of {experiment.name}: it {lacking}") from None
+        with replacing(path) as temporary:
+            figures.save(figure, temporary)
     print(f"wrote {path}")
+
+
+def drawn(experiment, frame):
+    """The figure; where claims are not about the table's setting it says no more than they do.
+
+    Its headline is then the question, and its last line names these claims.
+    """
+    from gradlab.suite import figures
+
+    figure = experiment.figure(frame)
+    if strange := experiment.strange(frame):
+        figures.headline(figure, experiment.question)
+        line = f"another setting than that of the claims: {', '.join(strange)}"
+        figures.caption(figure, f"{figure.get_supxlabel()}\n{textwrap.fill(line, 190)}")
+    return figure
 
 
 def _load_figures_meanwhile():

@@ -1,0 +1,213 @@
+"""What every experiment promises: its measure runs, its figure is drawn, its claims can fail.
+
+Experiments are found, not listed: a new one is tested without touching this file.
+"""
+
+import json
+import math
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gradlab.errors import UserError
+from gradlab.suite import NotMeasured, figures, library, run
+from gradlab.suite.grid import changed
+from gradlab.suite.sweep import sweep
+
+ROOT = Path(__file__).parents[1]
+NAMES = sorted(file.stem for file in (ROOT / "experiments").glob("[!_]*.py"))
+EXPERIMENTS = {name: library.load(name) for name in NAMES}
+CLAIMS = [(name, claim.name) for name in NAMES for claim in EXPERIMENTS[name].claims]
+# The smallest budget of a constant of this name.
+LEAST = {
+    "updates": 10, "evaluate_every": 10, "evaluation_size": 10, "batch": 4, "batch_size": 2,
+    "rounds": 1, "shrink": 8, "hidden_size": 8,
+}  # fmt: skip
+# Settings that a claim may or may not be about: all that a constant or axis of this name can be.
+OTHERS = {
+    "activation": ["relu", "identity"], "init": ["orthogonal"], "cell": ["gru"],
+    "task": ["random_permutation"], "optimizer": ["adam", "sgd"], "clip_style": ["value"],
+    "clip_per": ["lane"], "omega": [1.0], "interval": [0.3], "input_scale": [2.0],
+    "spectral_radius": [3.0], "hidden_size": [1], "sequence_length": [40],
+}  # fmt: skip
+SETTINGS = [
+    (name, key, value)
+    for name in NAMES
+    for key in (*EXPERIMENTS[name].axes, *EXPERIMENTS[name].constants)
+    for value in OTHERS.get(key, ())
+    if value != EXPERIMENTS[name].constants.get(key)
+]
+# Reference runs whose commit is not here, or had edits: they are run again, and leave this list.
+TO_RUN_AGAIN = [
+    "activations",
+    "cells",
+    "cliff",
+    "computational_graph",
+    "graphs",
+    "mean_field",
+    "models",
+]
+
+
+def tiny(experiment, **values):
+    """The experiment on the first and the last value of each axis, one seed, least budgets."""
+    quick = changed(experiment, experiment.quick)
+    known = {name: LEAST[name] for name in quick.constants if name in LEAST}
+    small = changed(quick, known)
+    for part in small.grid:
+        for axis, given in part.items():
+            part[axis] = few(axis, given)
+    return changed(small, values)
+
+
+def few(axis, given):
+    if axis == "seed":
+        return given[:1]
+    if axis == "update":
+        return given[:2]
+    return list(dict.fromkeys([given[0], given[-1]]))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """name -> the table of its tiny grid, measured once."""
+    folder, known = tmp_path_factory.mktemp("tiny"), {}
+
+    def table(name):
+        if name not in known:
+            known[name] = sweep(tiny(EXPERIMENTS[name]), folder, 2)[0]
+        return known[name]
+
+    return table
+
+
+@pytest.fixture(scope="module")
+def reference():
+    """name -> the committed table."""
+    known = {}
+
+    def table(name):
+        if name not in known:
+            known[name] = run.read(name, ROOT / "results")
+        return known[name]
+
+    return table
+
+
+def empty(panel):
+    """Whether a panel shows nothing but lines across it."""
+
+    def is_data(line):
+        inside = all(line.get_transform().contains_branch_seperately(panel.transData))
+        return inside and np.isfinite(np.array(line.get_xydata(), float)).all(1).any()
+
+    shown = [*panel.texts, *panel.images, *panel.collections, *panel.patches]
+    return not (shown or any(map(is_data, panel.lines)))
+
+
+def drawn(experiment, frame, laid_out=True):
+    """The figure; its layout, and with it every label, takes longer than all else."""
+    with figures.style():
+        figure = run.drawn(experiment, frame)
+        if laid_out:
+            figure.draw_without_rendering()
+    return figure
+
+
+def assert_full(figure):
+    bare = [panel.get_title(loc="left") for panel in figure.axes if empty(panel)]
+    assert not bare, f"empty panels: {bare}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_tiny_grid_of_the_real_measure_runs(small, name):
+    frame = small(name)
+    wrong = frame[frame.status == "error"]
+    assert wrong.empty, wrong.message.iloc[0]
+    verdicts = [claim.judge(frame) for claim in EXPERIMENTS[name].claims]
+    assert not [str(v) for v in verdicts if v.outcome == "FALLS SHORT"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_figure_is_drawn_from_a_tiny_table(small, name):
+    assert_full(drawn(EXPERIMENTS[name], small(name), laid_out=False))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_figure_is_drawn_from_the_reference_table(reference, name):
+    figure = drawn(EXPERIMENTS[name], reference(name))
+    assert_full(figure)
+    assert figure.get_suptitle() != EXPERIMENTS[name].question
+
+
+@pytest.mark.parametrize(("name", "title"), CLAIMS)
+def test_a_claim_holds_on_the_reference_table_and_its_control_is_refused(reference, name, title):
+    claim = next(claim for claim in EXPERIMENTS[name].claims if claim.name == title)
+    frame = reference(name)
+    assert claim.judge(frame).outcome == "ok", claim.judge(frame)
+    wrong = claim.judge(claim.control(frame.copy()))
+    assert wrong.outcome == "FALLS SHORT", wrong
+    assert claim.control.__doc__, "a control says what is wrong with its table"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_claims_have_names_of_their_own(name):
+    names = [claim.name for claim in EXPERIMENTS[name].claims]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(("name", "key", "value"), SETTINGS)
+def test_no_claim_falls_short_where_it_is_not_about_the_setting(tmp_path, name, key, value):
+    experiment = tiny(EXPERIMENTS[name], **{key: value})
+    try:
+        frame = sweep(experiment, tmp_path, 2)[0]
+    except UserError as refused:
+        assert "every block failed" not in str(refused), refused
+        return
+    assert not (frame.status == "error").any(), frame.message.max()
+    verdicts = [claim.judge(frame) for claim in experiment.claims]
+    assert not [str(v) for v in verdicts if v.outcome == "FALLS SHORT"]
+    with figures.style(), suppress(NotMeasured):
+        run.drawn(experiment, frame)
+
+
+def test_a_reference_run_names_a_clean_commit_of_this_repository():
+    def git(*words):
+        done = subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True)
+        return done.returncode, done.stdout.strip()
+
+    if not (ROOT / ".git").exists() or git("rev-parse", "--is-shallow-repository")[1] != "false":
+        pytest.skip("no whole git history here: commits cannot be looked up")
+    wrong = []
+    for name in NAMES:
+        groups = json.loads((ROOT / "results" / f"{name}.json").read_text())["computed_by"]
+        commits = [group["commit"] or "" for group in groups]
+        if any(
+            c.endswith("+") or git("merge-base", "--is-ancestor", c, "HEAD")[0] for c in commits
+        ):
+            wrong.append(name)
+    assert wrong == TO_RUN_AGAIN
+
+
+def test_a_panel_of_nothing_but_edges_is_empty():
+    _, (bare, full) = figures.panels(1, 2)
+    for panel in (bare, full):
+        panel.axhline(1)
+        panel.axvline(1)
+        panel.plot([], [])
+        panel.plot([1.0], [math.nan])
+    assert empty(bare)
+    full.plot([1.0], [2.0])
+    assert not empty(full)
+
+
+def test_the_headline_of_another_setting_is_the_question(small):
+    experiment = EXPERIMENTS["spectral_radius"]
+    figure = drawn(experiment, small("spectral_radius"), laid_out=False)
+    assert figure.get_suptitle() == experiment.question
+    assert "another setting than that of the claims: edge at" in figure.get_supxlabel()
+    figure = drawn(experiment, small("spectral_radius").assign(hidden_size=64), laid_out=False)
+    assert "vanish below" in figure.get_suptitle()
