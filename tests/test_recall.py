@@ -73,3 +73,37 @@ def test_a_lost_gradient_is_zero():
 def test_a_sequence_that_is_too_short_is_one_line():
     with pytest.raises(UserError, match="sequence_length=300: must be at least 400"):
         recall.measure(block(sequence_length=300))
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-200])
+def test_a_row_is_a_regression_and_powers_of_its_matrix(size):
+    given = block("elman", radii=(0.3, 0.7), sequence_length=402, input_scale=size, hidden_size=3)
+    table = recall.measure(given)
+    net, x, stream = recall._draw(given, 402)
+    x, v, U = x[:, 0, 0], stream.standard_normal(3), net.weights["U"][:, 0]
+    for row, radius in enumerate(given.points["spectral_radius"]):
+        W, h = radius * net.weights["W"], [np.zeros(3)]
+        for value in x:
+            h.append(W @ h[-1] + U * value)
+        states, found = np.array(h[101:]), []
+        for lag in range(41):
+            past = np.array([x[t - lag] for t in range(100, 402)])
+            A = np.column_stack([states, np.ones(302)])
+            readout = np.linalg.solve(A[:151].T @ A[:151], A[:151].T @ past[:151])
+            off, rest = A[151:] @ readout - past[151:], past[151:]
+            found.append(max(0, 1 - (off @ off) / (len(rest) * rest.var())))
+        for lag in recall.LAGS:
+            assert table[f"memory_lag_{lag}"][row] == pytest.approx(found[lag], abs=1e-8)
+        assert table["capacity"][row] == pytest.approx(sum(found), abs=1e-8)
+        for lag in recall.GRADIENT_LAGS:
+            grown = np.linalg.norm(np.linalg.matrix_power(W.T, lag) @ v) / np.linalg.norm(v)
+            name = f"log10_gradient_lag_{lag}"
+            assert table[name][row] == pytest.approx(np.log10(grown), abs=1e-9), name
+
+
+def test_a_unit_that_is_dead_adds_nothing_to_the_memory():
+    state, x = delay_line(5, 500)
+    dead = np.concatenate([state, np.zeros((501, 1, 1))], axis=2)
+    right, found = recall._memory(state, x), recall._memory(dead, x)
+    for name, value in right.items():
+        assert found[name] == pytest.approx(value, abs=1e-12), name

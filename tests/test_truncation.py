@@ -58,6 +58,9 @@ def test_rows_compare_truncated_with_full_gradients():
         error = np.linalg.norm(cut - full) / size
         np.testing.assert_allclose(10 ** table["log10_error"][row], error, **near)
         np.testing.assert_allclose(10 ** table["log10_norm"][row], size, **near)
+        net = Network.draw(inputs=1, hidden=5, outputs=1, spectral_radius=radius, seed=1)
+        gain = np.sqrt(np.square(net.weights["W"]).sum() / 5)
+        np.testing.assert_allclose(table["gain"][row], gain)
         if steps == 12:
             assert table["angle"][row] == 0 and np.isneginf(table["log10_error"][row])
     assert set(table["status"]) == {"ok"}
@@ -72,8 +75,13 @@ def test_distances_do_not_need_float64s_range():
     assert ratio == pytest.approx(-5000 * np.log10(2)) and error == pytest.approx(0)
     assert truncation.distance((a, 0), (b, 0)) == (90, 0, pytest.approx(np.log10(2) / 2))
     assert truncation.distance((a, 7), (a, 7)) == (0, 0, -np.inf)
+    larger = truncation.distance((a, 2000), (b, 0))
+    assert larger == (90, pytest.approx(2000 * np.log10(2)), pytest.approx(larger[1]))
+    ends = truncation.distance((1.7e308 * (a + b), 0), (5e-324 * a, 0))
+    decades = np.log10(1.7e308) - np.log10(5e-324) + np.log10(2) / 2
+    assert ends == (pytest.approx(45), pytest.approx(decades), pytest.approx(decades))
     zero = truncation.distance((0 * a, 0), (a, 0))
-    assert np.isnan(zero[0]) and zero[1] == -np.inf
+    assert np.isnan(zero[0]) and zero[1:] == (-np.inf, 0)  # all of the full one is missing
     assert np.isnan(truncation.distance((a, 0), (0 * a, 0))).all()
 
 

@@ -162,20 +162,37 @@ def test_a_row_is_a_product_of_its_matrices(activation):
         stream = draws.stream(seed=int(seed), hidden_size=4)
         (h,), (v,) = stream.standard_normal((2, 1, 4))
         matrices = [gain * draws.recurrent(stream, 4) for _ in range(-(-75 // every))]
-        states = [h := f(matrices[t // every] @ h) for t in range(75)]
-        logs = []
+        radius = np.abs(np.linalg.eigvals(matrices[0])).max()
+        np.testing.assert_allclose(table["log_radius"][row], np.log(radius), atol=1e-9)
+        states = [h, *(h := f(matrices[t // every] @ h) for t in range(75))]
+        logs, terms, scale = [0.0], [], 0.0
+        size = np.linalg.norm(v)
         for t in reversed(range(75)):
-            v = matrices[t // every].T @ (slope(states[t]) * v) / np.linalg.norm(v)
-            logs.append(np.log10(np.linalg.norm(v)))
-        logs = np.cumsum(logs)
-        for lag in (1, 35, 75):
-            np.testing.assert_allclose(table[f"log10_gradient_lag_{lag}"][row], logs[lag - 1])
-        np.testing.assert_allclose(table["exponent"][row], logs[24] * np.log(10) / 25)
+            delta = slope(states[t + 1]) * v
+            terms.append(np.exp(scale) * np.outer(delta, states[t]))
+            v = matrices[t // every].T @ delta
+            scale += np.log(np.linalg.norm(v))
+            logs.append(scale / np.log(10))
+            v = v / np.linalg.norm(v)
+        logs = np.array(logs) - np.log10(size)
+        for lag in (1, 2, 5, 10, 20, 35, 50, 75):
+            np.testing.assert_allclose(table[f"log10_gradient_lag_{lag}"][row], logs[lag])
+        np.testing.assert_allclose(table["exponent"][row], logs[25] * np.log(10) / 25)
+        short = np.linalg.norm(terms[0]) / np.linalg.norm(sum(terms)) if every == 75 else np.nan
+        np.testing.assert_allclose(table["tied_gap_short"][row], short, rtol=1e-9)
         assert np.isfinite(table["tied_gap"][row]) == (every == 75)
-        spectral = every == 1 and activation == "identity"
-        assert np.isfinite(table["lyapunov_last"][row]) == spectral
+        spectrum = [np.nan] * 4
+        if every == 1 and activation == "identity":
+            Q, grown = np.eye(4), np.zeros(4)
+            for t in range(75):
+                Q, R = np.linalg.qr(matrices[t] @ Q)
+                grown += (t >= 50) * np.log(np.abs(np.diag(R)))
+            spectrum = grown / 25
+        for name, i in (("first", 0), ("middle", 1), ("last", 3)):
+            np.testing.assert_allclose(table[f"lyapunov_{name}"][row], spectrum[i], atol=1e-8)
     assert np.nanmax(table["tied_gap"]) < 1e-13
-    assert np.isnan(table["log10_gradient_lag_100"]).all()
+    for lag in (100, 125, 150, 175, 200):
+        assert np.isnan(table[f"log10_gradient_lag_{lag}"]).all()
 
 
 def test_a_measure_of_nothing_is_one_line():

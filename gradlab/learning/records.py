@@ -25,6 +25,7 @@ import math
 
 import numpy as np
 
+from gradlab.learning.rules import norm
 from gradlab.nets import draws, weights
 from gradlab.nets.gradients import log2_norms
 from gradlab.nets.losses import loss_of
@@ -48,11 +49,11 @@ def of_update(found, change):
     return {
         "loss": found.loss,
         "norm_before": found.norm,
-        "norm_after": float(np.linalg.norm(found.applied)),
+        "norm_after": float(norm([found.applied])),
         "clipped": found.clipped,
         "not_finite": found.not_finite,
         "cosine": cosine,
-        "step": float(np.linalg.norm(change)),
+        "step": float(norm([change])),
         "omega": found.omega,
         "horizon": float((2 * lags[1:] >= BOUND).sum(0).mean()),
         "log10_gradient_ratio": float(ratio),

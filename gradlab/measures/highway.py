@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from gradlab.errors import UserError
+from gradlab.measures.norms import log2_norms
 from gradlab.measures.setting import Lanes, check, constant, draw
 from gradlab.nets import draws, gradients, health
 from gradlab.nets.batch import part_of
@@ -21,6 +22,7 @@ from gradlab.nets.scaled import plain
 LAGS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100)
 SETTLE = 50  # first steps, left out: the state forgets its start
 LOG10_2 = math.log10(2)
+LOWEST = -(2**40)  # an exponent below all others
 WAYS = ("memory", "highway", "detour")
 
 
@@ -127,8 +129,8 @@ def _ways(run, net, adjoint, k, end):
     """Memory, highway and detour (R,) each, from dm_end/d(state)_k in the adjoint."""
     columns, parts = len(run.gain), len(net.state_parts)
     exponent = adjoint.exponent[k].reshape(-1, columns)
-    level = exponent.max(0)
     rows = adjoint.states[k].reshape(*exponent.shape, parts, -1)
+    level = np.where(rows.any((2, 3)), exponent, LOWEST).max(0)  # a zero row's says nothing
     rows = plain(rows, (exponent - level)[..., None, None])
     jacobian = rows[:, :, -1].copy()  # (units of m_end, R, units of m_k)
     if parts > 1:
@@ -138,10 +140,11 @@ def _ways(run, net, adjoint, k, end):
     if kept is None:
         return whole, np.full(columns, np.nan), whole
     with np.errstate(divide="ignore"):
-        product = np.exp2(np.log2(kept[k:end]).sum(0) - level[:, None])
-    here = np.arange(product.shape[1])
-    jacobian[here, :, here] -= product.T
-    return whole, _norm(product[None], level), _norm(jacobian, level)
+        logs = np.log2(kept[k:end]).sum(0)
+    here, own = np.arange(logs.shape[1]), np.maximum(logs.max(1), LOWEST)
+    jacobian[here, :, here] -= np.exp2(logs - level[:, None]).T
+    highway = _norm(np.exp2(logs - own[:, None])[None], own)
+    return whole, highway, _norm(jacobian, level)
 
 
 def _output_slope(run, k):
@@ -153,6 +156,5 @@ def _output_slope(run, k):
 
 def _norm(array, level):
     """log10 of the Frobenius norm over sqrt(units) of each column of (..., R, units) 2^level."""
-    with np.errstate(divide="ignore"):
-        mean = np.square(array).sum((0, 2)) / array.shape[2]
-        return (0.5 * np.log2(mean) + level) * LOG10_2
+    rows = np.moveaxis(array, -2, 0).reshape(len(level), -1)
+    return (log2_norms(rows, level) - 0.5 * math.log2(array.shape[-1])) * LOG10_2

@@ -89,11 +89,19 @@ def _memory(state, x):
 def _recalled(state, lagged):
     """m_n of all lags: linear readouts fitted on the first half, judged on the second."""
     half = len(state) // 2
-    features = np.column_stack([state / state.std(0), np.ones(len(state))])
+    features = np.column_stack([_standard(state), np.ones(len(state))])
     readouts = np.linalg.lstsq(features[:half], lagged[:half], rcond=1e-10)[0]
     rest = lagged[half:]
     error = np.square(features[half:] @ readouts - rest).sum(0)
     return np.maximum(1 - error / np.square(rest - rest.mean(0)).sum(0), 0)
+
+
+def _standard(state):
+    """Columns of standard deviation 1, or 0 where they are constant; of any size."""
+    for size in (lambda values: np.abs(values).max(0), lambda values: values.std(0)):
+        own = size(state)
+        state = state / np.where(own > 0, own, 1.0)
+    return state
 
 
 def _gradient(run, stream):

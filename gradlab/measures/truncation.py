@@ -56,13 +56,20 @@ def distance(cut, full):
     """
     norms = [log2_norm([array], exponent) for array, exponent in (cut, full)]
     if not np.isfinite(norms).all():
-        return np.nan, norms[0] - norms[1] if np.isfinite(norms[1]) else np.nan, np.nan
-    a, b = (array / 2.0 ** log2_norm([array]) for array, _ in (cut, full))
+        ratio = norms[0] - norms[1] if np.isfinite(norms[1]) else np.nan
+        return np.nan, ratio, 0.0 if ratio == -np.inf else np.nan
+    a, b = (_unit(array) for array, _ in (cut, full))
     angle = 2 * math.atan2(np.linalg.norm(a - b), np.linalg.norm(a + b))
     log10 = (norms[0] - norms[1]) * math.log10(2)
-    with np.errstate(divide="ignore", over="ignore"):
-        error = np.log10(np.linalg.norm(np.float64(10.0) ** log10 * a - b))
+    low, high = (np.float64(10.0) ** -max(sign * log10, 0.0) for sign in (1, -1))
+    with np.errstate(divide="ignore"):
+        error = max(log10, 0.0) + np.log10(np.linalg.norm(high * a - low * b))
     return math.degrees(angle), log10, error
+
+
+def _unit(array):
+    scaled = array / np.abs(array).max()
+    return scaled / np.linalg.norm(scaled)
 
 
 def _row(net, full, cut):

@@ -7,7 +7,7 @@ import numpy as np
 from gradlab.errors import UserError
 from gradlab.measures.setting import constant
 from gradlab.nets import cell, draws, gradients, health, lyapunov
-from gradlab.nets.scaled import plain
+from gradlab.nets.scaled import log2_norm, plain
 from gradlab.nets.untied import Stages, Untied, added, stage_sums
 
 LAGS = (1, 2, 5, 10, 20, 35, 50, 75, 100, 125, 150, 175, 200)
@@ -132,6 +132,6 @@ def _gaps(run, v):
     whole, level = tied.total["W"][0], int(tied.exponent["W"][0])
     total, last = added(sums)["W"], (sums[-1].total["W"][0], int(sums[-1].exponent["W"][0]))
     total, last = (plain(array, exponent - level) for array, exponent in (total, last))
-    norm = np.linalg.norm(whole)
+    norm = log2_norm([whole])
     gaps = (total - whole, total - last - whole)
-    return [np.linalg.norm(gap) / norm if norm else np.nan for gap in gaps]
+    return [np.exp2(log2_norm([gap]) - norm) if np.isfinite(norm) else np.nan for gap in gaps]
