@@ -11,11 +11,13 @@ import pytest
 
 import gradlab
 from gradlab import tasks
+from gradlab.cells.arrays import Adjoint
 from gradlab.errors import UserError
-from gradlab.learning import presets
+from gradlab.learning import presets, records
 from gradlab.learning.omega import omega
 from gradlab.learning.plan import Plan
 from gradlab.learning.training import Training
+from gradlab.learning.update import Found
 from gradlab.nets import draws, tensors
 
 ORDER = tasks.find("temporal_order")
@@ -598,3 +600,14 @@ def test_an_evaluation_of_a_network_that_is_thrown_off_warns_of_nothing():
     training = Training(net, ORDER, Plan(**LONG | {"updates": 1}))
     error, loss = training.evaluate(20)
     assert 0 <= error <= 1 and not np.isfinite(loss)
+
+
+def test_a_step_and_a_clipped_gradient_have_norms_beyond_their_squares():
+    one = Adjoint(np.ones(1), np.ones(1), np.ones((3, 1, 1)), np.zeros((3, 1), int), np.ones(1))
+    for size in (1e-200, 1e200):
+        vector = np.array([3.0, -4.0]) * size
+        found = Found(0.0, vector, vector, 5 * size, 0.0, 0.0, np.nan, one)
+        row = records.of_update(found, 2 * vector)
+        assert row["norm_after"] == pytest.approx(5 * size, abs=0)
+        assert row["step"] == pytest.approx(10 * size, abs=0)
+        assert row["cosine"] == pytest.approx(1)
