@@ -18,6 +18,7 @@ import pandas as pd
 from gradlab.suite.frames import wilson
 
 EQUAL, ROUNDING, INTERVALS, DIFFERENT = "equal", "within rounding", "within intervals", "different"
+TIMES = "times"
 RELATIVE, OF_COLUMN, ABSOLUTE = 1e-6, 1e-9, 1e-12
 LEVEL = 0.05
 UNCOMPARED = ("message",)  # it names lines of files
@@ -99,9 +100,8 @@ def _apart(new, old):
         return np.where(new.astype(str).to_numpy() == old.astype(str).to_numpy(), 0.0, np.inf)
     new, old = (column.to_numpy(float) for column in (new, old))
     with np.errstate(all="ignore"):
-        sizes = np.abs(old[np.isfinite(old) & (old != 0)])
-        scale = np.median(sizes) if sizes.size else 0.0
-        allowed = RELATIVE * np.fmax(np.abs(new), np.abs(old)) + OF_COLUMN * scale + ABSOLUTE
+        sizes = np.fmax(np.abs(new), np.abs(old))
+        allowed = RELATIVE * sizes + OF_COLUMN * _scale(old) + ABSOLUTE
         apart = np.abs(new - old) / allowed
     same = (new == old) | (np.isnan(new) & np.isnan(old))
     finite = np.isfinite(new) & np.isfinite(old)
@@ -171,14 +171,24 @@ def _close(apart, rows, new, old):
         return Outcome(EQUAL, f"{rows} rows, bit for bit")
     worst = {column: _largest(new[column], old[column]) for column in differing}
     column = max(worst, key=worst.get)
-    return Outcome(
-        ROUNDING,
-        f"{rows} rows, largest relative difference {worst[column]:.2g}, in {column}",
-    )
+    if not worst[column]:
+        return Outcome(ROUNDING, f"{rows} rows, no difference above {ABSOLUTE:g}")
+    largest = f"largest relative difference {worst[column]:.2g}, in {column}"
+    return Outcome(ROUNDING, f"{rows} rows, {largest}")
 
 
 def _largest(new, old):
+    """The largest |new - old| above ABSOLUTE, over the numbers or, if larger, their median."""
     new, old = (values.to_numpy(float) for values in (new, old))
-    differ = np.isfinite(new) & np.isfinite(old) & (new != old)
-    new, old = new[differ], old[differ]
-    return float(np.max(np.abs(new - old) / np.maximum(np.abs(new), np.abs(old)), initial=0.0))
+    with np.errstate(invalid="ignore"):
+        differ = np.abs(new - old) > ABSOLUTE
+    differ &= np.isfinite(new) & np.isfinite(old)
+    new, old, scale = new[differ], old[differ], _scale(old)
+    sizes = np.maximum(np.maximum(np.abs(new), np.abs(old)), scale)
+    return float(np.max(np.abs(new - old) / sizes, initial=0.0))
+
+
+def _scale(values):
+    """The median size of a column's finite numbers but zeros."""
+    sizes = np.abs(values[np.isfinite(values) & (values != 0)])
+    return np.median(sizes) if sizes.size else 0.0

@@ -25,7 +25,7 @@ def reproduce(name, results="results", quick=False, values=None, workers=None):
     experiment = name if isinstance(name, Experiment) else library.load(name)
     old = store.read_table(results, experiment.name)
     if experiment.alone:
-        return compare.Outcome(compare.EQUAL, "times: not compared")
+        return compare.Outcome(compare.TIMES, "not compared")
     part = _quick(experiment) if quick else experiment
     part = changed(part, values or {})
     scratch = Path(tempfile.mkdtemp(prefix="gradlab-"))
