@@ -98,6 +98,7 @@ def home(tmp_path, monkeypatch):
     shutil.copy(Path(__file__).parent / "toy.py", tmp_path / "experiments")
     monkeypatch.setattr(library, "folder", lambda: tmp_path / "experiments")
     monkeypatch.setattr(run, "draw", lambda *_: None)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
