@@ -67,6 +67,7 @@ def system(block):
     """W and h_0 of a block: a random W of N units, or one of three that fit on a slide."""
     import numpy as np
 
+    from gradlab.errors import UserError
     from gradlab.nets import draws
 
     kind, radius, coupling, seed = (
@@ -81,6 +82,8 @@ def system(block):
     if kind in small:
         return tuple(np.array(part) for part in small[kind])
     size = block.constants["hidden_size"]
+    if size < 2:
+        raise UserError(f"hidden_size={size}: must be at least 2, the columns first and second")
     stream = draws.stream(seed=seed, init=kind, hidden_size=size)
     W = draws.recurrent(stream, size, kind, radius)
     h0 = stream.standard_normal(size)

@@ -158,7 +158,7 @@ def edges(panel, frame):
     from gradlab.suite import figures
 
     colours = (figures.VANISHING, figures.EXPLODING)
-    for (scale, driven), colour in zip(frame.groupby("input_scale"), colours, strict=True):
+    for (scale, driven), colour in zip(frame.groupby("input_scale"), colours, strict=False):
         medians = driven.groupby("spectral_radius")[
             ["decades_per_step", "rate_mean_field"]
         ].median()

@@ -92,7 +92,7 @@ def figure(frame):
         radius = nearest(frame.spectral_radius, wanted)
         known = rows(frame, spectral_radius=radius)
         for panel, omega in zip(line, (0.0, alpha), strict=False):
-            by_lag(panel, known[known.omega == omega], known.log10_gradient)
+            by_lag(panel, rows(known, omega=omega), known.log10_gradient)
             said = f"alpha = {omega:g}" if omega else "without Omega"
             titles.append(f"starts at radius {radius:g}, {said}")
         titles.append("")

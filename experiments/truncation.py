@@ -124,7 +124,7 @@ def figure(frame):
     from gradlab.suite import figures
 
     drawing, axes = figures.panels(2, 2, size=(14.5, 10.5))
-    tanh = frame[frame.activation == "tanh"]
+    tanh = rows(frame, activation="tanh")
     angles(axes[0, 0], tanh[tanh.delay == tanh.delay.max()])
     enough(axes[0, 1], tanh)
     errors(axes[1, 0], tanh[tanh.delay == tanh.delay.min()])

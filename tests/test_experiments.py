@@ -133,7 +133,8 @@ def test_a_tiny_grid_of_the_real_measure_runs(small, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_figure_is_drawn_from_a_tiny_table(small, name):
-    assert_full(drawn(EXPERIMENTS[name], small(name), laid_out=False))
+    figure = drawn(EXPERIMENTS[name], small(name), laid_out=False)
+    assert sum(map(empty, figure.axes)) <= 1  # a grid so small lacks the rows of a panel or none
 
 
 @pytest.mark.parametrize("name", NAMES)

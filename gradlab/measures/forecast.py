@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gradlab.errors import UserError
 from gradlab.learning.plan import Plan
 from gradlab.learning.training import Training
 from gradlab.measures.setting import constant
@@ -79,7 +80,7 @@ def estimate(block):
 def _steps(times, interval):
     steps = np.rint(times / interval).astype(int)
     if not np.allclose(steps * interval, times):
-        raise ValueError(f"interval={interval:g}: must divide every time of the grid")
+        raise UserError(f"interval={interval:g}: must divide every time of the grid")
     return steps
 
 
