@@ -7,6 +7,8 @@ Here it is watched at work: ||dL/dh_{T-lag}||/||dL/dh_T|| on fresh sequences, tr
 training, below the edge, on it and above it, with alpha = 0 (none) and two others.
 """
 
+import math
+
 from gradlab.suite import Claim, Experiment, NotMeasured, nearest, rows, share, wilson
 
 SOLVED = 0.01  # of the fresh sequences wrong
@@ -128,6 +130,7 @@ def by_lag(panel, frame, every):
         panel.plot(medians, "o-", ms=4, color=colour, label=f"{update:,}")
     panel.axhline(0, ls="--", lw=1, color=figures.MUTED)
     panel.set(xlabel="lag (steps back)", ylabel="||dL/dh|| over that at lag 0")
+    every = every[every.abs() < math.inf]
     panel.set(ylim=(max(-12, every.quantile(0.002)) - 0.3, min(8, every.quantile(0.998)) + 0.3))
     figures.powers_of_ten(panel.yaxis)
     panel.legend(title="updates", ncols=2, fontsize=9)

@@ -9,7 +9,7 @@ import pytest
 from toy import experiment as toy
 
 from gradlab.errors import UserError
-from gradlab.suite import Claim, Experiment, NotMeasured
+from gradlab.suite import Claim, Experiment, NotMeasured, Span
 from gradlab.suite.grid import blocks, changed, points
 
 
@@ -126,3 +126,44 @@ def test_a_verdict_says_its_numbers_or_what_lacks():
 def test_an_unknown_relation_is_refused():
     with pytest.raises(ValueError, match="relation '<'"):
         replace(claim(), relation="<")
+
+
+@pytest.mark.parametrize(
+    ("about", "outcome"),
+    [
+        ({"a": "x"}, 1.0),
+        ({"a": ("x", "y")}, 2.0),
+        ({"n": Span(3)}, 3.0),
+        ({"n": Span(0, 1), "a": "x"}, 1.0),
+        ({"file": None}, 2.0),
+        ({"a": "z"}, "is about a=z, not x or y"),
+        ({"n": Span(7)}, "is about n=7 or more, not 1 or 3"),
+        ({"task": "t"}, "is about task=t, not none"),
+    ],
+)
+def test_a_claim_reads_the_rows_that_it_is_about(about, outcome):
+    frame = pd.DataFrame({"a": ["x", "y"], "n": [1, 3]})
+    verdict = claim(about=about, measured=lambda here: here.n.mean()).judge(frame)
+    if isinstance(outcome, str):
+        assert (verdict.outcome, verdict.reason) == ("not measured", outcome)
+    else:
+        assert verdict.measured == outcome
+
+
+def test_a_claim_needs_its_seeds():
+    verdict = claim(seeds=3).judge(pd.DataFrame({"seed": [0, 1, 1]}))
+    assert (verdict.outcome, verdict.reason) == ("not measured", "needs 3 seeds")
+
+
+def test_a_claim_is_about_what_there_is():
+    with pytest.raises(ValueError, match="claim c is about b; there are a"):
+        make({"a": [1]}, claims=[claim(about={"b": 1})])
+
+
+def test_the_toys_claim_holds_and_can_fail(tmp_path):
+    from gradlab.suite import run
+
+    frame = run.run(toy, results=tmp_path)
+    (known,) = toy.claims
+    assert known.judge(frame).outcome == "ok"
+    assert known.judge(known.control(frame.copy())).outcome == "FALLS SHORT"
