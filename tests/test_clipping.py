@@ -221,3 +221,58 @@ def test_wrong_use_is_one_line(arguments, message):
     with pytest.raises(UserError, match=message) as caught:
         clip([np.ones(3)], **arguments)
     assert "\n" not in str(caught.value)
+
+
+# What a user hands in
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("per", ["mean", "lane"])
+def test_float16_is_clipped_as_its_numbers_are(style, per):
+    """Its factors, 1e-9 here, are no numbers of float16."""
+    rng = np.random.default_rng(3)
+    half = {"W": rng.standard_normal((2, 3)).astype(np.float16), "b": np.full((2, 1), 6e4, "f2")}
+    wide = {name: array.astype(np.float64) for name, array in half.items()}
+    for c in (1e-4, 3.0, 1e6):
+        got, expected = (clip(g, c, style, per, weights=wide) for g in (half, wide))
+        np.testing.assert_array_equal(got.norm, expected.norm)
+        np.testing.assert_array_equal(got.clipped, expected.clipped)
+        for name, array in expected.gradients.items():
+            assert got.gradients[name].dtype == np.float16
+            np.testing.assert_array_equal(got.gradients[name], array.astype(np.float16))
+
+
+class Tensor:
+    """What a torch tensor shows of itself."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+def test_none_stays_and_tensors_are_arrays():
+    g = np.float32([3.0, 4.0])
+    named = clip({"W": Tensor(g), "frozen": None, "b": g[:1] * 0}, 1.0)
+    assert named.norm == 5 and list(named.gradients) == ["W", "frozen", "b"]
+    assert named.gradients["frozen"] is None and named.gradients["W"].dtype == np.float32
+    np.testing.assert_allclose(named.gradients["W"], [0.6, 0.8], rtol=1e-6)
+    listed = clip([None, Tensor(g)], 1.0).gradients
+    assert listed[0] is None and len(listed) == 2
+    np.testing.assert_allclose(listed[1], [0.6, 0.8], rtol=1e-6)
+    np.testing.assert_allclose(clip(Tensor(g), 1.0).gradients, [0.6, 0.8], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"W": np.ones(2, complex)}, r"gradients\['W'\] must hold real numbers, not complex128"),
+        ([np.ones(2), ["a"]], r"gradients\[1\] must hold real numbers, not <U1"),
+        ({"W": None}, "gradients hold no array: there is nothing to clip"),
+        ([], "gradients hold no array: there is nothing to clip"),
+    ],
+)
+def test_what_cannot_be_clipped_is_one_line(given, message):
+    with pytest.raises(UserError, match=message):
+        clip(given, 1.0)

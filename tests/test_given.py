@@ -275,3 +275,28 @@ def test_a_pass_of_mixed_dtypes_never_reaches_a_kernel():
         wrong[i] = wrong[i].astype(np.float32)
         with pytest.raises(ValueError, match=f"{name} float32"):
             gradients.forward(net.module, *wrong)
+
+
+@pytest.mark.parametrize("pad", [-100, 3, 255])
+def test_classes_after_a_lane_s_end_may_be_any(pad):
+    net, _ = call("jordan")
+    x, y, _, lengths = batch(SIZE, "cross_entropy")
+    after = np.arange(len(x))[:, None] >= lengths
+    padded = np.where(after, pad, y)
+    expected = net.gradients(x, y, "cross_entropy", lengths=lengths, teacher=y)
+    got = net.gradients(x, padded, "cross_entropy", lengths=lengths, teacher=padded)
+    same(got, expected)
+    assert after.any()
+
+
+def test_a_class_that_there_is_not_is_named_by_step_and_lane():
+    net, _ = call("jordan")
+    x, y, *_ = batch(SIZE, "cross_entropy")
+    lengths = np.array([7, 4, 6])
+    y[3, 1] = -100
+    with pytest.raises(UserError, match=r"^y holds class -100 at step 4 of lane 1, not 0 to 2$"):
+        net.gradients(x, y, "cross_entropy", lengths=lengths)
+    with pytest.raises(UserError, match=r"^teacher holds class -100 at step 4 of lane 1, not 0 to"):
+        net.forward(x, lengths=lengths, teacher=y)
+    with pytest.raises(UserError, match=r"^y holds class -100 at lane 1, not 0 to 2$"):
+        net.gradients(x, y[3], "cross_entropy", "last", lengths=lengths)

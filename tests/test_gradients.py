@@ -254,7 +254,7 @@ MISTAKES = {
         "y": np.zeros((6, 3), int),
         "readout": "sigmoid",
     },
-    "y holds classes 0 to 9, not 0 to 2": {
+    "y holds class 9 at step 1 of lane 0, not 0 to 2": {
         "loss": "cross_entropy",
         "y": np.full((6, 3), 9) * np.eye(6, 3, dtype=int),
     },

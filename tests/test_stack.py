@@ -294,3 +294,30 @@ def test_a_mistake_is_one_line():
     with pytest.raises(ValueError, match="layer must lie between 0 and 1, not 2"):
         got.layer_states(2)
     assert "2" in net._repr_html_()
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_every_layer_s_c_and_its_gradient_can_be_read(both):
+    size = {"steps": 6, "lanes": 3, "hidden": 4, "inputs": 2, "outputs": 3, "seed": 4}
+    net, starts = stacked(size, {"layers": 3, "bidirectional": both}, cell="lstm")
+    x, y, _, lengths = batch(size)
+    h0 = h0_of(net, starts)
+    states = net.forward(x, h0, lengths)
+    assert len(states.layers) == len(states.cell_layers) == 3
+    np.testing.assert_array_equal(states.cell_layers[-1], states.cell_states)
+    np.testing.assert_array_equal(states.layers[-1], states.states)
+    got = net.gradients(x, y, h0=h0, lengths=lengths)
+    for layer in range(3):
+        c = states.cell_layers[layer]
+        assert c.shape == states.layers[layer].shape == (7, 3, 4 * (1 + both))
+        assert (np.abs(states.layers[layer]) <= np.abs(np.tanh(c)) + 1e-15)[
+            1:
+        ].all()  # h = o tanh c
+        with np.errstate(divide="ignore"):
+            expected = np.log2(np.linalg.norm(got.layer_states(layer, "c"), axis=2))
+        np.testing.assert_allclose(got.layer_cell_lag_log2(layer), expected, atol=1e-12)
+    np.testing.assert_array_equal(got.layer_cell_lag_log2(2), got.cell_lag_log2)
+    with pytest.raises(ValueError, match="layer must lie between 0 and 2, not 3"):
+        got.layer_cell_lag_log2(3)
+    elman, _ = stacked(size, {"layers": 2, "bidirectional": False})
+    assert elman.forward(x).cell_layers == ()

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gradlab import given
 from gradlab.errors import UserError
 from gradlab.learning.rules import RULES, Case, flat, norm
 
@@ -19,7 +20,8 @@ FINITE, NOT_FINITE = "ok", "not finite"
 class Clipped(NamedTuple):
     """What `clip` returns; norm, clipped and status have an entry a lane, or a step and lane.
 
-    gradients  as they were given: a dict, a list or an array
+    gradients  as they were given, a dict, a list or an array, with NumPy arrays of the same dtypes
+               for tensors and float64 for whole numbers; None stays None
     norm       of all arrays together before clipping
     clipped    whether the rule took hold
     status     "ok", or "not finite" where the norm is inf or nan
@@ -34,6 +36,8 @@ class Clipped(NamedTuple):
 def clip(gradients, threshold, style="norm", per="mean", weights=None):
     """Clip gradients: an array, a list or dict of arrays, or what `Network.gradients` returns.
 
+    Tensors are arrays as well; None stands for a weight without a gradient, as in PyTorch.
+
     style        norm, torch, value, per_array, keras_global, optax, pascanu: see
                  gradlab.learning.rules
     per="mean"   one norm over all arrays: they are the mean of the lanes
@@ -43,10 +47,13 @@ def clip(gradients, threshold, style="norm", per="mean", weights=None):
     Norms are taken in float64 and scaled before squaring, so that float32 does not overflow at
     1.8e19 as its originals do; style "norm" also clips gradients beyond float64's range
     (Gradients.exponent). weights: {"W": ...}, which style "pascanu" shrinks. Raises UserError for
-    a threshold that is nan or negative, unknown names, and arrays without the axes of `per`.
+    a threshold that is nan or negative, unknown names, what holds no real numbers, and arrays
+    without the axes of `per`.
     """
     _check(threshold, style, per)
     arrays, exponent = _arrays(gradients)
+    kinds = {name: array.dtype for name, array in arrays.items()}
+    arrays = {name: _wide(array) for name, array in arrays.items()}
     lead = _lead(arrays, PER[per])
     if exponent and style != "norm":
         arrays, exponent = _unscaled(arrays, exponent), 0
@@ -59,6 +66,8 @@ def clip(gradients, threshold, style="norm", per="mean", weights=None):
     status = np.where(np.isfinite(total), FINITE, NOT_FINITE)
     with np.errstate(over="ignore"):
         total = np.ldexp(total, exponent)
+    with np.errstate(over="ignore"):
+        changed = {k: np.asarray(v).astype(kinds[k], copy=False) for k, v in changed.items()}
     return Clipped(_like(gradients, changed), *(_plain(v) for v in (total, clipped, status)))
 
 
@@ -92,20 +101,30 @@ def _arrays(gradients):
         named = gradients
     else:
         named = dict(enumerate(gradients if isinstance(gradients, list | tuple) else [gradients]))
-    return {name: _floats(array) for name, array in named.items()}, 0
+    found = {k: _floats(k, array) for k, array in named.items() if array is not None}
+    if not found:
+        raise UserError("gradients hold no array: there is nothing to clip")
+    return found, 0
 
 
-def _floats(array):
-    array = np.asarray(array)
-    return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float64)
+def _floats(name, array):
+    array = given.real(f"gradients[{name!r}]", array)
+    return array if array.dtype.kind == "f" else array.astype(np.float64)
 
 
-def _like(given, arrays):
-    if isinstance(given, np.ndarray | float | int):
-        return arrays[0]
-    if isinstance(given, list | tuple) and not hasattr(given, "exponent"):
-        return [*arrays.values()]
-    return arrays
+def _wide(array):
+    """float16 holds no factor below 6e-8: it is clipped in float64."""
+    return array.astype(np.float64) if array.dtype.itemsize < 4 else array
+
+
+def _like(gradients, arrays):
+    if hasattr(gradients, "exponent"):
+        return arrays
+    if isinstance(gradients, Mapping):
+        return {name: arrays.get(name) for name in gradients}
+    if isinstance(gradients, list | tuple):
+        return [arrays.get(i) for i in range(len(gradients))]
+    return arrays[0]
 
 
 def _lead(arrays, axes):

@@ -43,7 +43,14 @@ class Batch:
             groups = [order[first::count] for first in range(count)]
         weights = {place: net.prepared(place) for place in net.places}
         initial = _initial(net, weights, h0, x.shape[1])
-        return cls(net, weights, x, initial, lengths, groups, _teacher(net, x, teacher))
+        return cls(net, weights, x, initial, lengths, groups, _teacher(net, x, teacher, lengths))
+
+    def classes(self, name, numbers, outputs):
+        """Class numbers (T, B) or (B,) as int64, 0 after a lane's own end, where any may stand.
+
+        Raises UserError for what is no class within a lane's length, PyTorch's -100 among it.
+        """
+        return _classes(name, numbers, outputs, self.lengths)
 
     def joined(self, parts):
         """Lanes of all groups, [(B_g, ...) or (T, B_g, ...)], as one array in the user's order."""
@@ -162,7 +169,18 @@ def _initial(net, weights, h0, lanes):
     return initial
 
 
-def _teacher(net, x, teacher):
+def _classes(name, numbers, outputs, lengths):
+    every = numbers.ndim == 2
+    within = (np.arange(len(numbers))[:, None] < lengths) if every else True
+    wrong = ((numbers < 0) | (numbers >= outputs)) & within
+    if wrong.any():
+        at = tuple(map(int, np.argwhere(wrong)[0]))
+        where = f"step {at[0] + 1} of lane {at[1]}" if every else f"lane {at[0]}"
+        raise UserError(f"{name} holds class {numbers[at]} at {where}, not 0 to {outputs - 1}")
+    return np.where(within, numbers, 0).astype(np.int64)
+
+
+def _teacher(net, x, teacher, lengths):
     """What is fed back instead of the outputs, (T, B, O); class numbers (T, B) become one-hot."""
     if teacher is None:
         return None
@@ -171,6 +189,7 @@ def _teacher(net, x, teacher):
     steps, outputs = x.shape[:2], len(net.weights["c"])
     teacher = given.real("teacher", teacher)
     if teacher.shape == steps and np.issubdtype(teacher.dtype, np.integer):
+        teacher = _classes("teacher", teacher, outputs, lengths)
         return (teacher[..., None] == np.arange(outputs)).astype(x.dtype)
     if teacher.shape != (*steps, outputs):
         raise UserError(f"teacher must have shape {(*steps, outputs)}, not {teacher.shape}")

@@ -26,13 +26,15 @@ class States:
     cell_states (T+1, B, N) are an LSTM's c, None for other cells. A Jordan cell's states are its
     outputs, (T+1, B, O). Steps after a lane's own length hold zeros (states) and c (outputs).
     In both directions states are 2N wide, forward before reverse: row 0 the initial ones, row t
-    those of step t. They are the top layer's; `layers` has every layer's, from below.
+    those of step t. They are the top layer's; `layers` has every layer's, from below, `cell_layers`
+    every layer's c.
     """
 
     states: np.ndarray
     outputs: np.ndarray
     cell_states: np.ndarray | None = None
     layers: tuple = ()
+    cell_layers: tuple = ()
 
 
 class Network:
@@ -175,9 +177,10 @@ class Network:
         batch = Batch.of(self, x, h0, lengths, teacher)
         runs = each(lambda group: Run.of(batch, group), batch.groups)
         every = [batch.joined([run.states(i) for run in runs]) for i in range(self.layers)]
-        h, *c = (part_of(self, every[-1], i) for i in range(len(self.state_parts)))
-        below = tuple(part_of(self, states, 0) for states in every[:-1])
-        return States(h, batch.net.readout(h[1:]), *(c or [None]), layers=(*below, h))
+        parts = range(len(self.state_parts))
+        h, *c = (tuple(part_of(self, states, i) for states in every) for i in parts)
+        tops = (own[-1] for own in c or [[None]])
+        return States(h[-1], batch.net.readout(h[-1][1:]), *tops, h, *c)
 
     @np.errstate(over="ignore", invalid="ignore")
     def readout(self, h):

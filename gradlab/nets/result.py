@@ -44,13 +44,18 @@ class Gradients:
     @cached_property
     def cell_lag_log2(self):
         """(T+1, B): log2 ||dL/dc[t]|| of an LSTM."""
-        check_has_cell(self._batch.net)
-        return self._joined(lambda part: part.lag_log2(self._top, 1))
+        return self.layer_cell_lag_log2(self._top)
 
     def layer_lag_log2(self, layer):
         """lag_log2 of any layer, 0 the lowest."""
         self._check_layer(layer)
         return self._joined(lambda part: part.lag_log2(layer))
+
+    def layer_cell_lag_log2(self, layer):
+        """cell_lag_log2 of any layer of an LSTM, 0 the lowest."""
+        check_has_cell(self._batch.net)
+        self._check_layer(layer)
+        return self._joined(lambda part: part.lag_log2(layer, 1))
 
     def layer_states(self, layer, part="h"):
         """dL/dh[t] of any layer, 0 the lowest, (T+1, B, N or 2N), or dL/dc[t]; row 0: the start."""

@@ -26,7 +26,7 @@ class Loss(NamedTuple):
         outputs = len(batch.net.weights["c"])
         shape = batch.x.shape[:2] if at == "every" else batch.x.shape[1:2]
         if name == "cross_entropy":
-            y = _classes(y, shape, outputs)
+            y = _classes(batch, y, shape, outputs)
         else:
             y = _values(given.floats("y", y), (*shape, outputs), name)
             y = given.ready(y, batch.x.dtype)
@@ -119,10 +119,8 @@ def _values(y, shape, name):
     return y
 
 
-def _classes(y, shape, outputs):
+def _classes(batch, y, shape, outputs):
     y = _values(given.real("y", y), shape, "cross_entropy")
     if not np.issubdtype(y.dtype, np.integer):
         raise UserError(f"y must hold class numbers for cross_entropy, not {y.dtype}")
-    if y.min() < 0 or y.max() >= outputs:
-        raise UserError(f"y holds classes {y.min()} to {y.max()}, not 0 to {outputs - 1}")
-    return y
+    return batch.classes("y", y, outputs)
