@@ -46,7 +46,8 @@ def singular_bound(largest_singular_value, activation="tanh"):
 
 def weight_gain(W):
     """||W||_F/sqrt(N), the gain of a drawn W; at finite N it is not the radius of that draw."""
-    return np.linalg.norm(W) / np.sqrt(len(W))
+    size = np.abs(W).max() or 1.0  # its square may be beyond float64
+    return size * (np.linalg.norm(W / size) / np.sqrt(len(W))) if np.isfinite(size) else size
 
 
 def variances(gain, drives, activation="tanh", start=0.0):
@@ -54,9 +55,10 @@ def variances(gain, drives, activation="tanh", start=0.0):
 
     gain and start broadcast against drives[0]. A q that overflows is inf.
     """
-    mean_square, factor = _activation(activation).square, np.square(gain)
+    mean_square = _activation(activation).square
     q = []
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
+        factor = np.square(gain)
         for drive in np.asarray(drives, dtype=float):
             q.append(factor * start + drive)
             start = mean_square(q[-1])

@@ -6,7 +6,9 @@ from networks import CELLS, LOSSES, activations, batch, network
 
 from gradlab.learning.backprop import Backprop
 from gradlab.learning.clipping import clip
+from gradlab.measures import highway, last_step, recall, sequence_length, setting, truncation
 from gradlab.nets import many
+from gradlab.suite.grid import Block
 
 SIZE = {"steps": 40, "lanes": 3, "hidden": 4, "inputs": 2, "outputs": 3, "seed": 8}
 
@@ -54,3 +56,38 @@ def test_others_that_run_networks_are_as_quiet():
     for call in (back.sums, back.by_lane, lambda: back.clipped_steps(1.0, "norm")):
         call()
     back.sums(omega=True)
+
+
+LINEAR = {
+    "task": "oscillator", "hidden_size": 4, "init": "gaussian", "interval": 0.1, "seed": 3,
+    "sequence_length": 700, "input_scale": 0.5, "activation": "identity", "cell": "elman",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("activation", ["identity", "relu"])
+@pytest.mark.parametrize("measure", [last_step, sequence_length, highway, recall])
+def test_an_exploding_sweep_warns_of_nothing(measure, activation):
+    options = {"activation": activation} | ({"outputs": 1} if measure is recall else {})
+    block = Block({"spectral_radius": np.array([0.5, 1e3, 1e200])}, LINEAR | options)
+    dead = measure is recall and activation == "relu"
+    status = measure.measure(block)["status"].tolist()
+    assert status == ["zero" if dead else "ok", "overflow", "overflow"]
+
+
+def test_an_exploding_truncation_warns_of_nothing():
+    point = {"truncation": "window", "steps": 3, "spectral_radius": 1e200, "batch_size": 2}
+    named = {**LINEAR, **point}
+    named.pop("cell")
+    axes = ("truncation", "steps", "spectral_radius", "sequence_length", "hidden_size")
+    block = Block({k: np.array([named.pop(k)]) for k in axes}, named)
+    assert truncation.measure(block)["status"].tolist() == ["overflow"]
+
+
+@pytest.mark.parametrize(("value", "status"), [(1e200, "overflow"), (np.nan, "nan")])
+def test_a_sweep_says_what_became_of_its_loss(monkeypatch, value, status):
+    block = Block({"spectral_radius": np.array([0.5, 0.9])}, LINEAR | {"sequence_length": 9})
+    drawn = setting.draw(block, 9)
+    drawn.targets[:] = value
+    monkeypatch.setattr(last_step, "draw", lambda *_: drawn)
+    table = last_step.measure(block)
+    assert table["status"].tolist() == [status] * 2 and table["first_bad_step"].tolist() == [9, 9]

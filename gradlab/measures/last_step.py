@@ -85,7 +85,7 @@ def _measure(block, task, lanes):
             columns |= _cell_by_lag(own, states, lanes.all_lengths)
     columns |= _plain_norms(states[0], columns["log10_norm_all"])
     columns = {"loss": end.loss} | columns
-    bad, kinds = _bad_steps(run.trace, shared, lanes)
+    bad, kinds = _bad_steps(run.trace, shared, lanes, end)
     for column in columns.values():
         column[bad > 0] = np.nan
     columns |= predicted.columns(block, shared, lanes)
@@ -113,9 +113,11 @@ class _End:
         every = task.AT == "every"
         targets = shared.targets[lengths - 1, 0] if every else shared.targets
         targets = np.broadcast_to(targets, (len(lengths), *targets.shape[1:]))
+        self.targets = targets.reshape(len(lengths), -1)
         self.loss, self.slope = loss_of(net.readout(self.h), targets, task.LOSS)
         self.head = np.zeros_like(state)
-        part_of(net, self.head, 0)[:] = self.slope @ net.readout_matrix
+        with np.errstate(over="ignore", invalid="ignore"):
+            part_of(net, self.head, 0)[:] = self.slope @ net.readout_matrix
 
 
 def _backward(run, shared, lanes, head):
@@ -203,9 +205,13 @@ def _plain_norms(state, weights):
     return columns
 
 
-def _bad_steps(trace, shared, lanes):
+def _bad_steps(trace, shared, lanes, end):
+    """The first bad state of each lane; of finite states, the last step where its loss is bad."""
     steps = np.full(len(lanes.radius), len(shared.inputs))
     bad, kinds = health.first_bad_step(trace.state, shared.inputs, steps)
     count = len(lanes.lengths)
     bad, kinds = np.tile(bad, count), np.tile(kinds, count)
-    return np.where(bad <= lanes.all_lengths, bad, 0), kinds
+    bad = np.where(bad <= lanes.all_lengths, bad, 0)
+    lost = (bad == 0) & ~np.isfinite(end.loss)
+    why = np.where(np.isfinite(end.targets).all(-1), health.OVERFLOW, health.NAN)
+    return np.where(lost, lanes.all_lengths, bad), np.where(lost, why, kinds)

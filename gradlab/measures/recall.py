@@ -33,7 +33,7 @@ def measure(block):
     capacity               sum of m_n over n = 0 to REACH
     state_size             values in the state
     log10_gradient_lag_n   log10 of ||dL/ds_{T-n}|| / ||dL/ds_T||, L = v . s_T, v a random direction
-    status                 ok, zero (dL/ds at the largest lag)
+    status                 ok, zero (dL/ds at the largest lag), overflow, nan
     """
     lanes = Lanes.of(block)
     check(lanes)
@@ -42,7 +42,8 @@ def measure(block):
     table = _memory(run.trace.state, x[:, 0, 0]) | _gradient(run, stream)
     table["state_size"] = np.full(len(lanes.radius), run.trace.state.shape[2])
     lost = np.isneginf(table[f"log10_gradient_lag_{max(GRADIENT_LAGS)}"])
-    table["status"] = np.where(lost, health.ZERO, health.OK)
+    bad, kinds = health.first_bad_step(run.trace.state, x, np.full(len(lost), len(x)))
+    table["status"] = health.status_of(bad, kinds, lost)
     return {name: column[lanes.index] for name, column in table.items()}
 
 
@@ -88,6 +89,8 @@ def _memory(state, x):
 
 def _recalled(state, lagged):
     """m_n of all lags: linear readouts fitted on the first half, judged on the second."""
+    if not np.isfinite(state).all():
+        return np.full(lagged.shape[1], np.nan)
     half = len(state) // 2
     features = np.column_stack([_standard(state), np.ones(len(state))])
     readouts = np.linalg.lstsq(features[:half], lagged[:half], rcond=1e-10)[0]
