@@ -90,17 +90,20 @@ def forward_each(count, weights, gain, x, trace):
 
 
 @kernel
-def back_each(run, spans, head, direct, adjoint, into):
-    """`way_back` of each; run, head, direct and into as there, of all networks."""
+def back_each(run, spans, start, direct, adjoint, into):
+    """`way_back` of each; run, start = (head, its exponent), direct and into of all."""
     weights, gain, trace = run
     slots, sources, totals, exponents, kept = into
+    head, level = start
     count = len(totals[0])
     steps = len(trace.saved) // count
     for number in range(count):
         adjoint.exponent[:] = 0
+        adjoint.exponent[steps] = rows(level, number, count)
         part = Trace(rows(trace.state, number, count), rows(trace.saved, number, count))
         readout = rows(direct.readout, number, count)
-        slope = Direct(rows(direct.slope, number, count), readout, direct.exponent)
+        exponent = rows(direct.exponent, number, count)
+        slope = Direct(rows(direct.slope, number, count), readout, exponent)
         way_back(
             (part_of(weights, number, count), gain, part),
             spans, rows(head, number, count), slope, adjoint,

@@ -20,6 +20,7 @@ from gradlab.cells.elementwise import (
 from gradlab.cells.jit import kernel
 
 FLUSH_EVERY = 64  # steps
+NONE = -(2**40)  # the exponent of an exact zero; sums of three of them are whole numbers still
 
 
 @kernel
@@ -199,7 +200,7 @@ def outer_sums(delta, source, span, top, slot, into):
     """Each lane's sum over a slice's steps of delta_t source_t^T, added to total[slot[l]].
 
     delta (steps * L, G) 2^top[l]; row t of the slice is source.values[start + t], lane l reads
-    column l % R; into = (total (A, units, columns), exponent (A,)).
+    column l % R; into = (total (A, units, columns), exponent (A,)); slot -1: left out.
     """
     total, exponent = into
     start, stop, lanes = span
@@ -209,6 +210,8 @@ def outer_sums(delta, source, span, top, slot, into):
     factors = np.empty(2, delta.dtype)
     for lane in range(lanes):
         entry = slot[lane]
+        if entry < 0:
+            continue
         join(top[lane], total[entry], exponent[entry : entry + 1], factors)
         if last - first == 1:
             _column_sums(delta, source, span, (lane, lane + 1), total[entry], factors)
@@ -257,21 +260,117 @@ def _sums_by_step(delta, source, span, total, factors):
 
 
 @kernel
+def size_of(matrix, row, columns):
+    """e with 2^(e-1) <= top < 2^e for the largest |entry| of a row; NONE if it is 0.
+
+    From 1025 on for inf and nan. By bits, as whole numbers: LLVM vectorises no maximum of floats
+    that keeps nan.
+    """
+    top = np.int64(0)
+    for i in range(columns[0], columns[1]):
+        top = max(top, np.float64(matrix[row, i]).view(np.int64) & np.int64(0x7FFFFFFFFFFFFFFF))
+    return NONE if top == 0 else (top >> np.int64(52)) - np.int64(1022)
+
+
+@kernel
+def delta_sizes(delta, units, sizes):
+    """sizes (rows,) = `size_of` of each of delta's rows, on some of its units."""
+    for row in range(sizes.size):
+        sizes[row] = size_of(delta, row, units)
+
+
+@kernel
+def is_usual(adjoint, source, span, chosen, sizes):
+    """Whether a slice's product needs no care: its largest term is far from under- and overflow.
+
+    chosen = (first, last) lanes; sizes as delta_sizes gives them. A term is 2^(exponent of its step
+    + delta's size + source's size), and a sum is kept relative to the largest exponent. The widths
+    on both sides are such that a sum that is lost in another one's exponent, is 2^-80 of it.
+    """
+    start, stop, lanes = span
+    columns = source.values.shape[1]
+    top = term = NONE
+    for t in range(start, stop):
+        for lane in range(chosen[0], chosen[1]):
+            exponent = adjoint.exponent[t + 1, lane]
+            top = max(top, exponent)
+            own = size_of(source.values[t], lane % columns, source.columns)
+            term = max(term, exponent + sizes[(t - start) * lanes + lane] + own)
+    if adjoint.delta.itemsize == 4:
+        return -64 < term - top < 50
+    return -500 < term - top < 480
+
+
+@kernel
+def careful_sums(adjoint, source, span, chosen, into):
+    """`sums` of the chosen lanes with a power of two for each row of delta and of the source.
+
+    Before `align`. What is zero adds nothing, and leaves the sum's exponent as it is.
+    """
+    start, stop, lanes = span
+    total, exponent = into
+    low, high = source.units
+    first, last = source.columns
+    rows = (stop - start) * (chosen[1] - chosen[0])
+    left = np.zeros((rows, high - low), adjoint.delta.dtype)
+    right = np.zeros((rows, last - first), adjoint.delta.dtype)
+    level = np.full(rows, NONE)
+    row = 0
+    for t in range(start, stop):
+        for lane in range(chosen[0], chosen[1]):
+            copy(adjoint.delta[(t - start) * lanes + lane, low:high], left[row])
+            copy(source.values[t, lane % source.values.shape[1], first:last], right[row])
+            if largest(left[row]) != 0 and largest(right[row]) != 0:
+                level[row] = rescale(left[row], rescale(right[row], adjoint.exponent[t + 1, lane]))
+            row += 1
+    top = level.max()
+    if top == NONE:
+        return
+    for row in range(rows):
+        scale(left[row], power_of_two(left[row], level[row] - top))
+    factors = np.empty(2, adjoint.delta.dtype)
+    join(top, total, exponent, factors)
+    multiply_transposed(left, right, total, factors)
+
+
+@kernel
 def collect(adjoint, span, sources, totals, exponents):
     """`sums` of a slice for all weights at once: sources, totals (1, units, columns), exponents.
 
     One call a slice: a call from Python takes as long as the sums of 10 lanes of 50 units.
     """
-    top = np.empty(span[2], np.int64)
+    start, stop, lanes = span
+    top, usual = np.empty(lanes, np.int64), np.empty(len(sources), np.bool_)
+    sizes, every, units = np.empty((stop - start) * lanes, np.int64), (0, lanes), (-1, -1)
+    for k in range(len(sources)):
+        if units != sources[k].units:
+            units = sources[k].units
+            delta_sizes(adjoint.delta, units, sizes)
+        usual[k] = is_usual(adjoint, sources[k], span, every, sizes)
+        if not usual[k]:
+            careful_sums(adjoint, sources[k], span, every, (totals[k][0], exponents[k]))
     align(adjoint, span, True, top)
     for k in range(len(sources)):
-        sums(adjoint.delta, sources[k], span, top[0], (totals[k][0], exponents[k]))
+        if usual[k]:
+            sums(adjoint.delta, sources[k], span, top[0], (totals[k][0], exponents[k]))
 
 
 @kernel
 def collect_lanes(adjoint, span, slot, sources, totals, exponents):
     """`outer_sums` of a slice for all weights at once: totals (A, units, columns)."""
-    top = np.empty(span[2], np.int64)
+    start, stop, lanes = span
+    top, own_slot = np.empty(lanes, np.int64), np.empty((len(sources), lanes), np.int64)
+    sizes, units = np.empty((stop - start) * lanes, np.int64), (-1, -1)
+    for k in range(len(sources)):
+        if units != sources[k].units:
+            units = sources[k].units
+            delta_sizes(adjoint.delta, units, sizes)
+        for lane in range(lanes):
+            own_slot[k, lane], one = slot[lane], (lane, lane + 1)
+            if not is_usual(adjoint, sources[k], span, one, sizes):
+                entry, own_slot[k, lane] = slot[lane], -1
+                into = totals[k][entry], exponents[k][entry : entry + 1]
+                careful_sums(adjoint, sources[k], span, one, into)
     align(adjoint, span, False, top)
     for k in range(len(sources)):
-        outer_sums(adjoint.delta, sources[k], span, top, slot, (totals[k], exponents[k]))
+        outer_sums(adjoint.delta, sources[k], span, top, own_slot[k], (totals[k], exponents[k]))

@@ -10,7 +10,7 @@ from gradlab.errors import UserError
 from gradlab.learning.clipping import NOT_FINITE, clip
 from gradlab.nets import gradients
 from gradlab.nets.batch import Batch, Run
-from gradlab.nets.scaled import common_exponent, plain
+from gradlab.nets.scaled import in_reach, plain, the_exponent
 from gradlab.nets.slopes import SLOPES, Loss
 
 
@@ -19,7 +19,8 @@ class Backprop:
 
     teacher    what a jordan cell is fed instead of its own outputs, as for `Network.forward`
     loss       the mean over lanes
-    exponent   after `sums` and `clipped_steps`: what they return is to be multiplied by 2**exponent
+    exponents  after `sums` and `clipped_steps`: what they return is to be multiplied by
+               2**exponents[name]; exponent is the one of all, an error where there is none
     adjoint    after any way back: norm2 and exponent of dL/dh at each step
     """
 
@@ -33,7 +34,12 @@ class Backprop:
         target = Loss.of(batch, y, loss, None, at)
         self.slope = SLOPES[at](self.run, target, everyone, self.lanes)
         self.touch = self.slope.touch(self.chain)
-        self.loss = float(self.slope.value)
+        self.loss = float(plain(np.float64(self.slope.value), self.slope.level))
+
+    @property
+    def exponent(self):
+        """The exponent of all gradients. Raises UserError where each has its own."""
+        return the_exponent(self.exponents)
 
     @np.errstate(over="ignore", invalid="ignore")
     def sums(self, omega=False):
@@ -77,7 +83,10 @@ class Backprop:
         sums = gradients.Sums(self.chain.sources)
         spans = [(t - 1, t, self.lanes) for t in range(len(self.run.x), 0, -1)]
         direct = self._direct_rows()
-        head, hits = self._clipped(self.touch.head + direct(len(spans)), threshold, style)
+        head = self.touch.head
+        if isinstance(head, tuple):
+            head = plain(head[0], head[1][:, None])
+        head, hits = self._clipped(head + direct(len(spans)), threshold, style)
         for span, adjoint in self._back(spans, head=head, direct=None):
             sums.add(adjoint, span)
             if span[0] > 0:
@@ -107,7 +116,8 @@ class Backprop:
 
         def rows(t):
             own = self.touch.direct((t - 1, t, self.lanes))
-            return own.slope @ own.readout
+            rows = own.slope @ own.readout
+            return plain(rows, own.exponent[:, None]) if own.exponent.size else rows
 
         return rows
 
@@ -127,8 +137,7 @@ class Backprop:
             name: (total[0].reshape(shapes[name].shape), int(sums.exponent[name][0]))
             for name, total in sums.total.items()
         }
-        found |= {name: (value, 0) for name, value in self.slope.readout_gradients().items()}
-        found, self.exponent = common_exponent(found)
+        found, self.exponents = in_reach(found | self.slope.readout_gradients())
         return found
 
     def _readout_by_lane(self):

@@ -46,43 +46,59 @@ def clip(gradients, threshold, style="norm", per="mean", weights=None):
 
     Norms are taken in float64 and scaled before squaring, so that float32 does not overflow at
     1.8e19 as its originals do; style "norm" also clips gradients beyond float64's range
-    (Gradients.exponent). weights: {"W": ...}, which style "pascanu" shrinks. Raises UserError for
+    (Gradients.exponents). weights: {"W": ...}, which style "pascanu" shrinks. Raises UserError for
     a threshold that is nan or negative, unknown names, what holds no real numbers, and arrays
     without the axes of `per`.
     """
     _check(threshold, style, per)
-    arrays, exponent = _arrays(gradients)
+    arrays, exponents = _arrays(gradients)
     kinds = {name: array.dtype for name, array in arrays.items()}
     arrays = {name: _wide(array) for name, array in arrays.items()}
     lead = _lead(arrays, PER[per])
-    if exponent and style != "norm":
-        arrays, exponent = _unscaled(arrays, exponent), 0
+    if exponents and style == "norm" and not lead:
+        changed, *told = _scaled(arrays, exponents, threshold)
+        return Clipped(_like(gradients, changed), *told)
+    if exponents:
+        arrays = {name: _times(array, exponents[name]) for name, array in arrays.items()}
     total = norm([flat(array, lead) for array in arrays.values()])
-    if exponent:
-        changed, clipped = _scaled(arrays, total, threshold, exponent)
-    else:
-        with np.errstate(all="ignore"):  # inf and nan are the rules' corner cases
-            changed, clipped = RULES[style](Case(arrays, lead, total, threshold, weights))
+    with np.errstate(all="ignore"):  # inf and nan are the rules' corner cases
+        changed, clipped = RULES[style](Case(arrays, lead, total, threshold, weights))
     status = np.where(np.isfinite(total), FINITE, NOT_FINITE)
-    with np.errstate(over="ignore"):
-        total = np.ldexp(total, exponent)
     with np.errstate(over="ignore"):
         changed = {k: np.asarray(v).astype(kinds[k], copy=False) for k, v in changed.items()}
     return Clipped(_like(gradients, changed), *(_plain(v) for v in (total, clipped, status)))
 
 
-def _unscaled(arrays, exponent):
-    with np.errstate(over="ignore", under="ignore"):
-        return {name: np.ldexp(array, exponent) for name, array in arrays.items()}
-
-
-def _scaled(arrays, total, threshold, exponent):
-    """Rule `norm` for arrays * 2^exponent: the factor that leaves the norm c has no exponent."""
+def _scaled(arrays, exponents, threshold):
+    """Rule `norm` for arrays * 2^exponents: the factor that leaves the norm c has no exponent."""
+    digits = {name: _normal(array, exponents[name]) for name, array in arrays.items()}
+    level = max((exponent for array, exponent in digits.values() if array.any()), default=0)
+    total = norm([_times(array, e - level).ravel() for array, e in digits.values()])
+    status = FINITE if np.isfinite(total) else NOT_FINITE
     with np.errstate(over="ignore", under="ignore"):  # exact, or far from any norm
-        hit = total >= np.ldexp(np.float64(threshold), -exponent)
-    if hit and 0 < total < np.inf:
-        return {k: v * v.dtype.type(threshold / total) for k, v in arrays.items()}, hit
-    return _unscaled(arrays, exponent), np.False_
+        hit = bool(0 < total < np.inf and total >= np.ldexp(np.float64(threshold), -level))
+        whole = float(np.ldexp(total, level))
+    if not hit:
+        changed = {name: _times(array, exponents[name]) for name, array in arrays.items()}
+        return changed, whole, hit, status
+    changed = {
+        name: _times(array * array.dtype.type(threshold / total), exponent - level)
+        for name, (array, exponent) in digits.items()
+    }
+    return changed, whole, hit, status
+
+
+def _times(array, exponent):
+    """array * 2^exponent in the array's dtype: 0 or inf where that ends."""
+    with np.errstate(over="ignore", under="ignore"):
+        return np.ldexp(array, exponent)
+
+
+def _normal(array, exponent):
+    """(array, exponent) of the same value, the largest entry in [1/2, 1)."""
+    top = np.abs(array).max(initial=0)
+    shift = int(np.frexp(top)[1]) if np.isfinite(top) else 0
+    return _times(array, -shift), exponent + shift
 
 
 def _check(threshold, style, per):
@@ -94,9 +110,12 @@ def _check(threshold, style, per):
 
 
 def _arrays(gradients):
-    """name -> array and the exponent that goes with them."""
-    if hasattr(gradients, "exponent"):
-        return dict(gradients.weights), gradients.exponent
+    """name -> array, and the exponents that go with them where one of them is not 0."""
+    if hasattr(gradients, "weights"):
+        exponents = getattr(gradients, "exponents", None)
+        if exponents is None:  # one for all
+            exponents = dict.fromkeys(gradients.weights, gradients.exponent)
+        return dict(gradients.weights), exponents if any(exponents.values()) else None
     if isinstance(gradients, Mapping):
         named = gradients
     else:
@@ -104,7 +123,7 @@ def _arrays(gradients):
     found = {k: _floats(k, array) for k, array in named.items() if array is not None}
     if not found:
         raise UserError("gradients hold no array: there is nothing to clip")
-    return found, 0
+    return found, None
 
 
 def _floats(name, array):
@@ -118,7 +137,7 @@ def _wide(array):
 
 
 def _like(gradients, arrays):
-    if hasattr(gradients, "exponent"):
+    if hasattr(gradients, "weights"):
         return arrays
     if isinstance(gradients, Mapping):
         return {name: arrays.get(name) for name in gradients}

@@ -7,7 +7,7 @@ import numpy as np
 from gradlab.learning.backprop import Backprop
 from gradlab.learning.clipping import FINITE, clip
 from gradlab.nets.gradients import Adjoint
-from gradlab.nets.scaled import plain
+from gradlab.nets.scaled import added, at_one_level, plain
 
 
 class Found(NamedTuple):
@@ -33,10 +33,10 @@ class Found(NamedTuple):
 
 
 class _Mean(NamedTuple):
-    """weights * 2^exponent: what `clip` takes for a network's gradients."""
+    """{name: weights * 2^exponents}: what `clip` takes for a network's gradients."""
 
     weights: dict
-    exponent: int
+    exponents: dict
 
 
 def gradient(net, task, batch, plan, watch=False):
@@ -44,20 +44,26 @@ def gradient(net, task, batch, plan, watch=False):
     teacher = batch[1] if plan.teacher_forcing else None
     back = Backprop(net, *batch, task.LOSS, task.AT, teacher)
     asked = bool(plan.omega) or (watch and net.cell == "elman")
-    mean = _Mean(back.sums(asked), back.exponent)
+    mean = _Mean(back.sums(asked), back.exponents)
     adjoint = back.adjoint
     value = np.nan
     if asked:
         value, derivative, _ = back.omega
         if plan.omega:
-            mean.weights["W"] = mean.weights["W"] + plain(plan.omega * derivative, -mean.exponent)
+            pair = mean.weights["W"], mean.exponents["W"]
+            mean.weights["W"], mean.exponents["W"] = added([pair, (plan.omega * derivative, 0)])
     norm, applied, *shares = _clipped(back, mean, plan)
-    return Found(back.loss, vector(mean.weights), applied, norm, *shares, value, adjoint)
+    wanted = vector(at_one_level(*mean))
+    return Found(back.loss, wanted, applied, norm, *shares, value, adjoint)
 
 
 def vector(weights):
     """All entries of {name: array} in one vector, in the order of the names."""
     return np.concatenate([weights[name].ravel() for name in sorted(weights)])
+
+
+def _plain(weights, exponents):
+    return {name: plain(array, exponents[name]) for name, array in weights.items()}
 
 
 def _clipped(back, mean, plan):
@@ -68,15 +74,10 @@ def _clipped(back, mean, plan):
         return whole.norm, vector(whole.gradients), *_shares(whole)
     loose = clip(mean, np.inf)
     if c is None:
-        whole = vector({k: plain(v, mean.exponent) for k, v in mean.weights.items()})
-        return loose.norm, whole, *_shares(loose)
+        return loose.norm, vector(_plain(mean.weights, mean.exponents)), *_shares(loose)
     if plan.clip_per == "step":
         gradients, *shares = back.clipped_steps(c, style)
-        return (
-            loose.norm,
-            vector({k: plain(v, back.exponent) for k, v in gradients.items()}),
-            *shares,
-        )
+        return loose.norm, vector(_plain(gradients, back.exponents)), *shares
     lanes = clip(back.by_lane(), c, style, "lane", weights=back.net.weights)
     after = {name: array.mean(0) for name, array in lanes.gradients.items()}
     return loose.norm, vector(after), *_shares(lanes)

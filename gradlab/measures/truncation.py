@@ -74,8 +74,8 @@ def _unit(array):
 
 def _row(net, full, cut):
     W = net.weights["W"]
-    angle, ratio, error = distance(*((g.weights["W"], g.exponent) for g in (cut, full)))
-    norm = log2_norm([full.weights["W"]], full.exponent) * math.log10(2)
+    angle, ratio, error = distance(*((g.weights["W"], g.exponents["W"]) for g in (cut, full)))
+    norm = full.log2_norms["W"] * math.log10(2)
     bad = full.status[full.bad_step > 0]
     status = bad[0] if bad.size else health.ZERO if norm == -np.inf else health.OK
     return {

@@ -99,12 +99,14 @@ def _check(weights, gain, x, initial):
 def backward(run, spans, head, direct=None, keep=False):
     """Yield (span, adjoint) for each of `spans`, as `slices` gives them.
 
-    head (L, S): dL/d(state) at each lane's last step, L a multiple of the pass's R or at most R;
+    head (L, S), or (head, exponent (L,)): dL/d(state) at each lane's last step, L a multiple of the
+    pass's R or at most R;
     direct(span) -> Direct: what every step's own loss adds. When it is through,
     norm2, exponent and carry of t = 0 are set; with keep, states too.
     """
     spans = list(spans)
     adjoint = adjoint_of(run, spans, head, keep)
+    head = _rows(head)
     started, none = 0, Direct(head[:0], head[:0])
     for span in spans:
         lanes = span[2]
@@ -130,6 +132,7 @@ def descend(run, spans, head, sums, direct=None, slot_of=None):
             sums.add(adjoint, span, *([slot] if slot_of else []))
         return adjoint
     adjoint = adjoint_of(run, spans, head, False)
+    head = _rows(head)
     passes.know(run.weights, run.cell)
     table, own = _packed(spans, head, direct)
     into = (_slots(slots, len(head)), *sums.arrays, sums.kept)
@@ -165,16 +168,25 @@ def _slots(slots, lanes):
     return padded
 
 
+def _rows(head):
+    return head[0] if isinstance(head, tuple) else head
+
+
 def adjoint_of(run, spans, head, keep):
-    """Room for what the backward pass over `spans` fills."""
+    """Room for what the backward pass over `spans` fills; the exponents of head are in place."""
+    head, level = head if isinstance(head, tuple) else (head, None)
     rows = max((stop - start) * lanes for start, stop, lanes in spans)
     steps, lanes, size = len(run.trace.state), *head.shape
     parts = len(state_parts(run.cell))
+    exponent, begun = np.zeros((steps, lanes), np.int64), 0
+    for _, stop, active in spans if level is not None else ():
+        exponent[stop, begun:active] = level[begun:active]
+        begun = active
     return Adjoint(
         delta=np.empty((rows, len(run.weights.bias)), head.dtype),
         carry=np.empty_like(head),
         norm2=np.zeros((steps, parts, lanes)),
-        exponent=np.zeros((steps, lanes), np.int64),
+        exponent=exponent,
         states=np.zeros((steps, lanes, size) if keep else (0, 0, size), head.dtype),
     )
 

@@ -8,6 +8,7 @@ from scipy.special import expit, softmax
 
 from gradlab.errors import UserError
 from gradlab.nets.cell import one_of
+from gradlab.nets.scaled import normal_rows
 
 
 def squared_error(outputs, targets):
@@ -84,3 +85,53 @@ def loss_of(outputs, targets, loss, readout=None):
     y, back = READOUTS[readout](outputs)
     value, dy = squared_error(y, targets)
     return value, back(dy)
+
+
+def scaled_loss_of(outputs, targets, loss, readout=None):
+    """`loss_of` beyond the range: ((L_t, exponent) (...), (dL_t/do (..., O), exponent (...))).
+
+    L_t is float64, what is given has been checked; all is finite where the outputs are.
+    """
+    wide = np.asarray(outputs, np.float64)
+    if loss == "squared_error" and readout in (None, "identity"):
+        difference, exponent = _difference(outputs, targets)
+        squares = np.square(difference, dtype=np.float64).sum(-1)
+        return (squares, 2 * exponent), (difference, exponent + 1)
+    _, slope = loss_of(outputs, targets, loss, readout)
+    if loss == "squared_error":
+        difference, exponent = _difference(READOUTS[readout](wide)[0], targets)
+        value = np.square(difference).sum(-1), 2 * exponent
+    else:
+        value = _HUGE[loss](wide, targets), np.full(slope.shape[:-1], _UNIT)
+    return value, normal_rows(slope)
+
+
+def _difference(outputs, targets):
+    """(difference, exponent) of o - y, which by itself may overflow."""
+    difference, shift = outputs - targets, 0
+    if not np.isfinite(difference).all():
+        difference, shift = outputs / 2 - targets / 2, 1
+    difference, exponent = normal_rows(difference)
+    return difference, exponent + shift
+
+
+_UNIT = 64  # cross-entropies of up to 2^62 outputs of any size, in units of 2^64
+
+
+def _huge_cross_entropy(outputs, classes):
+    outputs = np.ldexp(outputs, -_UNIT)
+    below = outputs - outputs.max(-1, keepdims=True)
+    chosen = np.arange(outputs.shape[-1]) == classes[..., None]
+    total = np.exp(np.ldexp(below, _UNIT)).sum(-1)
+    return np.ldexp(np.log(total), -_UNIT) - np.where(chosen, below, 0).sum(-1)
+
+
+def _huge_binary_cross_entropy(outputs, targets):
+    linear = np.where(outputs > 0, 1 - targets, -targets) * np.ldexp(outputs, -_UNIT)
+    return (linear + np.ldexp(np.log1p(np.exp(-np.abs(outputs))), -_UNIT)).sum(-1)
+
+
+_HUGE = {
+    "cross_entropy": _huge_cross_entropy,
+    "binary_cross_entropy": _huge_binary_cross_entropy,
+}

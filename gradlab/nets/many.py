@@ -13,8 +13,8 @@ from gradlab.cells.arrays import Direct, Trace
 from gradlab.errors import UserError
 from gradlab.nets import gradients
 from gradlab.nets.batch import Batch, part_of
-from gradlab.nets.scaled import common_exponent
-from gradlab.nets.slopes import Loss
+from gradlab.nets.scaled import are_safe, before_product, in_reach, is_safe, plain, the_exponent
+from gradlab.nets.slopes import Loss, measured, product_sums
 from gradlab.nets.stack import widened
 from gradlab.threads import each
 
@@ -22,11 +22,24 @@ VALUES = 5e5  # of states that are run forward before they are run back: they st
 
 
 class Many(NamedTuple):
-    """Of S networks: loss (S,); weights {name: (S, ...)}, to be multiplied by 2**exponent (S,)."""
+    """Of S networks: loss (S,) and log2_loss (S,), which goes on where float64 ends; weights
+    {name: (S, ...)}, to be multiplied by 2**exponents[name], (S,) each.
+    """
 
     loss: np.ndarray
+    log2_loss: np.ndarray
     weights: dict
-    exponent: np.ndarray
+    exponents: dict
+
+    @property
+    def exponent(self):
+        """(S,): the one exponent of each. Raises UserError where each weight has its own."""
+        return np.array(
+            [
+                the_exponent({k: e[i] for k, e in self.exponents.items()})
+                for i in range(len(self.loss))
+            ]
+        )
 
 
 def gradients_of(nets, x, y, loss="squared_error", at="every", readout=None):
@@ -42,10 +55,12 @@ def gradients_of(nets, x, y, loss="squared_error", at="every", readout=None):
     size = (len(batch.x) + 1) * batch.initial[nets[0].places[0]].size
     parts = np.array_split(np.arange(len(nets)), -(-len(nets) * size // int(VALUES)))
     found = each(lambda part: _gradients([nets[i] for i in part], batch, target), parts)
-    names = found[0].weights
-    weights = {name: np.concatenate([one.weights[name] for one in found]) for name in names}
-    loss, exponent = (np.concatenate([one[i] for one in found]) for i in (0, 2))
-    return Many(loss, weights, exponent)
+    loss, log2 = (np.concatenate([one[i] for one in found]) for i in (0, 1))
+    return Many(loss, log2, *(_one_below_the_other([one[i] for one in found]) for i in (2, 3)))
+
+
+def _one_below_the_other(parts):
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -53,23 +68,21 @@ def _gradients(nets, batch, target):
     run = _forward(nets, batch)
     slope = _Slope(nets, batch, target, run.trace)
     sums, exponents = _back(run, slope, batch, len(nets))
-    sums |= slope.readout_gradients()
-    shapes = {name: (len(nets), *own.shape) for name, own in nets[0].weights.items()}
-    sums = {name: sums[name].reshape(shape) for name, shape in shapes.items()}
-    return Many(slope.value, *_common(sums, exponents))
+    for name, (array, exponent) in slope.readout_gradients().items():
+        sums[name], exponents[name] = array, exponent
+    sums = {k: sums[k].reshape(len(nets), *own.shape) for k, own in nets[0].weights.items()}
+    return Many(*slope.loss(), *_in_reach(sums, exponents))
 
 
-def _common(sums, exponents):
-    """`common_exponent` of each network's sums."""
-    count = len(sums["W"])
+def _in_reach(sums, exponents):
+    """`in_reach` of each network's sums."""
     if not any(own.any() for own in exponents.values()):
-        return sums, np.zeros(count, np.int64)
-    parts = [
-        {k: (v[i], int(exponents[k][i]) if k in exponents else 0) for k, v in sums.items()}
-        for i in range(count)
+        return sums, {name: exponents[name] for name in sums}
+    found = [
+        in_reach({k: (v[i], int(exponents[k][i])) for k, v in sums.items()})
+        for i in range(len(sums["W"]))
     ]
-    found, levels = zip(*(common_exponent(part) for part in parts), strict=True)
-    return {name: np.array([one[name] for one in found]) for name in sums}, np.array(levels)
+    return tuple({name: np.array([one[i][name] for one in found]) for name in sums} for i in (0, 1))
 
 
 def _forward(nets, batch):
@@ -112,41 +125,82 @@ class _Slope:
             outputs = self._h @ self.V.swapaxes(1, 2) + c[:, None]
         shape = (len(nets), *h.shape[1 if target.at == "every" else 2 : 3], -1)
         y = np.broadcast_to(target.y, (len(nets), *target.y.shape))
-        value, slope = target.slope(outputs.reshape(shape), y)
+        found = [measured(target, o, own) for o, own in zip(outputs.reshape(shape), y, strict=True)]
         lanes = h.dtype.type(batch.x.shape[1])
-        self.value = value.reshape(len(nets), -1).sum(1) / lanes
-        self._slope = slope.reshape(len(nets), -1, slope.shape[-1]) / lanes
+        self._value = np.array([one.value for one in found], np.float64) / lanes
+        self._level = np.array([one.level for one in found])
+        rows = len(nets), -1
+        self._slope = (
+            np.array([one.slope for one in found]).reshape(*rows, outputs.shape[-1]) / lanes
+        )
+        self._exponent = None
+        if any(one.exponent is not None for one in found):
+            own = np.zeros(self._slope.shape[:2], np.int64)
+            for row, one in zip(own, found, strict=True):
+                row[:] = 0 if one.exponent is None else one.exponent.reshape(-1)
+            self._exponent = own
         self._states = trace.state.shape[1:]
 
-    def head(self):
-        """dL/d(state) at the last step, (S B, states)."""
-        lanes, size = self._states
-        if self._at == "every":
-            return np.zeros((self._count * lanes, size), self._h.dtype)
-        return widened((self._slope @ self.V).reshape(self._count * lanes, -1), size)
+    def loss(self):
+        """The loss (S,) of each, inf or 0 where float64 ends, and its log2."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return plain(self._value, self._level), np.log2(self._value) + self._level
 
-    def direct(self):
-        """What the losses of all steps add: rows (S T B, O); none for a loss at the last one."""
-        rows = self._slope if self._at == "every" else self._slope[:, :0]
-        readout = widened(self.V.reshape(-1, self.V.shape[2]), self._states[1])
-        return Direct(rows.reshape(-1, self._slope.shape[2]), readout)
+    def reaching(self):
+        """What reaches the way back: head (S B, states), its level (S B,), and Direct.
+
+        The losses of all steps add rows (S T B, O); none is there for a loss at the last one.
+        """
+        lanes, size = self._states
+        slope, exponent, V = self._through_readouts()
+        readout = widened(V.reshape(-1, V.shape[2]), size)
+        rows, none = self._count * lanes, np.zeros(0, np.int64)
+        if self._at == "every":
+            head = np.zeros((rows, size), self._h.dtype)
+            exponent = none if exponent is None else exponent.reshape(-1)
+            direct = Direct(slope.reshape(-1, slope.shape[2]), readout, exponent)
+            return head, np.zeros(rows, np.int64), direct
+        head = widened((slope @ V).reshape(rows, -1), size)
+        level = np.zeros(rows, np.int64) if exponent is None else exponent.reshape(-1)
+        return head, level, Direct(slope[:, :0].reshape(0, slope.shape[2]), readout, none)
+
+    def _through_readouts(self):
+        """`through_readout` of each."""
+        if self._exponent is None and all(is_safe(V) or not V.any() for V in self.V):
+            return self._slope, None, self.V
+        zero = np.zeros(self._slope.shape[1], np.int64)
+        own = [zero] * self._count if self._exponent is None else self._exponent
+        parts = [before_product(*one) for one in zip(self._slope, own, self.V, strict=True)]
+        return tuple(np.array(part) for part in zip(*parts, strict=True))
 
     def readout_gradients(self):
-        """{name: (S, ...)} of V and c, unless they are the cell's."""
+        """{name: ((S, ...), exponent (S,))} of V and c, unless they are the cell's."""
         if self._net.reads_out:
             return {}
-        return {"V": self._slope.swapaxes(1, 2) @ self._h, "c": self._slope.sum(1)}
+        if self._exponent is None:
+            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+                V, c = self._slope.swapaxes(1, 2) @ self._h, self._slope.sum(1)
+            if are_safe(V.reshape(self._count, -1)) and V.any((1, 2)).all() and are_safe(c):
+                none = np.zeros(self._count, np.int64)
+                return {"V": (V, none), "c": (c, none)}
+        exponents = [None] * self._count if self._exponent is None else self._exponent
+        found = [product_sums(*one) for one in zip(self._slope, exponents, self._h, strict=True)]
+        return {
+            name: tuple(np.array([one[name][i] for one in found]) for i in (0, 1))
+            for name in ("V", "c")
+        }
 
 
 def _back(run, slope, batch, count):
     """{name: (S, ...)} of the cell's weights, and their exponents (S,)."""
     sums = gradients.Sums(run.cell.sources(run.trace, np.ascontiguousarray(batch.x)), count)
     spans = list(gradients.fast_slices(batch.lengths, batch.net.weights["W"].size))
-    head, lanes = slope.head(), batch.x.shape[1]
+    head, level, direct = slope.reaching()
+    lanes = batch.x.shape[1]
     adjoint = gradients.adjoint_of(_first(run, count), spans, head[:lanes], False)
     table = np.array([(*span, span[0] * lanes) for span in spans], np.int64)
     into = (None, *sums.arrays, sums.kept)
-    many.back_each(run[1:], table, head, slope.direct(), adjoint, into)
+    many.back_each(run[1:], table, (head, level), direct, adjoint, into)
     return sums.total, sums.exponent
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from gradlab.nets import gradients, health, truncated, weights
 from gradlab.nets.batch import Run
 from gradlab.nets.losses import loss_of
-from gradlab.nets.scaled import plain
+from gradlab.nets.scaled import outer, plain
 from gradlab.nets.slopes import SLOPES
 from gradlab.nets.stack import Deltas, by_time, joined, touch_below
 
@@ -25,7 +25,7 @@ class Part:
         self.run, self.truncation = Run.of(batch, group), truncation
         self._source = batch, group, loss
         self.slope = SLOPES[loss.at](self.run, loss, group, len(batch.lengths))
-        self.sums = {name: (value, 0) for name, value in self.slope.readout_gradients().items()}
+        self.sums = self.slope.readout_gradients()
         self.touches, self._adjoints, above = {}, {}, []
         for layer in range(batch.net.layers - 1, -1, -1):
             chains = self.run.of_layer(layer)
@@ -142,10 +142,9 @@ class Part:
         values, columns, units = chain.sources["W"]
         for (start, stop, lanes), adjoint in self._slices(chain):
             for t in range(stop - 1, start - 1, -1):
-                exponent = adjoint.exponent[t + 1, :lanes]
                 rows = adjoint.delta[(t - start) * lanes : (t - start + 1) * lanes, slice(*units)]
-                delta = plain(rows, (exponent - exponent.max())[:, None])
-                yield t + 1, delta.T @ values[t, :lanes, slice(*columns)], int(exponent.max())
+                here = values[t, :lanes, slice(*columns)]
+                yield t + 1, *outer(rows, adjoint.exponent[t + 1, :lanes], here)
 
 
 def _finite(arrays):

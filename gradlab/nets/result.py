@@ -8,16 +8,19 @@ from gradlab.nets import health, view
 from gradlab.nets.batch import check_has_cell, part_of
 from gradlab.nets.cell import one_of
 from gradlab.nets.part import Part
-from gradlab.nets.scaled import added, common_exponent, log2_norm, plain
+from gradlab.nets.scaled import added, in_reach, log2_norm, plain, the_exponent
 from gradlab.threads import each
 
 
 class Gradients:
     """dL/d(everything) for L = mean over lanes of the sum over steps.
 
-    loss       L
-    weights    dict like net.weights: dL/d(weight) / 2**exponent
-    exponent   0 whenever every gradient fits float64
+    loss       L; inf or 0 where float64 ends, log2_loss goes on
+    weights    dict like net.weights: dL/d(weight) / 2**exponents[name]
+    exponents  dict: all 0 whenever every gradient fits its dtype; else one for all if they all fit
+               at it; else one each for those that do not fit at 0
+    exponent   the one for all; an error (UserError) where there is none
+    log2_norms dict: log2 ||dL/d(weight)||; log2_norm is that of all together
     lag_log2   (T+1, B): log2 ||dL/dh[t]||, -inf after a lane's end and where it is exactly zero
 
     The state of an LSTM is the pair (h, c): dL/dc[t] is what a change of c[t] alone does through
@@ -30,11 +33,29 @@ class Gradients:
     def __init__(self, batch, loss, truncation=None):
         self._batch = batch
         self._parts = each(lambda group: Part(batch, group, loss, truncation), batch.groups)
-        self.loss = float(sum(part.slope.value for part in self._parts))
+        self._loss = added([(part.slope.value, part.slope.level) for part in self._parts])
         sums = {
             name: added([part.sums[name] for part in self._parts]) for name in batch.net.weights
         }
-        self.weights, self.exponent = common_exponent(sums)
+        self.weights, self.exponents = in_reach(sums)
+
+    @property
+    def loss(self):
+        """L: inf or 0 where float64 ends."""
+        value, level = self._loss
+        return float(plain(np.float64(value), level))
+
+    @property
+    def log2_loss(self):
+        """log2 of L, finite wherever all outputs are and L is not zero."""
+        value, level = self._loss
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(np.log2(np.float64(value)) + level)
+
+    @property
+    def exponent(self):
+        """The exponent of all weights' gradients. Raises UserError where each has its own."""
+        return the_exponent(self.exponents)
 
     @cached_property
     def lag_log2(self):
@@ -66,7 +87,7 @@ class Gradients:
 
     def __repr__(self):
         kinds = ", ".join(np.unique(self.status))
-        return f"Gradients(loss {self.loss:.6g}, norm {view.power(self.log2_norm)}, {kinds})"
+        return f"Gradients(loss {view.loss(self)}, norm {view.power(self.log2_norm)}, {kinds})"
 
     def _repr_html_(self):
         return view.gradients(self)
@@ -79,7 +100,12 @@ class Gradients:
     @property
     def log2_norm(self):
         """log2 of the norm of all weights' gradients together."""
-        return log2_norm(self.weights.values(), self.exponent)
+        return log2_norm(self.weights.values(), [*self.exponents.values()])
+
+    @property
+    def log2_norms(self):
+        """{name: log2 ||dL/d(weight)||}."""
+        return {k: log2_norm([array], self.exponents[k]) for k, array in self.weights.items()}
 
     @cached_property
     def status(self):
@@ -147,7 +173,8 @@ class Gradients:
         norms = np.zeros(len(self._batch.x))
         for k, pieces in found.items():
             term, exponent = added(pieces)
-            norms[k - 1] = np.exp2(log2_norm([term], exponent))
+            with np.errstate(over="ignore", under="ignore"):
+                norms[k - 1] = np.exp2(log2_norm([term], exponent))
         return norms
 
     @np.errstate(over="ignore", invalid="ignore")

@@ -7,7 +7,16 @@ import numpy as np
 from gradlab import given
 from gradlab.errors import UserError
 from gradlab.nets.cell import one_of
-from gradlab.nets.losses import loss_of
+from gradlab.nets.losses import loss_of, scaled_loss_of
+from gradlab.nets.scaled import (
+    LOWEST,
+    are_safe,
+    before_product,
+    is_safe,
+    normal_rows,
+    outer,
+    plain,
+)
 from gradlab.nets.stack import Touch, flipped, widened
 
 
@@ -37,34 +46,96 @@ class Loss(NamedTuple):
         return loss_of(outputs, y, self.name, self.readout)
 
 
+class Level(NamedTuple):
+    """What the loss of some lanes comes to: value * 2^level; dL/do as slope (..., O).
+
+    exponent (...): a row is slope * 2^exponent; None where all of them are 0.
+    """
+
+    value: float
+    level: int
+    slope: np.ndarray
+    exponent: np.ndarray | None
+
+
+def measured(loss, outputs, y, within=None):
+    """The `Level` of outputs (..., O), of those steps that are `within` (...) their lanes."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        value, slope = loss.slope(outputs, y)
+        if within is not None:
+            value, slope = np.where(within, value, 0), np.where(within[..., None], slope, 0)
+        total = value.sum()
+        if is_safe(total) and are_safe(slope):
+            return Level(total, 0, slope, None)
+        return _scaled(loss, outputs, y, within)
+
+
+def _scaled(loss, outputs, y, within):
+    (value, of_value), (slope, exponent) = scaled_loss_of(outputs, y, loss.name, loss.readout)
+    if within is not None:
+        value, slope = np.where(within, value, 0), np.where(within[..., None], slope, 0)
+    value, own = normal_rows(value[..., None])
+    own = (own + of_value)[..., None]
+    level = int(own[value != 0].max(initial=LOWEST))
+    total = plain(value, np.where(value != 0, own - level, 0)).sum()
+    return Level(total, level if total else 0, slope, exponent)
+
+
+def product_sums(slope, exponent, hidden):
+    """{"V": (array, exponent), "c": ...} of rows slope (R, O) 2^exponent and states (R, N)."""
+    if exponent is None:
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            V, c = slope.T @ hidden, np.einsum("ro->o", slope)
+        if is_safe(V) and is_safe(c):
+            return {"V": (V, 0), "c": (c, 0)}
+        exponent = np.zeros(len(slope), np.int64)
+    c, level = outer(slope, exponent, np.ones((len(slope), 1), slope.dtype))
+    return {"V": outer(slope, exponent, hidden), "c": (c[:, 0], level)}
+
+
+def through_readout(slope, exponent, V):
+    """(slope (..., O), exponent (...) or None, V) of the same product, out of which none leaves."""
+    if exponent is None:
+        if is_safe(V) or not V.any():
+            return slope, None, V
+        exponent = np.zeros(slope.shape[:-1], np.int64)
+    return before_product(slope, exponent, V)
+
+
 class LastStep:
     """The loss of each lane's own last output; L is the mean over the batch's lanes."""
 
     def __init__(self, run, loss, group, lanes):
         self._run, self._h = run, run.last
-        value, slope = loss.slope(run.net.readout(self._h), loss.y[group])
-        self.value, self._slope = value.sum() / lanes, slope / run.x.dtype.type(lanes)
+        found = measured(loss, run.net.readout(self._h), loss.y[group])
+        self.value, self.level = found.value / lanes, found.level
+        self._slope, self._exponent = found.slope / run.x.dtype.type(lanes), found.exponent
 
     def touch(self, chain):
         """What reaches a chain of the top layer; its last output is a reverse one's first."""
         state, V = chain.passed.trace.state, _columns(self._run, chain)
+        rows, exponent, V = through_readout(self._slope, self._exponent, V)
         if not chain.place.reverse:
-            return Touch(widened(self._slope @ V, state.shape[2]), last=True)
+            head = widened(rows @ V, state.shape[2])
+            return Touch(head if exponent is None else (head, exponent), last=True)
         slope = np.zeros((*self._run.x.shape[:2], len(V)), V.dtype)
-        slope[0] = self._slope
-        return Touch(np.zeros_like(state[0]), slope, widened(V, state.shape[2]), last=True)
+        slope[0] = rows
+        if exponent is not None:
+            exponent = np.concatenate([exponent[None], np.zeros((len(slope) - 1, len(rows)), int)])
+        readout = widened(V, state.shape[2])
+        return Touch(np.zeros_like(state[0]), slope, readout, exponent, last=True)
 
     def readout_gradients(self):
-        """dL/dV and dL/dc, unless they are the cell's."""
+        """{name: (array, exponent)} of dL/dV and dL/dc, unless they are the cell's."""
         if self._run.net.reads_out:
             return {}
-        return {"V": self._slope.T @ self._h, "c": self._slope.sum(0)}
+        return product_sums(self._slope, self._exponent, self._h)
 
     def outputs(self):
-        """dL/do, (T, B_g, O)."""
+        """dL/do, (T, B_g, O); 0 or inf where the dtype ends."""
         run = self._run
         whole = np.zeros((*run.x.shape[:2], self._slope.shape[1]), run.x.dtype)
-        whole[run.lengths - 1, np.arange(len(run.lengths))] = self._slope
+        whole[run.lengths - 1, np.arange(len(run.lengths))] = _plain(self._slope, self._exponent)
         return whole
 
 
@@ -73,34 +144,39 @@ class EveryStep:
 
     def __init__(self, run, loss, group, lanes):
         self._run = run
-        y, steps = loss.y[:, group], len(run.x)
-        padded = run.lengths.min() < steps
-        if padded:
+        y, steps, within = loss.y[:, group], len(run.x), None
+        if run.lengths.min() < steps:
             within = np.arange(steps)[:, None] < run.lengths
             y = np.where(within.reshape(within.shape + (1,) * (y.ndim - 2)), y, y.dtype.type(0))
-        value, slope = loss.slope(run.net.readout(run.hidden[1:]), y)
-        if padded:
-            value, slope = value * within, slope * within[..., None]
-        self.value, self._slope = value.sum() / lanes, slope / run.x.dtype.type(lanes)
+        found = measured(loss, run.net.readout(run.hidden[1:]), y, within)
+        self.value, self.level = found.value / lanes, found.level
+        self._slope, self._exponent = found.slope / run.x.dtype.type(lanes), found.exponent
 
     def touch(self, chain):
         """What reaches a chain of the top layer."""
         state = chain.passed.trace.state
-        slope = flipped(self._slope, chain.lengths) if chain.place.reverse else self._slope
-        readout = widened(_columns(self._run, chain), state.shape[2])
-        return Touch(np.zeros_like(state[0]), slope, readout)
+        parts = through_readout(self._slope, self._exponent, _columns(self._run, chain))
+        slope, exponent, V = parts
+        if chain.place.reverse:
+            slope = flipped(slope, chain.lengths)
+            exponent = None if exponent is None else flipped(exponent, chain.lengths)
+        return Touch(np.zeros_like(state[0]), slope, widened(V, state.shape[2]), exponent)
 
     def readout_gradients(self):
-        """dL/dV and dL/dc, unless they are the cell's."""
+        """{name: (array, exponent)} of dL/dV and dL/dc, unless they are the cell's."""
         if self._run.net.reads_out:
             return {}
         slope = self._slope.reshape(-1, self._slope.shape[2])
-        hidden = self._run.hidden[1:].reshape(len(slope), -1)
-        return {"V": slope.T @ hidden, "c": np.einsum("ro->o", slope)}
+        exponent = None if self._exponent is None else self._exponent.reshape(-1)
+        return product_sums(slope, exponent, self._run.hidden[1:].reshape(len(slope), -1))
 
     def outputs(self):
-        """dL/do, (T, B_g, O)."""
-        return self._slope
+        """dL/do, (T, B_g, O); 0 or inf where the dtype ends."""
+        return _plain(self._slope, self._exponent)
+
+
+def _plain(slope, exponent):
+    return slope if exponent is None else plain(slope, exponent[..., None])
 
 
 SLOPES = {"every": EveryStep, "last": LastStep}

@@ -104,12 +104,12 @@ def joined(chains, states):
 class Touch(NamedTuple):
     """What reaches dL/d(state) of a chain from outside, in its own order.
 
-    head (B, S): at each lane's last step; slope (T, B, O), exponent (T, B) and readout (O, S):
-    slope * 2^exponent @ readout at every step, None if there is nothing, or no exponent. last:
-    whether all of it stems from a loss at each lane's last step.
+    head (B, S), or (head, exponent (B,)): at each lane's last step; slope (T, B, O), exponent
+    (T, B) and readout (O, S): slope * 2^exponent @ readout at every step, None if there is nothing,
+    or no exponent. last: whether all of it stems from a loss at each lane's last step.
     """
 
-    head: np.ndarray
+    head: np.ndarray | tuple
     slope: np.ndarray | None = None
     readout: np.ndarray | None = None
     exponent: np.ndarray | None = None

@@ -140,7 +140,7 @@ def _one_slice(run, slots, direct, adjoint, span):
     for t in range(stop, start, -1):
         rows = slice((t - start - 1) * lanes, (t - start) * lanes)
         slots.carry[t % len(slots.carry)] = direct.slope[rows] @ direct.readout
-        slots.exponent[t % len(slots.carry)] = 0
+        slots.exponent[t % len(slots.carry)] = direct.exponent[rows] if direct.exponent.size else 0
         level = _record(adjoint, t, slots)
         delta, exponent = _step(run, slots, own, t)
         adjoint.delta[rows] = _summed(delta, exponent, level)

@@ -6,7 +6,6 @@ import math
 import numpy as np
 
 from gradlab.nets import draws, weights
-from gradlab.nets.scaled import log2_norm
 
 LOG10_2 = math.log10(2)
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 460, 170, 58, 34, 12
@@ -41,13 +40,20 @@ def gradients(found):
     """A table of the loss, the status and each weight's norm, beside dL/dh by lag."""
     kinds, counts = np.unique(found.status, return_counts=True)
     rows = {
-        "loss": f"{found.loss:.6g}",
+        "loss": loss(found),
         "status of lanes": ", ".join(f"{n} {k}" for k, n in zip(kinds, counts, strict=True)),
     }
-    for name, array in found.weights.items():
-        rows[f"||dL/d{name}||"] = power(log2_norm([array], found.exponent))
+    for name, log2 in found.log2_norms.items():
+        rows[f"||dL/d{name}||"] = power(log2)
     rows["all together"] = power(found.log2_norm)
     return f"<div>{_table('Gradients', rows)}{by_lag(found.lag_log2, found.lengths)}</div>"
+
+
+def loss(found):
+    """L, also where float64 has no such number."""
+    if found.loss and math.isfinite(found.loss):
+        return f"{found.loss:.6g}"
+    return power(found.log2_loss)
 
 
 def power(log2):
