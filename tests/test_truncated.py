@@ -116,7 +116,7 @@ def test_no_truncated_gradient_leaves_float64(kind, radius):
     log2 = got.lag_log2[:, 0]
     np.testing.assert_allclose(log2[first:], 2 + np.log2(radius) * lags, atol=1e-12)
     assert np.isneginf(log2[:first]).all()
-    norm = np.log2(np.abs(got.weights["b"]).max()) + got.exponent
+    norm = np.log2(np.abs(got.weights["b"]).max()) + got.exponents["b"]
     expected = 1 + max(0, np.log2(radius) * lags[0]) + np.log2(1 / (1 - min(radius, 1 / radius)))
     np.testing.assert_allclose(norm, expected, atol=1e-9)
 
