@@ -187,16 +187,29 @@ def early_half(panel, frame):
 
 
 def clipped(panel, frame):
-    """Share of seeds whose gradient norm is at or above a threshold, over the radius."""
+    """Share of seeds whose gradient norm is at or above a threshold, over the radius.
+
+    Of the seeds that have a gradient: one whose states overflow has none to clip, and a radius at
+    which all of them do stays blank.
+    """
     import numpy as np
 
     from gradlab.suite import figures
 
     thresholds = np.linspace(-2, 2, 81)
     norms = frame.groupby("spectral_radius").log10_norm_all
-    share = np.array([(group.to_numpy() >= thresholds[:, None]).mean(1) for _, group in norms]).T
+    heights = [group.dropna().to_numpy() for _, group in norms]
+    blank = np.full(len(thresholds), np.nan)
+    share = [(h >= thresholds[:, None]).mean(1) if h.size else blank for h in heights]
+    share = np.transpose(share)
     mesh = panel.pcolormesh(
-        list(norms.groups), thresholds, share, cmap="Oranges", vmin=0, vmax=1, shading="nearest"
+        list(norms.groups),
+        thresholds,
+        np.transpose(share),
+        cmap="Oranges",
+        vmin=0,
+        vmax=1,
+        shading="nearest",
     )
     panel.figure.colorbar(mesh, ax=panel, label="share of seeds that are clipped", pad=0.02)
     figures.powers_of_ten(panel.yaxis)

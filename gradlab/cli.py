@@ -1,6 +1,8 @@
 """The commands of gradlab. What is heavy is imported by the command that needs it."""
 
 import argparse
+import contextlib
+import logging
 import os
 import signal
 import sys
@@ -9,7 +11,8 @@ from gradlab.errors import UserError
 from gradlab.files import expanded
 from gradlab.suite.experiment import FALLS_SHORT
 
-FINE, FELL_SHORT, WRONG_USE, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+FINE, FELL_SHORT, WRONG_USE, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 2, 130, 141, 143
+FORMATS = ("csv", "pdf", "svg")
 
 
 class Terminated(KeyboardInterrupt):
@@ -26,11 +29,16 @@ class Parser(argparse.ArgumentParser):
 def main(arguments=None):
     """Run a command line; returns the exit code."""
     before = signal.signal(signal.SIGTERM, _terminate)
+    _draw_into_files()
     try:
         options = _parser().parse_args(arguments)
-        return options.command(options)
+        code = options.command(options)
+        _flush(sys.stdout)  # here: at the interpreter's exit a closed pipe would be a traceback
+        return code
+    except BrokenPipeError:  # `gradlab list | head -1`: the reader has what it wanted
+        os._exit(PIPE_CLOSED)
     except (UserError, OSError) as error:
-        print(f"gradlab: {' '.join(str(error).split())}", file=sys.stderr)
+        _complain(error)
         return WRONG_USE
     except KeyboardInterrupt as stop:
         _leave(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED)
@@ -38,15 +46,31 @@ def main(arguments=None):
         signal.signal(signal.SIGTERM, before)
 
 
+def _draw_into_files():
+    """No window or notebook for a command, nor matplotlib's word on each setting of the user's."""
+    os.environ["MPLBACKEND"] = "agg"
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
 def _terminate(*_):
     raise Terminated
 
 
+def _complain(error):
+    print(f"gradlab: {' '.join(str(error).split())}", file=sys.stderr)
+
+
 def _leave(code):
     """Leave now: sys.exit would wait for the blocks that still run. What is stored is complete."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        _flush(sys.stdout)
+        _flush(sys.stderr)
     os._exit(code)
+
+
+def _flush(stream):
+    """Flush a stream; without a console it is None, or a logger that knows no flush."""
+    getattr(stream, "flush", bool)()
 
 
 def _parser():
@@ -66,7 +90,7 @@ def _parser():
     new.add_argument("name", metavar="NAME")
     export = _command(commands, _export, "export", "the table as CSV, or the figure as PDF or SVG")
     export.add_argument("name", metavar="NAME")
-    export.add_argument("--format", choices=("csv", "pdf", "svg"), default="csv")
+    export.add_argument("--format", choices=FORMATS, help="default: the file's, or csv")
     export.add_argument("--output", metavar="FILE", help="default: beside the table")
     return parser
 
@@ -110,18 +134,18 @@ def _positive(text):
 
 
 def _list(options):
+    """What the files say; none is run."""
     from gradlab.suite import library
-    from gradlab.suite.grid import points
 
+    code = FINE
     for name in library.names():
         try:
-            experiment = library.load(name)
+            ran = "results" if _table(options, name).exists() else "not run"
+            print(f"{name}: {library.question(name)} ({ran})")
         except UserError as error:
-            print(f"{name}: cannot be loaded: {error}")
-            continue
-        ran = "results" if _table(options, name).exists() else "not run"
-        print(f"{name}: {experiment.question} ({len(points(experiment))} points, {ran})")
-    return FINE
+            _complain(error)
+            code = WRONG_USE
+    return code
 
 
 def _run(options):
@@ -197,19 +221,29 @@ def _plot(options):
 
 
 def _check(options):
-    from gradlab.suite import library, store
+    from gradlab.suite import library
 
-    verdicts = []
+    verdicts, wrong = [], []
     for name in options.names or library.names():
-        experiment = library.load(name)
-        if not _table(options, experiment.name).exists():
-            print(f"{'not run':12}  {experiment.name}: `gradlab run {name}`")
-            continue
-        frame = store.read_table(options.results, experiment.name)
-        verdicts += [claim.judge(frame) for claim in experiment.claims]
+        try:
+            verdicts += _verdicts(options, library.load(name))
+        except UserError as error:
+            wrong.append(error)
     for verdict in verdicts:
         print(verdict)
-    return _code(verdicts)
+    for error in wrong:
+        _complain(error)
+    return _code(verdicts) or (WRONG_USE if wrong else FINE)
+
+
+def _verdicts(options, experiment):
+    from gradlab.suite import store
+
+    if not _table(options, experiment.name).exists():
+        print(f"{'not run':12}  {experiment.name}: `gradlab run {experiment.name}`")
+        return []
+    frame = store.read_table(options.results, experiment.name)
+    return [claim.judge(frame) for claim in experiment.claims]
 
 
 def _new(options):
@@ -223,15 +257,29 @@ def _new(options):
 def _export(options):
     from gradlab.suite import library, run
 
+    kind = _format(options)
     experiment = library.load(options.name)
     frame = run.read(experiment.name, options.results)
-    path = expanded(options.output or run.beside(options.results, experiment.name, options.format))
-    if options.format == "csv":
+    path = expanded(options.output or run.beside(options.results, experiment.name, kind))
+    if kind == "csv":
         frame.to_csv(path, index=False)
         print(f"wrote {path}")
     else:
-        run.draw(experiment, frame, path)
+        run.draw(experiment, frame, path, kind)
     return FINE
+
+
+def _format(options):
+    """The format that is asked for, by its name or by the file's."""
+    named = expanded(options.output or "").suffix[1:].lower()
+    kind = options.format or named or "csv"
+    if kind not in FORMATS:
+        raise UserError(f"--output {options.output}: not a file .csv, .pdf or .svg")
+    if named not in ("", kind):
+        raise UserError(
+            f"--format {kind}: --output {options.output} says {named}; give one of them"
+        )
+    return kind
 
 
 def _table(options, name):

@@ -5,8 +5,10 @@ environment variable GRADLAB_PATH names (separated as in PATH). The first file o
 name that starts with _ does not. Wherever a name is asked for, the path of a FILE.py will do.
 """
 
+import contextlib
 import hashlib
 import importlib.util
+import io
 import os
 import sys
 import traceback
@@ -51,9 +53,16 @@ def find(kind, name, own):
     if users is None and name not in own:
         listed = ", ".join(names(kind, own))
         raise UserError(f"no {kind} {name}; there are {listed}, or give a FILE.py")
-    if users and name in own and users.read_bytes() != own[name].read_bytes():
+    if users and name in own and _content(users) != _content(own[name]):
         raise UserError(f"{users} has the name of gradlab's own {kind}: rename it or give its path")
     return own.get(name, users)
+
+
+def _content(file):
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}") from None
 
 
 def users_file(kind, name):
@@ -67,20 +76,41 @@ def load(kind, file, parts=(), keep=False):
     """Run a file and return its module, which must have all `parts`.
 
     keep: enter it in sys.modules, where Numba's cache looks for its types; an edited file has
-    another name there. Raises UserError, naming the line, if the file cannot be run.
+    another name there. Raises UserError, naming the line, if the file cannot be run or ends the
+    program itself.
     """
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256(_content(file)).hexdigest()[:12]
     spec = importlib.util.spec_from_file_location(f"gradlab_{kind}_{file.stem}_{digest}", file)
     module = importlib.util.module_from_spec(spec)
     if keep:
         sys.modules[spec.name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        with _alone(file):
+            spec.loader.exec_module(module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit too: it would end the command that looks at the file
         raise UserError(f"{_place(file, error)}: {type(error).__name__}: {error}") from error
     if missing := [part for part in parts if not hasattr(module, part)]:
         raise UserError(f"{file} is no {kind}: it lacks {', '.join(missing)}")
     return module
+
+
+@contextlib.contextmanager
+def _alone(file):
+    """The file's own sys.argv; what it says to stderr counts only if it comes to its end.
+
+    An argparse at its top would read the command's arguments and print its usage.
+    """
+    before, said = sys.argv, io.StringIO()
+    sys.argv = [str(file)]
+    try:
+        with contextlib.redirect_stderr(said):
+            yield
+    finally:
+        sys.argv = before
+    if said.getvalue():
+        print(said.getvalue(), end="", file=sys.stderr)
 
 
 def _place(file, error):

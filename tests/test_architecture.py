@@ -52,6 +52,7 @@ RULES = {
     "gradlab.suite.experiment": Rule({"errors"}, {"cli", ANY_PACKAGE}),
     "gradlab.explorer": Rule({"errors", "measures", *CORE, ANY_PACKAGE}),
     "gradlab.cli": Rule({"", "errors", "files", "suite"}, ALL),
+    "gradlab.__main__": Rule({"cli"}),
     # A measure that only one experiment needs stands in its file, and may use a network.
     "experiments": EXPERIMENT,
     # What `gradlab new` writes.

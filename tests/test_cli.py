@@ -74,22 +74,81 @@ def test_a_claim_that_falls_short_exits_with_one(capsys):
 def test_list_and_check_tell_what_ran(capsys):
     assert main(["list"]) == main(["check"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "toy: How fast does the gradient of a chain of scalars vanish? (12 points, not run)",
+        "toy: How fast does the gradient of a chain of scalars vanish? (not run)",
         "not run       toy: `gradlab run toy`",
     ]
     main(["run", "toy"])
     capsys.readouterr()
     assert main(["list"]) == main(["check", "toy"]) == 0
-    assert "(12 points, results)" in capsys.readouterr().out
+    assert "(results)" in capsys.readouterr().out
 
 
-def test_list_survives_a_broken_file(capsys):
-    Path("experiments/broken.py").write_text("import math\n\nmath.nothing\n")
+BAD = {
+    "ends": ("import sys\nsys.exit(0)\nexperiment = 1\n", "ends.py:2: SystemExit: 0"),
+    "stranger": ("import sys\nsys.exit(0)\n", "stranger.py has no line 'experiment = "),
+    "asks": (
+        "import argparse\np = argparse.ArgumentParser()\np.add_argument('--rate', required=True)\n"
+        "p.parse_args()\nexperiment = 1\n",
+        "asks.py:4: SystemExit: 2",
+    ),
+    "raises": ("experiment = 1\nexperiment.nothing\n", "raises.py:2: AttributeError"),
+    "bails": ("experiment = 1\nraise BaseException('x')\n", "bails.py:2: BaseException: x"),
+    "number": ("experiment = 1\n", "number.py has no line 'experiment = "),
+    "text": ("experiment = (\n", "text.py:1: SyntaxError"),
+    "latin": (b"experiment = '\xe4'\n", "latin.py:"),
+    "nul": (b"experiment = '\0'\n", "nul.py:"),
+    "empty": ("", "empty.py has no line 'experiment = "),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_check_goes_on_past_a_bad_file_and_says_so(capsys, name):
+    main(["run", "toy"])
+    source, complaint = BAD[name]
+    Path(f"experiments/{name}.py").write_bytes(
+        source if isinstance(source, bytes) else source.encode()
+    )
+    capsys.readouterr()
+    assert main(["check"]) == 2
+    said = capsys.readouterr()
+    assert "ok            chain" in said.out
+    assert said.err.startswith("gradlab: ") and complaint in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_check_goes_on_past_a_folder_and_a_dead_link(capsys):
+    Path("experiments/folder.py").mkdir()
+    Path("experiments/dead.py").symlink_to("nowhere")
+    for command in ("list", "check"):
+        assert main([command]) == 2
+        said = capsys.readouterr()
+        assert said.err.count("\n") == 2 and "dead.py: " in said.err and "toy" in said.out
+
+
+def test_a_claim_that_falls_short_outweighs_a_bad_file():
     Path("experiments/empty.py").write_text("")
+    main(["run", "toy", "--set", "length=9"])
+    assert main(["check"]) == 1
+
+
+def test_list_runs_nothing(capsys):
+    made = "open('was_run', 'w')\nfrom gradlab.suite import Experiment\n"
+    call = "experiment = Experiment(question='Is it ' 'run?', grid=1 / 0)\n"
+    Path("experiments/plain.py").write_text(f"{made}{call}")
+    Path("experiments/told.py").write_text(f'"""What is told?\n\nMuch."""\n{made}experiment = 1\n')
+    for name in ("ends", "raises", "bails"):
+        Path(f"experiments/{name}.py").write_text(BAD[name][0])
     assert main(["list"]) == 0
     out = capsys.readouterr().out
-    assert "broken.py:3: AttributeError" in out and "no line 'experiment = Experiment" in out
-    assert "toy: " in out
+    assert "plain: Is it run? (not run)" in out and "told: What is told? (not run)" in out
+    assert not Path("was_run").exists()
+
+
+def test_the_question_that_is_read_is_the_one_that_is_asked():
+    files = list((TESTS.parent / "experiments").glob("*.py"))
+    assert len(files) > 20
+    for file in map(str, files):
+        assert library.question(file) == library.load(file).question
 
 
 def test_plot_draws_again_from_the_table_alone(monkeypatch):
@@ -110,6 +169,10 @@ def test_export(capsys):
         assert main(["export", "toy", "--format", kind, "--output", f"out.{kind}"]) == 0
     assert Path("out.pdf").read_bytes().startswith(b"%PDF")
     assert "<svg" in Path("out.svg").read_text()
+    assert main(["export", "toy", "--output", "by_name.PDF"]) == 0
+    assert Path("by_name.PDF").read_bytes().startswith(b"%PDF")
+    assert main(["export", "toy", "--format", "svg", "--output", "no_suffix"]) == 0
+    assert "<svg" in Path("no_suffix").read_text()
 
 
 @pytest.mark.parametrize(
@@ -127,6 +190,16 @@ def test_export(capsys):
         (["run", "toy", "--set", "file=none"], "file=none: No such file"),
         (["run", "toy", "--workers", "0"], "0 is not a whole number above 0"),
         (["run", "toy", "--results", "experiments/toy.py"], "Not a directory"),
+        (["run", "toy", "--workers", "-1"], "-1 is not a whole number above 0"),
+        (["run", "toy", "--workers", "x"], "x is not a whole number above 0"),
+        (["run", "toy", "--set", "length=1e30"], "length=1e30: not a whole number of at most 2^53"),
+        (["run", "toy", "--set", "length=-1e400"], "length=-1e400: not a whole number"),
+        (["run", "toy", "--set", "weight=nan"], "weight=nan: not a number"),
+        (["run", "toy", "--set", "weight=0:1e400:3"], "weight=0:1e400:3: not a range"),
+        (["run", "toy", "--set", "weight=0:1:1000000000000"], "not a range"),
+        (["run", "toy", "--set", "gib=1e9"], "(weight up to 2, 3 values; seed up to"),
+        (["export", "toy", "--output", "x.gif"], "x.gif: not a file .csv, .pdf or .svg"),
+        (["export", "toy", "--format", "pdf", "--output", "x.svg"], "says svg; give one of them"),
         (["plot", "toy"], "no table results/toy.parquet; `gradlab run toy` makes it"),
         (["export", "toy", "--format", "gif"], "invalid choice: 'gif'"),
     ],
@@ -139,6 +212,15 @@ def test_wrong_use_is_one_line_and_exits_with_two(capsys, arguments, message):
 
 
 def start(*arguments):
+    # a shell's background job ignores SIGINT, and so would its children
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return _start(arguments)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _start(arguments):
     return subprocess.Popen(
         [sys.executable, "toy.py", "--results", os.getcwd(), *arguments],
         cwd=TESTS,

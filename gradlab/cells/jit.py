@@ -70,21 +70,30 @@ def _narrow():
 wide = _narrow if numba.config.DISABLE_JIT else _wide
 
 
+_PLACES = {"win32": ("LOCALAPPDATA", "AppData/Local"), "darwin": ("", "Library/Caches")}
+
+
 def cache_folder():
     """Folder of compiled kernels: the user's cache, one sub-folder for each state of the sources.
 
     Numba stamps only the file that defines a function, so an edit to a callee in another file
-    would leave its callers stale; the digest covers all of them.
+    would leave its callers stale; the digest covers all of them. None for a user without a home:
+    the cache is run as code, so a folder that others may write to will not do.
     """
-    return _user_cache() / "gradlab" / _digest()
+    cache = _user_cache()
+    return cache and cache / "gradlab" / _digest()
 
 
 def _user_cache():
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    """NUMBA_CACHE_DIR, else the system's place; a relative path counts as none there (XDG)."""
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(os.environ["NUMBA_CACHE_DIR"]).absolute()
+    variable, inside = _PLACES.get(sys.platform, ("XDG_CACHE_HOME", ".cache"))
+    given = os.environ.get(variable, "")
+    if os.path.isabs(given):
+        return Path(given)
+    home = os.path.expanduser("~")
+    return Path(home, inside) if os.path.isabs(home) else None
 
 
 def _digest():
@@ -103,9 +112,11 @@ def _compile(function, fastmath):
     if numba.config.DISABLE_JIT:
         return function
     try:
+        if _FOLDER is None:
+            raise RuntimeError("no home folder: set NUMBA_CACHE_DIR")
         with _numba_cache_in(_FOLDER):
             compiled = numba.njit(cache=True, **options)(function)
-    except RuntimeError as failure:  # no place to write: compile in every session
+    except (RuntimeError, OSError) as failure:  # no place to write: compile in every session
         _warn_once(failure)
         return numba.njit(**options)(function)
     compiled._cache = _ForgivingCache(compiled._cache)
@@ -156,7 +167,7 @@ def _warn_once(failure):
     if not _warned:
         _warned = True
         warnings.warn(
-            f"gradlab compiles its kernels again: the cache in {_FOLDER} failed ({failure!r})",
+            f"gradlab compiles its kernels in every session: no cache in {_FOLDER} ({failure})",
             RuntimeWarning,
             stacklevel=4,
         )

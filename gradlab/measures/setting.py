@@ -120,6 +120,9 @@ def _sample(task, block, stream, length):
             given = f"{name}={block.constants[name]}"
             raise UserError(f"{given}: needs task=series, task={constant(block, 'task')} has none")
     options = {k: v for k, v in block.constants.items() if k in named and v is not None}
+    for name, value in options.items():
+        if isinstance(value, float) and not np.isfinite(value):
+            raise UserError(f"{name}={value}: must be a finite number")
     return task.sample(stream, int(length), **options)
 
 

@@ -49,9 +49,15 @@ _RULES = {
 
 @contextmanager
 def style():
-    """Draw in the house style; the user's own settings come back afterwards."""
-    base = {**sns.axes_style("ticks"), **sns.plotting_context("notebook", font_scale=1.05)}
-    with matplotlib.rc_context({**base, **_RULES}), warnings.catch_warnings():
+    """Draw in the house style; the user's own settings come back afterwards.
+
+    It starts from matplotlib's defaults: a matplotlibrc, usetex or a seaborn theme change nothing.
+    """
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(sns.axes_style("ticks"))
+        matplotlib.rcParams.update(sns.plotting_context("notebook", font_scale=1.05))
+        matplotlib.rcParams.update(_RULES)
         # a part of the grid may leave a panel without lines, and so without a legend
         warnings.filterwarnings("ignore", "No artists with labels found to put in legend")
         yield
@@ -75,11 +81,12 @@ def _roomy(size):
     return figure
 
 
-def save(figure, path):
-    """Write a PNG, PDF or SVG by its suffix, without dates or version stamps."""
-    stamps = {".png": ["Software"], ".pdf": ["CreationDate", "Producer", "Creator"]}
-    stamps = stamps.get(path.suffix, ["Date", "Creator"])
-    figure.savefig(path, metadata=dict.fromkeys(stamps), facecolor="white")
+def save(figure, path, kind):
+    """Write a PNG, PDF or SVG, without dates or version stamps and without the user's backend."""
+    stamps = {"png": ["Software"], "pdf": ["CreationDate", "Producer", "Creator"]}
+    stamps = dict.fromkeys(stamps.get(kind, ["Date", "Creator"]))
+    backend = {"png": "agg"}.get(kind, kind)
+    figure.savefig(path, format=kind, backend=backend, metadata=stamps, facecolor="white")
 
 
 def headline(figure, text):

@@ -1,5 +1,6 @@
 """From an experiment's grid to its points and blocks."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import product
@@ -9,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from gradlab.errors import UserError
+
+LARGEST_WHOLE = 2**53  # above it a float64 is no exact whole number any more
+MANY = 10**7  # points: some 5 GB and minutes before the first block could start
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,14 @@ def changed(experiment, values):
             known = ", ".join((*experiment.axes, *constants))
             raise UserError(f"{experiment.name} has no {name}; it has {known}")
     grid = [{**part, **axes} for part in experiment.grid]
+    _check_number([len(part[axis]) for axis in experiment.axes] for part in grid)
     return replace(experiment, grid=grid, constants=constants)
+
+
+def _check_number(sizes):
+    count = sum(math.prod(lengths) for lengths in sizes)
+    if count > MANY:
+        raise UserError(f"{count} points: at most {MANY} fit into one grid, give fewer values")
 
 
 def _axis(name, value, default):
@@ -92,12 +103,16 @@ def _axis(name, value, default):
     values = value if isinstance(value, list | tuple | range | np.ndarray) else [value]
     if not len(values):
         raise UserError(f"{name} has no values")
+    if len(values) > MANY:
+        raise UserError(f"{name} has {len(values)} values: at most {MANY} fit into one grid")
     return [_convert(name, one, default) for one in values]
 
 
 def _linspace(name, text):
     try:
         start, stop, count = text.split(":")
+        if not (math.isfinite(float(start)) and math.isfinite(float(stop)) and int(count) <= MANY):
+            raise ValueError(text)
         # 12 digits: 0.5:1.5:21 holds the 0.55 that a user types
         return [
             float(f"{value:.12g}") for value in np.linspace(float(start), float(stop), int(count))
@@ -122,7 +137,7 @@ def _convert(name, value, default):
 
 def _whole(value):
     number = float(value)
-    if number != int(number):
+    if number != int(number) or abs(number) > LARGEST_WHOLE:
         raise ValueError(value)
     return int(number)
 
@@ -138,6 +153,6 @@ _SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0
 _KINDS = {
     str: ("text", str),
     bool: ("true or false", lambda value: _SWITCH[str(value).lower()]),
-    int: ("a whole number", _whole),
+    int: ("a whole number of at most 2^53", _whole),
     float: ("a number", _number),
 }

@@ -1,5 +1,6 @@
 """Experiments found by the name of their file, gradlab's and the user's own."""
 
+import ast
 from pathlib import Path
 
 from gradlab import found
@@ -26,11 +27,65 @@ def load(name):
     Raises UserError if there is none, or if its file cannot be run.
     """
     file = found.find("experiment", name, found.stems(folder()))
+    look(file)
     # not kept in sys.modules: a cluster's pickler then sends a measure defined there by value
     experiment = getattr(found.load("experiment", file), "experiment", None)
     if not isinstance(experiment, Experiment):
-        raise UserError(f"{file} has no line 'experiment = Experiment(...)'")
+        raise UserError(_no_experiment(file))
     return experiment
+
+
+def question(name):
+    """The question of the experiment of that name, read from its file, which is not run.
+
+    That is `question=` where it is plain text, else the first line of the docstring. Raises
+    UserError as `load` does, as far as one can tell from the text.
+    """
+    tree = look(found.find("experiment", name, found.stems(folder())))
+    asked = [
+        keyword.value.value
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and _name(call.func) == "Experiment"
+        for keyword in call.keywords
+        if keyword.arg == "question" and isinstance(keyword.value, ast.Constant)
+    ]
+    lines = (ast.get_docstring(tree) or "").splitlines()
+    return " ".join(str((*asked, *lines, "no question")[0]).split())
+
+
+def look(file):
+    """The syntax tree of an experiment's file. Raises UserError if it cannot be one.
+
+    Nothing is run: a folder named experiments often holds other people's scripts.
+    """
+    try:
+        tree = ast.parse(file.read_bytes(), str(file))
+    except SyntaxError as error:
+        raise UserError(f"{file}:{error.lineno}: {type(error).__name__}: {error.msg}") from None
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise UserError(f"{file}: {type(error).__name__}: {error}") from None
+    if not any(_binds(node) for node in ast.walk(tree)):
+        raise UserError(_no_experiment(file))
+    return tree
+
+
+def _binds(node):
+    """Whether a node gives something the name `experiment`."""
+    if isinstance(node, ast.Name):
+        return node.id == "experiment" and isinstance(node.ctx, ast.Store)
+    if isinstance(node, ast.ImportFrom | ast.Import):
+        return any((alias.asname or alias.name) in ("experiment", "*") for alias in node.names)
+    return False
+
+
+def _name(function):
+    return getattr(function, "attr", getattr(function, "id", ""))
+
+
+def _no_experiment(file):
+    return f"{file} has no line 'experiment = Experiment(...)'; begin other files' names with _"
 
 
 def new(name):

@@ -1,5 +1,7 @@
 """What a sweep will cost, said before it starts, and whether this machine can hold it."""
 
+import numbers
+
 from gradlab.errors import UserError
 from gradlab.suite import machine
 from gradlab.suite.work import resolve
@@ -21,24 +23,48 @@ def estimates(measure, blocks):
         raise UserError(str(error)) from error
 
 
-def threads(costs, wanted=None):
+def threads(costs, wanted=None, blocks=()):
     """How many threads can work at once without running out of memory; all cores are wanted.
 
-    Raises UserError if a single block does not fit.
+    Raises UserError for a number of threads that cannot be, and if a single block does not fit;
+    `blocks`, if given, tell what it is made of.
     """
     sizes = sorted((size for _, size in costs), reverse=True)
-    count = min(wanted or machine.cores(), len(sizes))
+    count = min(_wanted(wanted), len(sizes))
     free = machine.available()
     if free is None:
         return count
     if sizes[0] > free:
+        largest = max(range(len(costs)), key=lambda i: costs[i][1])
+        what = _extent(blocks[largest]) if blocks else ""
         raise UserError(
-            f"a block needs {sizes[0] / GIB:.2f} GiB and {free / GIB:.2f} GiB are free: "
+            f"a block needs {sizes[0] / GIB:.2f} GiB and {free / GIB:.2f} GiB are free{what}: "
             "make it smaller, by fewer values on the axes inside a block or a finer split"
         )
     while sum(sizes[:count]) > free:
         count -= 1
     return count
+
+
+def _wanted(wanted):
+    """The number of threads that is asked for, None for all cores."""
+    if wanted is None:
+        return machine.cores()
+    if not isinstance(wanted, numbers.Integral) or wanted < 1:
+        raise UserError(f"executor={wanted!r}: not an executor, nor a whole number above 0")
+    return int(wanted)
+
+
+def _extent(block):
+    """What makes a block large: its axes' numbers of values and largest ones, its sizes."""
+    axes = {axis: values for axis, values in block.points.items() if values.dtype.kind in "iuf"}
+    parts = [
+        f"{axis} up to {values.max():g}" + (f", {count} values" if count > 1 else "")
+        for axis, values in axes.items()
+        if (count := len(set(values.tolist())))
+    ]
+    sizes = {k: v for k, v in block.constants.items() if type(v) is int}
+    return f" ({'; '.join([*parts, *(f'{name} {size}' for name, size in sizes.items())])})"
 
 
 def describe(costs, count):

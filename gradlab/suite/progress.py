@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import nullcontext
 
 EVERY = 0.2  # seconds between two looks at a notebook's bar
 
@@ -10,15 +11,36 @@ def bar(total):
     """An object with `update(points)` for a `with` statement."""
     if in_notebook():
         return NotebookBar(total)
+    if not watched(sys.stderr):
+        return NoBar()
     from tqdm import tqdm
 
-    return tqdm(total=total, unit=" points", disable=not sys.stderr.isatty())
+    return tqdm(total=total, unit=" points")
 
 
 def in_notebook():
     """Whether this is a Jupyter kernel."""
     # ipykernel alone may be loaded by a library, IPython alone is a terminal
-    return "ipykernel" in sys.modules and sys.modules["IPython"].get_ipython() is not None
+    shell = sys.modules.get("IPython")
+    return "ipykernel" in sys.modules and shell and shell.get_ipython() is not None
+
+
+def watched(stream):
+    """Whether a stream is a terminal; pythonw has None for it, others a logger without isatty."""
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):  # ValueError: it is closed
+        return False
+
+
+class NoBar(nullcontext):
+    """No bar at all."""
+
+    def __enter__(self):
+        return self
+
+    def update(self, points):
+        """Nobody counts."""
 
 
 class NotebookBar:

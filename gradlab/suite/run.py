@@ -2,6 +2,7 @@
 
 import textwrap
 import threading
+from contextlib import suppress
 from importlib import import_module
 
 from gradlab.errors import UserError
@@ -10,6 +11,11 @@ from gradlab.suite import library, provenance, store
 from gradlab.suite.experiment import Experiment, NotMeasured
 from gradlab.suite.grid import changed
 from gradlab.suite.sweep import sweep
+from gradlab.suite.work import one_line
+
+
+class NoRows(UserError):
+    """The table lacks the rows that the figure is drawn from."""
 
 
 def run(experiment, quick=False, set=None, results="results", executor=None, fresh=False):
@@ -59,7 +65,7 @@ def complete(experiment, folder, executor=None, fresh=False):
     print(f"wrote {table}")
     try:
         draw(experiment, frame, figure)
-    except UserError as lacking:
+    except NoRows as lacking:
         print(lacking)
         figure.unlink(missing_ok=True)  # of a table that stood here before
     verdicts = [claim.judge(frame) for claim in experiment.claims]
@@ -73,20 +79,26 @@ def beside(folder, name, suffix):
     return expanded(folder) / f"{name}.{suffix}"
 
 
-def draw(experiment, frame, path):
+def draw(experiment, frame, path, kind=None):
     """Draw the experiment's figure from a table alone into a PNG, PDF or SVG.
 
-    Raises UserError if the table lacks rows that every figure of the experiment needs.
+    kind: "png", "pdf" or "svg", else what the path's suffix says. Raises UserError if the table
+    lacks rows that every figure of the experiment needs (NoRows), and, naming the line, if the
+    figure cannot be drawn.
     """
-    from gradlab.suite import figures
-
+    figures = _figures()
     with figures.style():
         try:
             figure = drawn(experiment, frame)
         except NotMeasured as lacking:
-            raise UserError(f"no figure of {experiment.name}: it {lacking}") from None
+            raise NoRows(f"no figure of {experiment.name}: it {lacking}") from None
+        except Exception as error:
+            raise _no_figure(experiment, error) from error
         with replacing(path) as temporary:
-            figures.save(figure, temporary)
+            try:
+                figures.save(figure, temporary, kind or expanded(path).suffix[1:].lower())
+            except (ValueError, RuntimeError) as error:  # text that cannot be set
+                raise _no_figure(experiment, error) from error
     print(f"wrote {path}")
 
 
@@ -105,6 +117,24 @@ def drawn(experiment, frame):
     return figure
 
 
+def _no_figure(experiment, error):
+    return UserError(f"{experiment.name} has no figure: {one_line(error)}")
+
+
+def _figures():
+    """The house style. Raises UserError for settings that matplotlib does not load with."""
+    try:
+        return import_module("gradlab.suite.figures")
+    except Exception as error:
+        raise UserError(
+            f"matplotlib does not load with your settings: {one_line(error)}"
+        ) from error
+
+
 def _load_figures_meanwhile():
     # seaborn and matplotlib take a second to load, while the kernels do not hold the interpreter
-    threading.Thread(target=import_module, args=("gradlab.suite.figures",), daemon=True).start()
+    def load():
+        with suppress(UserError):  # `draw` says it
+            _figures()
+
+    threading.Thread(target=load, daemon=True).start()

@@ -69,9 +69,11 @@ def _stored(parts):
 
 def _run(experiment, missing, done, executor):
     """Run blocks, the slowest first; each goes into `done` and into its shard."""
-    costs = plan.estimates(experiment.measure, [part.block for part in missing])
-    threads = None if isinstance(executor, Executor) else plan.threads(costs, executor)
+    waiting = [part.block for part in missing]
+    costs = plan.estimates(experiment.measure, waiting)
+    threads = None if _takes(executor) else plan.threads(costs, executor, waiting)
     print(f"{len(missing)} blocks to run{plan.describe(costs, threads)}")
+    missing[0].path.parent.mkdir(parents=True, exist_ok=True)  # before the work, not after it
     order = sorted(range(len(missing)), key=lambda i: -costs[i][0])
     hold = nullcontext() if experiment.alone else one_blas_thread()
     with hold, _workers(executor, threads) as workers:
@@ -85,6 +87,11 @@ def _run(experiment, missing, done, executor):
         finally:  # one by one: not every executor knows shutdown(cancel_futures=)
             for future in futures:
                 future.cancel()
+
+
+def _takes(executor):
+    """Whether it is an executor: of concurrent.futures, or what looks like one (a cluster's)."""
+    return isinstance(executor, Executor) or hasattr(executor, "submit")
 
 
 @contextmanager

@@ -44,7 +44,7 @@ def run_block(measure, block, alone=False):
     except UserError:
         raise
     except Exception as error:
-        message = _one_line(error)
+        message = one_line(error)
     return columns, message, time.perf_counter() - started
 
 
@@ -58,7 +58,7 @@ def _checked(columns, block):
     return columns
 
 
-def _one_line(error):
+def one_line(error):
     """ "ValueError: what it says (file.py:12)": where it was raised, without folders."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     text = " ".join(str(error).split())
