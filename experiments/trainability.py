@@ -97,7 +97,7 @@ def figure(frame):
     """For each task: shares solved, losses over the baseline's, updates until solved."""
     from gradlab.suite import figures
 
-    tasks = [task for task in TASKS if task in set(frame.task)]
+    tasks = sorted(set(frame.task), key=[*TASKS, *frame.task].index)
     drawing, axes = figures.panels(len(tasks), 3, size=(17, 10.5), squeeze=False)
     titles = []
     for line, task in zip(axes, tasks, strict=True):

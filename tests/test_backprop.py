@@ -70,7 +70,7 @@ def clipped_bptt(net, x, h0, targets, rule):
 @pytest.mark.parametrize("style", [style for style in STYLES if style != "pascanu"])
 @pytest.mark.parametrize("threshold", [0.05, 0.4, 1e6])
 def test_steps_are_clipped_on_the_way_back(case, style, threshold):
-    found, share = Backprop(*case).clipped_steps(threshold, style)
+    found, share, not_finite = Backprop(*case).clipped_steps(threshold, style)
     lanes = [
         clipped_bptt(*lane_of(case, lane), (threshold, style)) for lane in range(SIZE["lanes"])
     ]
@@ -78,6 +78,7 @@ def test_steps_are_clipped_on_the_way_back(case, style, threshold):
         expected = np.mean([gradient[name] for gradient, _ in lanes], axis=0)
         np.testing.assert_allclose(array, expected, atol=1e-12)
     assert share == sum(hits for _, hits in lanes) / (SIZE["lanes"] * SIZE["steps"])
+    assert not_finite == 0
 
 
 def test_a_clipped_way_back_stays_in_range_where_a_plain_one_explodes():
@@ -87,8 +88,8 @@ def test_a_clipped_way_back_stays_in_range_where_a_plain_one_explodes():
     x[:], net.weights["b"][:] = 0, 0
     back = Backprop(net, x, y, "squared_error", "last")
     assert back.sums() and back.exponents["b"] > 1024
-    clipped, share = back.clipped_steps(1.0, "norm")
-    assert back.exponent == 0 and share > 0.9
+    clipped, share, not_finite = back.clipped_steps(1.0, "norm")
+    assert back.exponent == 0 and share > 0.9 and not_finite == 0
     assert all(np.isfinite(array).all() for array in clipped.values())
 
 
@@ -97,6 +98,6 @@ def test_a_vanished_way_back_is_the_same_with_clipping():
     net = network(size, "tanh", 0.1)
     x, y, _, _ = batch(size, "squared_error", "last")
     back = Backprop(net, x, y, "squared_error", "last")
-    plain, (clipped, _) = back.sums(), back.clipped_steps(1e3, "norm")
+    plain, (clipped, *_) = back.sums(), back.clipped_steps(1e3, "norm")
     for name, array in plain.items():
         np.testing.assert_allclose(clipped[name], array, rtol=1e-12)
