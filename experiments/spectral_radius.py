@@ -201,7 +201,6 @@ def clipped(panel, frame):
     heights = [group.dropna().to_numpy() for _, group in norms]
     blank = np.full(len(thresholds), np.nan)
     share = [(h >= thresholds[:, None]).mean(1) if h.size else blank for h in heights]
-    share = np.transpose(share)
     mesh = panel.pcolormesh(
         list(norms.groups),
         thresholds,
