@@ -1,5 +1,8 @@
 """Each style of clipping against the rule that its original documents, corner cases first."""
 
+import math
+from decimal import Decimal
+from fractions import Fraction
 from types import SimpleNamespace
 
 import numpy as np
@@ -277,3 +280,62 @@ def test_none_stays_and_tensors_are_arrays():
 def test_what_cannot_be_clipped_is_one_line(given, message):
     with pytest.raises(UserError, match=message):
         clip(given, 1.0)
+
+
+@pytest.mark.parametrize("per", ["mean", "lane"])
+@pytest.mark.parametrize(
+    ("dtype", "size", "c"),
+    [("f4", 1e30, 1e-10), ("f4", 1e37, 1e-5), ("f4", 1e30, 1.0), ("f8", 1e300, 1e-300)],
+)
+def test_a_factor_below_the_dtype_does_not_spoil_what_is_within_it(dtype, size, c, per):
+    g = np.array([[3.0, -4.0], [0.3, 0.4]], dtype) * np.array(size, dtype)
+    result = clip([g], c, "norm", per)
+    for array, own in (
+        [(g, result.gradients[0])] if per == "mean" else zip(g, result.gradients[0], strict=True)
+    ):
+        exact = [Fraction(float(v)) for v in array.ravel()]
+        unit = max(map(abs, exact))
+        length = math.sqrt(sum((v / unit) ** 2 for v in exact))
+        right = [float(v / unit / Fraction(length) * Fraction(c)) for v in exact]
+        np.testing.assert_allclose(own.ravel(), right, rtol=3 * np.finfo(dtype).eps)
+        assert own.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    "threshold", [None, "1", [1.0], np.ones(2), 1j, Decimal(1), 10**400, np.ones((2, 2, 2)), True]
+)
+def test_a_threshold_that_is_no_number_is_one_line(threshold):
+    with pytest.raises(UserError, match=r"^clip_threshold=.*must be a number >= 0") as caught:
+        clip([np.ones(3)], threshold)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 1100
+
+
+def test_numbers_of_other_kinds_are_thresholds():
+    for threshold in (np.float32(2.0), np.array(2), Fraction(2), np.int8(2)):
+        np.testing.assert_allclose(clip([np.full(4, 2.0)], threshold).gradients[0], 1)
+
+
+@pytest.mark.parametrize(
+    ("gradients", "weights", "message"),
+    [
+        ({"W": np.full(2, 1e20)}, {"W": np.ones(3)}, r"must have shape \(2,\)"),
+        ({"W": np.full(2, 1e20)}, {"W": "a"}, r"weights\['W'\] must hold real numbers"),
+        ({"W": np.full(2, 1e20)}, [np.ones(2)], r"give weights=\{'W': W\}"),
+        ({"U": np.full(2, 1e20)}, {"W": np.ones(2)}, "no gradient is named W"),
+        ([np.full(2, 1e20)], {"W": np.ones(2)}, "no gradient is named W"),
+    ],
+)
+def test_what_pascanu_cannot_shrink_is_one_line(gradients, weights, message):
+    with pytest.raises(UserError, match=message):
+        clip(gradients, 1.0, "pascanu", weights=weights)
+    own = {"W": np.full(2, 1e20)}
+    assert clip(own, 1.0, "pascanu", weights={"W": [1, 2]}).gradients["W"].tolist() == [0.02, 0.04]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_no_lanes_are_clipped_to_no_lanes(style):
+    for per in ("lane", "step"):
+        result = clip({"W": np.zeros((0, 3, 2))}, 1.0, style, per)
+        assert result.gradients["W"].shape == (0, 3, 2) and result.norm.size == 0
+    with pytest.raises(UserError, match="per must be one of"):
+        clip([np.ones(2)], 1.0, style, per=["lane"])

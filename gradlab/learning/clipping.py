@@ -10,6 +10,7 @@ import numpy as np
 
 from gradlab import given
 from gradlab.errors import UserError
+from gradlab.learning import fields
 from gradlab.learning.rules import RULES, Case, flat, norm
 
 PER = {"mean": 0, "lane": 1, "step": 2}
@@ -50,7 +51,9 @@ def clip(gradients, threshold, style="norm", per="mean", weights=None):
     a threshold that is nan or negative, unknown names, what holds no real numbers, and arrays
     without the axes of `per`.
     """
-    _check(threshold, style, per)
+    threshold = _threshold(threshold)
+    fields.one_of("style", style, STYLES)
+    fields.one_of("per", per, PER)
     arrays, exponents = _arrays(gradients)
     kinds = {name: array.dtype for name, array in arrays.items()}
     arrays = {name: _wide(array) for name, array in arrays.items()}
@@ -101,12 +104,8 @@ def _normal(array, exponent):
     return _times(array, -shift), exponent + shift
 
 
-def _check(threshold, style, per):
-    if not threshold >= 0:
-        raise UserError(f"clip_threshold={threshold}: must be a number >= 0")
-    for what, name, known in (("style", style, STYLES), ("per", per, PER)):
-        if name not in known:
-            raise UserError(f"{what} must be one of {', '.join(known)}, not {name!r}")
+def _threshold(value):
+    return fields.number("clip_threshold", value, "a number >= 0", lambda c: c >= 0)
 
 
 def _arrays(gradients):

@@ -14,10 +14,12 @@ n is the norm of all arrays together, c the threshold:
 """
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
+from gradlab import given
 from gradlab.errors import UserError
 
 TRUSTED = 1e10  # the authors of `pascanu` do not trust float32 norms above it
@@ -38,6 +40,23 @@ class Case(NamedTuple):
         """Each array times a factor of shape lead."""
         return {name: array * beside(factor, array) for name, array in self.arrays.items()}
 
+    def shrunk(self):
+        """g c/n; where c/n is below the dtype's normal numbers, (g/n) c in float64."""
+        factor = np.asarray(self.threshold / self.norm)
+        least = max(np.finfo(array.dtype).tiny for array in self.arrays.values())
+        lost = (self.threshold > 0) & (factor < least) & np.isfinite(self.norm)
+        if not lost.any():
+            return self.times(factor)
+        return self._replace(arrays=self.times(factor)).where(lost, self._by_steps())
+
+    def _by_steps(self):
+        found = {}
+        for name, array in self.arrays.items():
+            kind = np.result_type(array, np.float64)
+            slow = array / beside(self.norm, array, kind) * kind.type(self.threshold)
+            found[name] = slow.astype(array.dtype)
+        return found
+
     def where(self, chosen, others):
         """Arrays of `others` where `chosen` (of shape lead), their own elsewhere."""
         if np.ndim(chosen) == 0:
@@ -50,7 +69,7 @@ class Case(NamedTuple):
 
 def _lectures(case):
     hit = (case.norm >= case.threshold) & (case.norm > 0) & np.isfinite(case.norm)
-    return case.where(hit, case.times(case.threshold / case.norm)), hit
+    return case.where(hit, case.shrunk()), hit
 
 
 def _torch(case):
@@ -95,11 +114,23 @@ def _pascanu(case):
     changed = case.where(n > c, case.times(c / n))
     if not lost.any():
         return changed, n > c
-    if case.weights is None or "W" not in case.weights:
-        raise UserError("style='pascanu' shrinks W for this norm: give weights={'W': W}")
+    W = _weight(case)
     shrunk = {name: np.zeros_like(array) for name, array in case.arrays.items()}
-    shrunk["W"] += (SHRINK * case.weights["W"]).astype(shrunk["W"].dtype)
+    shrunk["W"] += (SHRINK * W).astype(shrunk["W"].dtype)
     return case._replace(arrays=changed).where(lost, shrunk), (n > c) | lost
+
+
+def _weight(case):
+    """W, for `pascanu`. Raises UserError where there is none of the shape of its gradient."""
+    if not isinstance(case.weights, Mapping) or "W" not in case.weights:
+        raise UserError("style='pascanu' shrinks W for this norm: give weights={'W': W}")
+    if "W" not in case.arrays:
+        raise UserError("style='pascanu' shrinks W for this norm: no gradient is named W")
+    W, gradient = given.real("weights['W']", case.weights["W"]), case.arrays["W"]
+    right = (gradient.shape[len(case.lead) :], gradient.shape)
+    if W.shape not in right:
+        raise UserError(f"weights['W'] must have shape {right[0]} as its gradient, not {W.shape}")
+    return W
 
 
 RULES = {
@@ -114,7 +145,7 @@ RULES = {
 
 
 def flat(array, lead):
-    return array.reshape(*lead, -1)
+    return array.reshape(*lead, math.prod(array.shape[len(lead) :]))  # -1 cannot follow a 0
 
 
 @np.errstate(over="ignore", invalid="ignore")
