@@ -58,6 +58,8 @@ def clip(gradients, threshold, style="norm", per="mean", weights=None):
     kinds = {name: array.dtype for name, array in arrays.items()}
     arrays = {name: _wide(array) for name, array in arrays.items()}
     lead = _lead(arrays, PER[per])
+    if style == "pascanu" and isinstance(weights, Mapping) and "W" in weights:
+        weights = {"W": given.real("weights['W']", weights["W"])}
     if exponents and style == "norm" and not lead:
         changed, *told = _scaled(arrays, exponents, threshold)
         return Clipped(_like(gradients, changed), *told)
