@@ -18,7 +18,7 @@ NAN, INF = math.nan, math.inf
 NO_WHOLE = [0, -1, True, np.True_, 5.0, np.float64(5), NAN, "5", None, [5], 1j]
 NO_RATE = [-1.0, -1e-300, NAN, INF, True, "0.1", None, [0.1], 1j, 10**400, np.float32(-1)]
 NO_NAME = ["", "no such", None, 1, True, ["norm"], {}]
-NO_OPTIONS = [None, 1, "a", [("a", 1)], {1: 2}, {"a": object()}, {"a": np.ones(2)}, {"a": {}}]
+NO_OPTIONS = [None, 1, "a", [("a", 1)], {1: 2}, {"a": object}, {"a": np.ones(2)}, {"a": {}}]
 WRONG = {
     "task": ["", None, 1, True],
     "sequence_length": [*NO_WHOLE, (5,), (5, 6, 7), (6, 5), (5, 5), (0, 5), (5, 6.0), (True, 3)],

@@ -62,7 +62,9 @@ def test_rows_stand_in_the_grids_order(tmp_path):
     assert set(frame["status"]) == {"ok"}
 
 
-@pytest.mark.parametrize("executor", [2, 4, Shuffled(0), Shuffled(1)], ids=str)
+@pytest.mark.parametrize(
+    "executor", [2, 4, Shuffled(0), Shuffled(1)], ids=["2", "4", "shuffled", "shuffled otherwise"]
+)
 def test_the_same_bits_whatever_the_workers_and_their_order(tmp_path, executor):
     pd.testing.assert_frame_equal(
         run(tmp_path / "a", 1), run(tmp_path / "b", executor), check_exact=True
