@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-from gradlab.errors import UserError
+from gradlab.errors import UserError, to_stderr
 from gradlab.files import expanded
 from gradlab.suite.experiment import FALLS_SHORT
 
@@ -57,7 +57,7 @@ def _terminate(*_):
 
 
 def _complain(error):
-    print(f"gradlab: {' '.join(str(error).split())}", file=sys.stderr)
+    to_stderr(f"gradlab: {' '.join(str(error).split())}\n")
 
 
 def _leave(code):

@@ -1,5 +1,8 @@
 """Errors that the user can mend; the command line prints them as one line."""
 
+import contextlib
+import sys
+
 LONGEST = 1000  # characters: an array of thousands of lanes has a long name
 
 
@@ -14,3 +17,9 @@ class UserError(ValueError):
         if len(line) > LONGEST:
             line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
         super().__init__(line)
+
+
+def to_stderr(text):
+    """Write text to stderr. Without a console it is None, and `print` would take stdout for it."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # None, broken, closed
+        sys.stderr.write(text)

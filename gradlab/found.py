@@ -14,7 +14,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from gradlab.errors import UserError
+from gradlab.errors import UserError, to_stderr
 
 FOLDERS = {"experiment": "experiments", "task": "tasks", "cell": "cells"}
 
@@ -109,8 +109,7 @@ def _alone(file):
             yield
     finally:
         sys.argv = before
-    if said.getvalue():
-        print(said.getvalue(), end="", file=sys.stderr)
+    to_stderr(said.getvalue())
 
 
 def _place(file, error):

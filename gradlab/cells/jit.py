@@ -18,6 +18,8 @@ import numba
 from numba import types
 from numba.extending import intrinsic, overload
 
+from gradlab.errors import to_stderr
+
 _CONTRACT = {"contract"}
 # Reordering a sum lets it vectorise (sum of squares: 0.4 ns an element against 1.1); inf and nan
 # stay what they are.
@@ -114,12 +116,21 @@ def _compile(function, fastmath):
     try:
         if _FOLDER is None:
             raise RuntimeError("no home folder: set NUMBA_CACHE_DIR")
-        with _numba_cache_in(_FOLDER):
-            compiled = numba.njit(cache=True, **options)(function)
+        compiled = _cached(function, options)
     except (RuntimeError, OSError) as failure:  # no place to write: compile in every session
         _warn_once(failure)
         return numba.njit(**options)(function)
     compiled._cache = _ForgivingCache(compiled._cache)
+    return compiled
+
+
+def _cached(function, options):
+    with _numba_cache_in(_FOLDER):
+        compiled = numba.njit(cache=True, **options)(function)
+    # Numba would put it beside the source instead, where an edited callee leaves it stale.
+    source = Path(function.__code__.co_filename)
+    if source.exists() and not Path(compiled._cache.cache_path).is_relative_to(_FOLDER):
+        raise OSError("cannot write there: set NUMBA_CACHE_DIR")
     return compiled
 
 
@@ -166,8 +177,9 @@ def _warn_once(failure):
     global _warned
     if not _warned:
         _warned = True
+        place = f" in {_FOLDER}" if _FOLDER else ""
         warnings.warn(
-            f"gradlab compiles its kernels in every session: no cache in {_FOLDER} ({failure})",
+            f"gradlab compiles its kernels in every session: no cache{place} ({failure})",
             RuntimeWarning,
             stacklevel=4,
         )
@@ -177,7 +189,7 @@ def _say_once():
     global _said
     if not _said:
         _said = True
-        print("gradlab: compiling its kernels, once on this machine (some 10 s)", file=sys.stderr)
+        to_stderr("gradlab: compiling its kernels, once on this machine (some 10 s)\n")
 
 
 _warned = _said = False
