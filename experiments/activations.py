@@ -31,18 +31,18 @@ def measure(block):
     """value h_T[0], gain ||dL/dh_0||/||dL/dh_T|| and its decades a step, of every point."""
     import numpy as np
 
-    from gradlab.errors import UserError
+    from gradlab.errors import one_of
 
     network, activation = block.points["network"][0], block.points["activation"][0]
-    if activation not in GAMMA:
-        raise UserError(f"activation={activation}: must be one of {', '.join(GAMMA)}")
+    one_of("activation", activation, GAMMA)
     points = zip(
         block.points["pre_activation"],
         block.points["largest_singular_value"],
         block.points["seed"],
         strict=True,
     )
-    one = {"one_unit": one_unit, "steepest": steepest, "driven": driven}[network]
+    networks = {"one_unit": one_unit, "steepest": steepest, "driven": driven}
+    one = networks[one_of("network", network, networks)]
     both = np.array([one(block, str(activation), *point) for point in points])
     steps = 1 if network == "one_unit" else block.constants["sequence_length"]
     with np.errstate(divide="ignore"):

@@ -32,8 +32,10 @@ SMALL = 1e-30  # an imaginary step: f(x + i s) = f(x) + i s f'(x) without any ca
 
 def measure(block):
     """The columns of the block's network, one row for each k."""
-    network = block.points["network"][0]
-    return {"quadratic": quadratic, "two_units": two_units, "long": long}[network](block)
+    from gradlab.errors import one_of
+
+    networks = {"quadratic": quadratic, "two_units": two_units, "long": long}
+    return networks[one_of("network", block.points["network"][0], networks)](block)
 
 
 def quadratic(block):

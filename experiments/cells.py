@@ -9,7 +9,7 @@ says how long the highway is; the spectral radius of W (of each gate's block) fe
 
 import math
 
-from gradlab.suite import Claim, Experiment, Span, nearest, rows
+from gradlab.suite import Claim, Experiment, NotMeasured, Span, nearest, rows
 
 RADII = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0]
 BIASES = [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 6.0]
@@ -55,6 +55,8 @@ def detour_without_w(frame):
     """Decades of the detour below the whole at radius 0 and lag 20, worst of all rows."""
     here = rows(frame, spectral_radius=0.0)
     here = here[here.cell != "elman"]
+    if here.log10_detour_lag_20.isna().all():
+        raise NotMeasured("needs rows of a gated cell at lag 20 whose gradient is not 0")
     return (here.log10_detour_lag_20 - here.log10_memory_lag_20).max()
 
 

@@ -41,6 +41,7 @@ def measure(block):
     import numpy as np
 
     import gradlab
+    from gradlab.errors import UserError
 
     points = {name: values.astype(float) for name, values in block.points.items()}
     threshold, steps = points["clip_threshold"][0], int(points["steps"][0])
@@ -49,6 +50,9 @@ def measure(block):
         axis=1,
         return_inverse=True,
     )
+    for name, least in (("steps", 1), ("update", 0)):
+        if points[name].min() < least:
+            raise UserError(f"{name}={points[name].min():g}: must be at least {least}")
     w, b, start = starts
     update, columns = points["update"].astype(int), {}
     for count in range(update.max() + 1):

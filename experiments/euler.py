@@ -42,8 +42,11 @@ def measure(block):
     import numpy as np
 
     from gradlab import dynamics
+    from gradlab.errors import one_of
 
     name, scheme, dt = (block.points[axis][0] for axis in ("system", "scheme", "interval"))
+    one_of("system", name, SYSTEMS)
+    one_of("scheme", scheme, ("euler", "rk4"))
     index = whole_steps(block.points["time"], dt)
     times = dt * np.arange(index.max() + 1)
     g, start, exact, cell = setting(name, times, dt)
@@ -68,6 +71,8 @@ def whole_steps(times, dt):
 
     from gradlab.errors import UserError
 
+    if not (0 < dt < math.inf and np.isfinite(times).all() and (times >= 0).all()):
+        raise UserError(f"interval={dt:g}: must be above 0, and every time finite, not below 0")
     steps = np.rint(times / dt).astype(int)
     if not np.allclose(steps * dt, times):
         raise UserError(f"interval={dt:g}: must divide every time of the grid")

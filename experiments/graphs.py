@@ -179,9 +179,11 @@ def measure(block):
     """
     import numpy as np
 
+    from gradlab.errors import one_of
+
     name, size = block.points["graph"][0], int(block.points["size"][0])
     graph = Graph()
-    parts, inputs, outputs = GRAPHS[str(name)](graph, size)
+    parts, inputs, outputs = GRAPHS[one_of("graph", str(name), GRAPHS)](graph, size)
     backward = [graph.reverse(output) for output in outputs]
     ahead = [graph.forward(source) for source in inputs]
     jacobian = np.array([[adjoint[i] for i in inputs] for adjoint, _ in backward])

@@ -14,7 +14,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from gradlab.errors import UserError, to_stderr
+from gradlab.errors import UserError, named, to_stderr
 
 FOLDERS = {"experiment": "experiments", "task": "tasks", "cell": "cells"}
 
@@ -31,7 +31,7 @@ def files(kind):
 
 def stems(folder):
     """name -> file of a folder's Python files, sorted."""
-    return {f.stem: f for f in sorted(folder.glob("*.py")) if not f.stem.startswith("_")}
+    return {f.stem: f for f in sorted(folder.glob("[!_]*.py")) if f.is_file()}
 
 
 def names(kind, own):
@@ -90,7 +90,7 @@ def load(kind, file, parts=(), keep=False):
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # sys.exit too: it would end the command that looks at the file
-        raise UserError(f"{_place(file, error)}: {type(error).__name__}: {error}") from error
+        raise UserError(f"{_place(file, error)}: {named(error)}") from error
     if missing := [part for part in parts if not hasattr(module, part)]:
         raise UserError(f"{file} is no {kind}: it lacks {', '.join(missing)}")
     return module

@@ -5,7 +5,10 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any, NamedTuple
+
+from gradlab.errors import placed
 
 RELATIONS = ("==", "<=", ">=")
 OK, FALLS_SHORT, NOT_MEASURED = "ok", "FALLS SHORT", "not measured"
@@ -72,6 +75,14 @@ class Claim:
             raise ValueError(
                 f"claim {self.name}: relation {self.relation!r}, not one of {RELATIONS}"
             )
+        if not callable(self.measured) or not (self.control is None or callable(self.control)):
+            raise ValueError(f"claim {self.name}: measured and control must be functions")
+        numbers = {"tolerance": self.tolerance, "seeds": self.seeds}
+        if not callable(self.expected):
+            numbers["expected"] = self.expected
+        for what, value in numbers.items():
+            if not isinstance(value, Real):
+                raise ValueError(f"claim {self.name}: {what} {value!r}, not a number")
 
     def judge(self, frame) -> Verdict:
         """Hold the claim against a table; nan never holds."""
@@ -83,6 +94,8 @@ class Claim:
             return Verdict(self, NOT_MEASURED, reason=str(missing))
         except KeyError as missing:
             return Verdict(self, NOT_MEASURED, reason=f"the table lacks {missing}")
+        except Exception as error:
+            return Verdict(self, FALLS_SHORT, reason=placed(error))
         outcome = OK if self._holds(measured, expected) else FALLS_SHORT
         return Verdict(self, outcome, measured, expected)
 
@@ -215,6 +228,7 @@ class Experiment:
     def _check(self):
         if len({frozenset(product) for product in self.grid}) != 1:
             raise ValueError(f"{self.name}: every product of the grid needs the same axes")
+        self._check_types()
         known = (*self.axes, *self.constants)
         if len(set(known)) != len(known):
             raise ValueError(f"{self.name}: an axis and a constant share a name")
@@ -230,8 +244,33 @@ class Experiment:
                     f"there are {', '.join(known)}"
                 )
         for axis in self.axes:
-            if not all(product[axis] for product in self.grid):
+            if not all(len(product[axis]) for product in self.grid):
                 raise ValueError(f"{self.name}: axis {axis} has no values")
+
+    def _check_types(self):
+        if not (isinstance(self.measure, str) or callable(self.measure)):
+            raise ValueError(f"{self.name}: measure {self.measure!r}, not a function or its name")
+        if self.figure is not None and not callable(self.figure):
+            raise ValueError(f"{self.name}: figure {self.figure!r}, not a function")
+        if wrong := [claim for claim in self.claims if not isinstance(claim, Claim)]:
+            raise ValueError(f"{self.name}: claims hold {wrong[0]!r}, not a Claim")
+        for product in self.grid:
+            for axis, values in product.items():
+                kinds = {str if isinstance(value, str) else float for value in values}
+                if len(kinds) > 1 or not all(map(_is_single, values)):
+                    raise ValueError(f"{self.name}: axis {axis} is {values}, not numbers or text")
+        for name, value in self.constants.items():
+            several = value if isinstance(value, list | tuple) else [value]
+            if not all(one is None or _is_single(one) for one in several):
+                raise ValueError(f"{self.name}: constant {name} is {value!r}, not numbers or text")
+        if wrong := [name for name in (*self.axes, *self.constants) if not isinstance(name, str)]:
+            raise ValueError(f"{self.name}: {wrong[0]!r} names an axis or constant, not text")
+
+
+def _is_single(value):
+    if isinstance(value, int):  # a switch is one
+        return abs(value) < 2**63
+    return isinstance(value, float | str)
 
 
 def _values(values):

@@ -53,13 +53,15 @@ def style():
 
     It starts from matplotlib's defaults: a matplotlibrc, usetex or a seaborn theme change nothing.
     """
-    with matplotlib.rc_context(), warnings.catch_warnings():
+    with matplotlib.rc_context(), np.errstate(all="ignore"), warnings.catch_warnings():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(sns.axes_style("ticks"))
         matplotlib.rcParams.update(sns.plotting_context("notebook", font_scale=1.05))
         matplotlib.rcParams.update(_RULES)
         # a part of the grid may leave a panel without lines, and so without a legend
         warnings.filterwarnings("ignore", "No artists with labels found to put in legend")
+        warnings.filterwarnings("ignore", "constrained_layout not applied")
+        warnings.filterwarnings("ignore", "All-NaN|Mean of empty|Degrees of freedom")
         yield
 
 

@@ -2,7 +2,9 @@
 
 import numbers
 
-from gradlab.errors import UserError
+import numpy as np
+
+from gradlab.errors import UserError, placed, told
 from gradlab.suite import machine
 from gradlab.suite.work import resolve
 
@@ -18,9 +20,12 @@ def estimates(measure, blocks):
     if estimate is None:
         return [(0.0, 0)] * len(blocks)
     try:
-        return [estimate(block) for block in blocks]
+        with np.errstate(all="ignore"):
+            return [estimate(block) for block in blocks]
     except (ValueError, TypeError) as error:
-        raise UserError(str(error)) from error
+        raise UserError(told(error)) from error
+    except Exception as error:
+        raise UserError(f"what a block costs cannot be told: {placed(error)}") from error
 
 
 def threads(costs, wanted=None, blocks=()):

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from gradlab.errors import UserError
+from gradlab.errors import UserError, named, told
 from gradlab.files import expanded
 from gradlab.suite import compare, library, machine, plan, store
 from gradlab.suite.experiment import Experiment
@@ -79,8 +79,7 @@ def in_turn(names, work, results="results"):
         try:
             done[name] = work(name)
         except Exception as error:
-            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-            print(f"{name} failed: {kind}{' '.join(str(error).split())}")
+            print(f"{name} failed: {told(error) if isinstance(error, UserError) else named(error)}")
             done[name] = None
         if wanted[name] and done[name] is not None:
             spent, expected = spent + time.monotonic() - started, expected + wanted[name]

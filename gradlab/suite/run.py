@@ -5,13 +5,12 @@ import threading
 from contextlib import suppress
 from importlib import import_module
 
-from gradlab.errors import UserError
+from gradlab.errors import UserError, placed
 from gradlab.files import expanded, remove_stale, replacing
 from gradlab.suite import library, provenance, store
 from gradlab.suite.experiment import Experiment, NotMeasured
 from gradlab.suite.grid import changed
 from gradlab.suite.sweep import sweep
-from gradlab.suite.work import one_line
 
 
 class NoRows(UserError):
@@ -118,7 +117,7 @@ def drawn(experiment, frame):
 
 
 def _no_figure(experiment, error):
-    return UserError(f"{experiment.name} has no figure: {one_line(error)}")
+    return UserError(f"{experiment.name} has no figure: {placed(error)}")
 
 
 def _figures():
@@ -126,9 +125,7 @@ def _figures():
     try:
         return import_module("gradlab.suite.figures")
     except Exception as error:
-        raise UserError(
-            f"matplotlib does not load with your settings: {one_line(error)}"
-        ) from error
+        raise UserError(f"matplotlib does not load with your settings: {placed(error)}") from error
 
 
 def _load_figures_meanwhile():

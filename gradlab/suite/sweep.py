@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradlab.errors import UserError
+from gradlab.errors import UserError, named
 from gradlab.files import remove_stale
 from gradlab.suite import plan, progress, provenance, sources, store, table
 from gradlab.suite.grid import Block, blocks
@@ -140,7 +140,7 @@ def _outcome(future):
     except UserError:
         raise
     except Exception as error:
-        return None, f"{type(error).__name__}: {' '.join(str(error).split())}", 0.0
+        return None, named(error), 0.0
 
 
 def _tell_strangers(parts, missing):

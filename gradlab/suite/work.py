@@ -1,14 +1,13 @@
 """What a worker does with one block. Runs in the driver's threads or in other processes."""
 
 import importlib
-import os
 import time
-import traceback
+from collections.abc import Mapping
 from contextlib import nullcontext
 
 import numpy as np
 
-from gradlab.errors import UserError
+from gradlab.errors import UserError, placed
 from gradlab.threads import one_blas_thread
 
 SMALLEST = np.float64(5e-324)
@@ -37,29 +36,33 @@ def run_block(measure, block, alone=False):
     try:
         if not SMALLEST * np.float64(1.0) > 0:
             raise ArithmeticError("a library built with -ffast-math flushes small numbers to zero")
-        with (
-            nullcontext() if alone else one_blas_thread()
-        ):  # here too: a worker may be a process of its own
+        # here too: a worker may be a process of its own
+        hold = nullcontext() if alone else one_blas_thread()
+        with hold, np.errstate(all="ignore"):  # what explodes says so by its status
             columns = _checked(resolve(measure)[0](block), block)
-    except UserError:
+    except (UserError, KeyboardInterrupt):
         raise
-    except Exception as error:
-        message = one_line(error)
+    except BaseException as error:  # sys.exit too: it would end the whole run without a word
+        message = placed(error)
     return columns, message, time.perf_counter() - started
 
 
 def _checked(columns, block):
+    if not isinstance(columns, Mapping):
+        raise TypeError(f"the measure returned {type(columns).__name__}, not a dict of columns")
     columns = {name: np.asarray(values) for name, values in columns.items()}
     for name, values in columns.items():
         if values.shape != (len(block),):
             raise ValueError(f"column {name} has shape {values.shape}, not ({len(block)},)")
         if name in block.points or name in block.constants:
             raise ValueError(f"column {name} is measured, but it is a parameter")
+        if not isinstance(name, str) or not _storable(values):
+            raise TypeError(f"column {name} of {values.dtype}: not a name of numbers or text")
     return columns
 
 
-def one_line(error):
-    """ "ValueError: what it says (file.py:12)": where it was raised, without folders."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text} ({os.path.basename(place.filename)}:{place.lineno})"
+def _storable(values):
+    """Whether a table can hold them: numbers, switches or text."""
+    if values.dtype.kind == "O":
+        return all(value is None or isinstance(value, str) for value in values.flat)
+    return values.dtype.kind in "biufU"
