@@ -49,6 +49,7 @@ def find(kind, name, own):
         if not Path(name).is_file():
             raise UserError(f"no file {name}")
         return Path(name)
+    name = str(name)  # a list has no hash
     users = files(kind).get(name)
     if users is None and name not in own:
         listed = ", ".join(names(kind, own))

@@ -4,6 +4,10 @@ A kernel reads memory as its type says, and NumPy has more types than a kernel i
 what gets there is float64 or float32, in this machine's byte order, aligned and writeable.
 """
 
+import math
+import numbers
+from collections.abc import Mapping
+
 import numpy as np
 
 from gradlab.errors import UserError
@@ -47,8 +51,30 @@ def ready(array, dtype):
         return np.array(array, dtype)
 
 
+def number(name, value):
+    """A finite number as a float, also from NumPy's. Raises UserError, one line, for others."""
+    value = value.item() if isinstance(value, np.generic | np.ndarray) and not value.ndim else value
+    try:
+        found = float(value) if isinstance(value, numbers.Real) else math.nan
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
+        raise UserError(f"{name}={value!r}: must be a finite number")
+    return found
+
+
+def whole(name, value, right, low, high=math.inf):
+    """A whole number from low to high as an int; True and 5.0 are none. `right` says which."""
+    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not (is_whole and low <= value <= high):
+        raise UserError(f"{name} must {right}, not {value!r}")
+    return int(value)
+
+
 def weights(named):
     """{name: array} of one dtype, float32 if all are, else float64; `named` if they are so."""
+    if not isinstance(named, Mapping):
+        raise UserError(f"weights must be a dict of arrays, not {type(named).__name__}")
     kinds = {own.dtype if type(own) is np.ndarray else None for own in named.values()}
     one = len(kinds) == 1 and kinds <= {DOUBLE, SINGLE}
     if one and all(own.flags.behaved for own in named.values()):

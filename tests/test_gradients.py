@@ -1,5 +1,8 @@
 """Every gradient of a batch: against the obvious twin, a central difference, the terms' sum."""
 
+import re
+
+import mpmath
 import numpy as np
 import pytest
 import reference
@@ -19,6 +22,7 @@ from networks import (
 )
 
 from gradlab.errors import UserError
+from gradlab.nets.losses import loss_of
 from gradlab.nets.network import Network
 
 at_either = st.sampled_from(["every", "last"])
@@ -297,3 +301,74 @@ def test_a_drawn_network_follows_from_its_arguments(cell):
 def test_a_wrong_draw_is_one_line(change, message):
     with pytest.raises(UserError, match=message.replace("(", r"\(")):
         Network.draw(**{"inputs": 1, "hidden": 4, "outputs": 1, **change})
+
+
+WRONG_DRAWS = [
+    ({"hidden": True}, "hidden must be a whole number from 1, not True"),
+    ({"layers": True}, "layers must be a whole number from 1, not True"),
+    ({"bidirectional": "no"}, "bidirectional='no': must be True or False"),
+    ({"spectral_radius": "a"}, "spectral_radius='a': must be a finite number"),
+    ({"spectral_radius": [1.0]}, "spectral_radius=[1.0]: must be a finite number"),
+    ({"spectral_radius": 10**400}, "must be a finite number"),
+    ({"spectral_radius": 1e308, "hidden": 3}, "W of this size leave float64's range: draw smaller"),
+    ({"spectral_radius": 1e39, "dtype": "float32"}, "W of this size leave float32's range"),
+    ({"input_scale": None}, "input_scale=None: must be a finite number"),
+    ({"input_scale": "1"}, "input_scale='1': must be a finite number"),
+    ({"input_scale": np.nan}, "input_scale=nan: must be a finite number"),
+    ({"cell": "lstm", "forget_bias": "1"}, "forget_bias='1': must be a finite number"),
+    ({"dtype": "foo"}, "dtype must be one of float64, float32, not 'foo'"),
+    ({"init": ["gaussian"]}, "init=['gaussian']: must be one of gaussian"),
+    ({"cell": ["elman"]}, "no cell ['elman']; there are elman"),
+    ({"activation": ["tanh"]}, "activation must be one of tanh"),
+    ({"seed": {}}, "seed={}: a stream takes numbers"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), WRONG_DRAWS)
+def test_a_draw_that_cannot_be_is_one_line(given, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        Network.draw(**{"inputs": 1, "hidden": 20, "outputs": 1, **given})
+
+
+def test_names_and_numbers_of_another_kind_are_one_line():
+    net = Network.draw(inputs=1, hidden=2, outputs=1)
+    x, y = np.ones((3, 1, 1)), np.zeros((3, 1, 1))
+    for name in ("loss", "at", "readout"):
+        with pytest.raises(UserError, match=f"{name} must be one of"):
+            net.gradients(x, y, **{name: ["a"]})
+    found = net.gradients(x, y)
+    for k in (0, 4, 1.5, "a", None):
+        with pytest.raises(UserError, match="k must be a whole number from 1 to T = 3, not"):
+            found.term(k)
+    for layer in (-1, 1, 0.5, "a"):
+        with pytest.raises(UserError, match="layer must be a whole number from 0 to 0, not"):
+            found.layer_lag_log2(layer)
+    for weights in ([1, 2], None, "abc"):
+        with pytest.raises(UserError, match="weights must be a dict of arrays, not"):
+            Network(weights)
+    assert found.term(np.int64(2)).shape == (2, 2)
+
+
+def test_an_error_about_an_array_is_one_line():
+    net = Network.draw(inputs=1, hidden=2, outputs=1)
+    with pytest.raises(UserError, match="lengths must be 300 whole numbers") as caught:
+        net.forward(np.ones((3, 300, 1)), lengths=np.ones((300, 300)))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 1100
+
+
+@pytest.mark.parametrize("size", [5.0, 40.0, 300.0])
+def test_a_loss_that_is_nearly_0_keeps_its_digits(size):
+    """1 - p of a class whose p is 1 - exp(-300) is no 0."""
+    outputs = np.array([size, 0.0, -size])
+    below = [mpmath.exp(-size), mpmath.exp(-2 * size)]
+    total = 1 + sum(below)
+    value, slope = loss_of(outputs, np.array(0), "cross_entropy")
+    np.testing.assert_allclose(value, float(mpmath.log1p(sum(below))), rtol=1e-14)
+    right = [float(part / total) for part in (-sum(below), *below)]
+    np.testing.assert_allclose(slope, right, rtol=1e-14)
+    targets = np.array([1.0, 0.25, 0.0])
+    value, slope = loss_of(outputs[[0]], targets[[0]], "binary_cross_entropy")
+    np.testing.assert_allclose(value, float(mpmath.log1p(mpmath.exp(-size))), rtol=1e-14)
+    np.testing.assert_allclose(slope, [float(-1 / (1 + mpmath.exp(size)))], rtol=1e-14)
+    value, slope = loss_of(outputs, targets, "binary_cross_entropy")
+    assert slope[1] == 0.25 and slope[2] == -slope[0] > 0

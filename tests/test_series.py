@@ -175,3 +175,28 @@ def test_a_file_needs_the_task_that_reads_it(name):
     block = Block({"spectral_radius": np.ones(1)}, constants)
     with pytest.raises(UserError, match=f"{name}=data.csv: needs task=series, task=oscillator"):
         setting.draw(block, 5)
+
+
+@pytest.mark.parametrize(
+    ("file", "column", "message"),
+    [
+        (3, None, r"file=3: task series reads a \.csv or a \.parquet file"),
+        (["a.csv"], None, r"file=\['a.csv'\]: task series reads"),
+        (b"a.csv", None, "task series reads"),
+        ("a" * 5000 + ".csv", None, "cannot be read: File name too long"),
+        ("a\0.csv", None, "cannot be read: "),
+        ("a.csv", ["a"], r"column=\['a'\]: must be a column's name"),
+    ],
+)
+def test_what_is_no_path_or_name_is_one_line(file, column, message):
+    with pytest.raises(UserError, match=message):
+        series.sample(np.random.default_rng(0), 2, file=file, column=column)
+
+
+def test_parquet_whose_notes_name_a_column_that_it_has_not_is_one_line(tmp_path):
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    notes = '{"index_columns": ["b"], "columns": [], "column_indexes": []}'
+    table = pyarrow.table({"a": [1.0, 2.0]}).replace_schema_metadata({"pandas": notes})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=r"cannot be read as \.parquet: 'b'"):
+        series.sample(np.random.default_rng(0), 1, file=tmp_path / "a.parquet")

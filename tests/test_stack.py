@@ -291,7 +291,7 @@ def test_a_mistake_is_one_line():
     with pytest.raises(UserError, match=alone):
         Network.draw("jordan", inputs=1, hidden=2, outputs=1, layers=2)
     got = net.gradients(x, y)
-    with pytest.raises(ValueError, match="layer must lie between 0 and 1, not 2"):
+    with pytest.raises(ValueError, match="layer must be a whole number from 0 to 1, not 2"):
         got.layer_states(2)
     assert "2" in net._repr_html_()
 
@@ -317,7 +317,7 @@ def test_every_layer_s_c_and_its_gradient_can_be_read(both):
             expected = np.log2(np.linalg.norm(got.layer_states(layer, "c"), axis=2))
         np.testing.assert_allclose(got.layer_cell_lag_log2(layer), expected, atol=1e-12)
     np.testing.assert_array_equal(got.layer_cell_lag_log2(2), got.cell_lag_log2)
-    with pytest.raises(ValueError, match="layer must lie between 0 and 2, not 3"):
+    with pytest.raises(ValueError, match="layer must be a whole number from 0 to 2, not 3"):
         got.layer_cell_lag_log2(3)
     elman, _ = stacked(size, {"layers": 2, "bidirectional": False})
     assert elman.forward(x).cell_layers == ()

@@ -61,6 +61,6 @@ def activation(name, module=elementwise):
 
 def one_of(what, value, choices):
     """The value, if it is one of the choices. Raises UserError, one line, if not."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise UserError(f"{what} must be one of {', '.join(choices)}, not {value!r}")
     return value

@@ -57,7 +57,7 @@ def recurrent(rng, n, init="gaussian", spectral_radius=None):
     Radius 0 gives zeros. Raises ValueError for an unknown init, a radius that is negative or not
     finite, and a nilpotent draw that is asked for a radius > 0; the message names init.
     """
-    if init not in INITS:
+    if not isinstance(init, str) or init not in INITS:
         raise ValueError(f"init={init!r}: must be one of {', '.join(INITS)}")
     if n < 1:
         raise ValueError(f"n={n}: a recurrent matrix needs at least one unit")
@@ -71,7 +71,8 @@ def rescaled(W, radius, init="given"):
     Raises ValueError, naming init, for a bad radius and for a nilpotent W (radius > 0).
     """
     factor = radius_factor(W, radius, init)
-    return W * factor if factor else np.zeros_like(W)
+    with np.errstate(over="ignore"):
+        return W * factor if factor else np.zeros_like(W)
 
 
 def radius_factor(W, radius, init="given"):

@@ -19,6 +19,14 @@ from gradlab.nets.truncated import Truncation
 from gradlab.threads import each
 
 
+def _dtype(value):
+    try:
+        name = str(np.dtype(value))
+    except TypeError:
+        name = value
+    return one_of("dtype", name, ("float64", "float32"))
+
+
 @dataclass(frozen=True)
 class States:
     """What a forward pass leaves: states (T+1, B, N) with h[0] first, outputs o (T, B, O).
@@ -78,23 +86,36 @@ class Network:
         that cannot have its radius. More layers or directions: see gradlab.nets.stack.
         """
         whole = {"inputs": inputs, "hidden": hidden, "outputs": outputs, "layers": layers}
-        for name, size in whole.items():
-            if not (isinstance(size, int | np.integer) and size >= 1):
-                raise UserError(f"{name} must be a whole number from 1, not {size!r}")
-        one_of("dtype", str(np.dtype(dtype)), ("float64", "float32"))
+        sizes = [given.whole(name, n, "be a whole number from 1", 1) for name, n in whole.items()]
+        *sizes, layers = sizes
+        dtype = _dtype(dtype)
+        input_scale = given.number("input_scale", input_scale)
+        forget_bias = given.number("forget_bias", forget_bias)
+        if spectral_radius is not None:
+            given.number("spectral_radius", spectral_radius)
+        if not isinstance(bidirectional, bool | np.bool_):
+            raise UserError(f"bidirectional={bidirectional!r}: must be True or False")
         module, places = cells.find(cell, activation), stack.places(layers, bidirectional)
         shapes.check_places(module, places)
-        stream = draws.stream(seed=seed, init=init, hidden_size=hidden)
         try:
-            sizes = (inputs, hidden, outputs)
+            stream = draws.stream(seed=seed, init=init, hidden_size=hidden)
+        except (TypeError, ValueError) as error:
+            raise UserError(str(error)) from None
+        try:
             weights = shapes.draw(stream, module, sizes, places, init, spectral_radius)
         except ValueError as error:
             raise UserError(f"seed={seed}: {error}") from None
-        for place in places:
-            if place.layer == 0:
-                weights[f"U{place.suffix}"] *= input_scale
-        shapes.add_forget_bias(module, weights, forget_bias)
-        return cls({k: v.astype(dtype) for k, v in weights.items()}, cell, activation, feedback)
+        with np.errstate(over="ignore"):
+            for place in places:
+                if place.layer == 0:
+                    weights[f"U{place.suffix}"] *= input_scale
+            shapes.add_forget_bias(module, weights, forget_bias)
+            weights = {name: array.astype(dtype) for name, array in weights.items()}
+        if lost := [name for name, array in weights.items() if not np.isfinite(array).all()]:
+            raise UserError(
+                f"{', '.join(lost)} of this size leave {dtype}'s range: draw smaller ones"
+            )
+        return cls(weights, cell, activation, feedback)
 
     def __repr__(self):
         inputs, outputs = np.shape(self.weights["U"])[1], len(self.weights["c"])

@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
+from gradlab import given
 from gradlab.nets import health, view
 from gradlab.nets.batch import check_has_cell, part_of
 from gradlab.nets.cell import one_of
@@ -181,8 +182,7 @@ class Gradients:
     def term(self, k):
         """Term k of dL/dW, 1 <= k <= T: dL/da_k h_{k-1}^T, what step k's use of W gives."""
         steps = len(self._batch.x)
-        if not 1 <= k <= steps:
-            raise ValueError(f"k must lie between 1 and T = {steps}, not {k}")
+        given.whole("k", k, f"be a whole number from 1 to T = {steps}", 1, steps)
         pieces = [
             (term, exponent)
             for part in self._parts
@@ -196,8 +196,7 @@ class Gradients:
         return self._batch.net.layers - 1
 
     def _check_layer(self, layer):
-        if not 0 <= layer <= self._top:
-            raise ValueError(f"layer must lie between 0 and {self._top}, not {layer}")
+        given.whole("layer", layer, f"be a whole number from 0 to {self._top}", 0, self._top)
 
     def _joined(self, lanes_of):
         return self._batch.joined([lanes_of(part) for part in self._parts])

@@ -2,6 +2,7 @@
 
 import csv
 import functools
+import os
 import re
 from decimal import Decimal
 from itertools import pairwise
@@ -43,12 +44,19 @@ def sample(rng, length, batch=1, file=None, column=None, longest=None):
 
 
 def _standardised(file, column):
-    path = Path(file or "")
-    if file is None or path.suffix.lower() not in (".csv", ".parquet"):
+    path = Path(file) if isinstance(file, str | os.PathLike) else Path()
+    if path.suffix.lower() not in (".csv", ".parquet"):
         raise UserError(f"file={file}: task series reads a .csv or a .parquet file")
+    if not isinstance(column, str | int | np.integer | None):
+        raise UserError(f"column={column!r}: must be a column's name")
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise UserError(f"no file {file}") from None
+    except (OSError, ValueError) as error:  # a name too long, links in a circle, a null byte
+        raise UserError(f"{file} cannot be read: {getattr(error, 'strerror', error)}") from None
     if not path.is_file():
-        raise UserError(f"no file {file}" if not path.exists() else f"{file} is no file")
-    status = path.stat()
+        raise UserError(f"{file} is no file")
     return _cached(path, column, (status.st_mtime_ns, status.st_size))
 
 
@@ -73,7 +81,7 @@ def _table(path):
         table = pd.read_parquet(path)
     except UserError:
         raise
-    except (ValueError, OSError, csv.Error) as error:
+    except (ValueError, TypeError, LookupError, OSError, csv.Error) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         hint = ": save it as UTF-8" if isinstance(error, UnicodeError) else ""
         raise UserError(f"{path} cannot be read as {path.suffix}: {reason}{hint}") from error
