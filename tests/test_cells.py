@@ -1,5 +1,7 @@
 """The kernels by themselves: accuracy, range, lanes, and laws with a known answer."""
 
+import math
+
 import mpmath
 import numpy as np
 import pytest
@@ -62,6 +64,17 @@ def test_tanh_keeps_what_is_special(dtype):
     tiny = np.finfo(dtype).smallest_subnormal
     assert tanh(tiny) == tiny
     assert np.signbit(tanh(dtype(-0.0))) and not np.signbit(tanh(dtype(0.0)))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sigmoid_ends_in_0_and_1(dtype):
+    """Held at its smallest number instead, a shut gate would pass 2^-1021 a step, and not zero."""
+    sigmoid = elementwise.sigmoid32 if dtype == np.float32 else elementwise.sigmoid64
+    for large in (800, 1e30, np.inf):
+        assert sigmoid(dtype(-large)) == 0 and sigmoid(dtype(large)) == 1
+    end = -87 if dtype == np.float32 else -708
+    np.testing.assert_allclose(float(sigmoid(dtype(end))), math.exp(end), rtol=1e-6)
+    assert np.isnan(sigmoid(dtype(np.nan)))
 
 
 def test_kernels_are_compiled_in_the_precision_that_they_are_given():
@@ -310,3 +323,11 @@ def test_a_direct_part_meets_an_adjoint_of_any_size(size):
     reduce.receive(adjoint, direct, 0, 0, 1)
     value = np.ldexp(adjoint.carry[0], adjoint.exponent[0, 0])
     np.testing.assert_allclose(value, [size + 1, 2.0], rtol=1e-15)
+
+
+def test_one_step_may_take_an_adjoint_below_the_smallest_that_is_kept():
+    """dL/dh_0 = 2^-1000 at once: it is no zero, and its exponent is counted."""
+    W, one = np.array([[2.0**-1000]]), np.ones((1, 1))
+    run = elman_pass(W, np.zeros((1, 1, 1)), one, activation="identity")
+    adjoint = states_of(run, [1], one)
+    assert gradients.log2_norms(adjoint).ravel().tolist() == [-1000, 0]

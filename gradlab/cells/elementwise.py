@@ -81,11 +81,10 @@ def tanh32(x):
 
 @kernel
 def sigmoid64(x):
-    """1/(1 + exp(-x)), from exp(-|x|): relative accuracy on both sides down to 1e-308."""
+    """1/(1 + exp(-x)), from exp(-|x|): relative accuracy on both sides down to 1e-308, then 0."""
     z = -abs(x)
-    z = -708.0 if z < -708.0 else z
-    s, p = expm1_parts64(z)
-    small = s + s * p
+    s, p = expm1_parts64(-708.0 if z < -708.0 else z)
+    small = 0.0 if z < -708.0 else s + s * p
     return (small if x < 0.0 else 1.0) / (1.0 + small)
 
 
@@ -93,9 +92,8 @@ def sigmoid64(x):
 def sigmoid32(x):
     """sigmoid64 in float32."""
     z = -abs(x)
-    z = np.float32(-87.0) if z < np.float32(-87.0) else z
-    s, p = expm1_parts32(z)
-    small = s + s * p
+    s, p = expm1_parts32(np.float32(-87.0) if z < np.float32(-87.0) else z)
+    small = np.float32(0.0) if z < np.float32(-87.0) else s + s * p
     return (small if x < np.float32(0.0) else np.float32(1.0)) / (np.float32(1.0) + small)
 
 

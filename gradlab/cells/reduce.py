@@ -94,12 +94,12 @@ def receive(adjoint, direct, first, t, lanes):
     norm2, exponent = adjoint.norm2[t], adjoint.exponent[t, :lanes]
     if direct.slope.size > 0:
         add_direct(carry, exponent, direct, first)
-    if t % FLUSH_EVERY == 0:
-        for lane in range(lanes):
-            flush(carry[lane])
     row_norms(carry, norm2)
     if hold_range(carry, norm2, exponent):
         row_norms(carry, norm2)
+    if t % FLUSH_EVERY == 0:  # in range: no row is lost as a whole
+        for lane in range(lanes):
+            flush(carry[lane])
     for lane in range(lanes):
         if t > 0:
             adjoint.exponent[t - 1, lane] = exponent[lane]
