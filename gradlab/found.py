@@ -31,7 +31,7 @@ def files(kind):
 
 def stems(folder):
     """name -> file of a folder's Python files, sorted."""
-    return {f.stem: f for f in sorted(folder.glob("[!_]*.py")) if f.is_file()}
+    return {f.stem: f for f in sorted(folder.glob("[!_]*.py"))}
 
 
 def names(kind, own):
