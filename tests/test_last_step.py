@@ -131,7 +131,7 @@ CASES = {
     "decays, no input": block((0.3,), (250,), (0.0,)),
     "sigmoid": block((0.9,), (500,), (0.5,), activation="sigmoid"),
     "linear": block((0.1,), (200,), (0.0,), activation="identity", init="orthogonal"),
-    "grows": block((4.0,), (300,), (0.0,), activation="identity"),
+    "grows": block((4.0,), (250,), (0.0,), activation="identity"),
     "alone": block((0.7, 1.3), (150,), (0.1,), activation="identity", hidden_size=1),
 }
 
@@ -160,7 +160,7 @@ def test_a_horizon_is_the_first_lag_at_a_tenth_or_at_ten():
 
 
 def test_the_first_state_that_is_not_finite_is_named():
-    given = block((2.0, 4.0), (100, 600), (0.0,), activation="identity", hidden_size=1)
+    given = block((1.5, 4.0), (100, 600), (0.0,), activation="identity", hidden_size=1)
     table = last_step.measure(given)
     start = abs(setting.draw(given, 600).start[0])
     for row, (radius, length) in enumerate(zip(*list(given.points.values())[:2], strict=True)):
