@@ -10,7 +10,8 @@ from sources import ROOT, files, imports, module_name
 ANY_PACKAGE = "any package but numba"
 NUMERIC = {"errors", "numpy", "scipy"}
 CORE = {"nets", "learning", "tasks", "theory", "dynamics"}
-ALL = {*CORE, "", "cells", "measures", "race", "suite", "explorer", "cli", "errors", ANY_PACKAGE}
+JOINED = {"cells", "measures", "race", "suite", "explorer", "cli", "commands"}
+ALL = {*CORE, *JOINED, "", "errors", ANY_PACKAGE}
 
 
 class Rule(NamedTuple):
@@ -51,7 +52,8 @@ RULES = {
     # An experiment file that is run as a script starts the command line.
     "gradlab.suite.experiment": Rule({"errors"}, {"cli", ANY_PACKAGE}),
     "gradlab.explorer": Rule({"errors", "measures", *CORE, ANY_PACKAGE}),
-    "gradlab.cli": Rule({"", "errors", "files", "suite"}, ALL),
+    "gradlab.commands": Rule({"", "errors", "files", "suite"}, ALL - {"cli"}),
+    "gradlab.cli": Rule({"commands", "errors"}, ALL),
     "gradlab.__main__": Rule({"cli"}),
     # A measure that only one experiment needs stands in its file, and may use a network.
     "experiments": EXPERIMENT,
@@ -129,6 +131,8 @@ WRONG = [
     ("gradlab.nets.network", "import numba"),
     ("gradlab.cli", "from gradlab._experiments import spectral_radius"),
     ("gradlab.cli", "import pandas"),
+    ("gradlab.commands.list", "import pandas"),
+    ("gradlab.commands.list", "from gradlab import cli"),
     ("gradlab.attic.old", "import numpy"),
     ("gradlab", "import pandas"),
     ("experiments.other", "from gradlab.theory import rate"),

@@ -1,0 +1,39 @@
+"""gradlab check."""
+
+from gradlab.commands import shared
+from gradlab.errors import UserError
+
+TEXT = "hold the claims against the tables that exist"
+
+
+def arguments(check):
+    """Whose."""
+    shared.add_results(check)
+    check.add_argument("names", metavar="NAME", nargs="*")
+
+
+def command(options):
+    """A line for each claim; a file that is none is told and passed over."""
+    from gradlab.suite import library
+
+    verdicts, wrong = [], []
+    for name in options.names or library.names():
+        try:
+            verdicts += _verdicts(options, library.load(name))
+        except UserError as error:
+            wrong.append(error)
+    for verdict in verdicts:
+        print(verdict)
+    for error in wrong:
+        shared.complain(error)
+    return shared.code(verdicts) or (shared.WRONG_USE if wrong else shared.FINE)
+
+
+def _verdicts(options, experiment):
+    from gradlab.suite import store
+
+    if not shared.table(options, experiment.name).exists():
+        print(f"{'not run':12}  {experiment.name}: `gradlab run {experiment.name}`")
+        return []
+    frame = store.read_table(options.results, experiment.name)
+    return [claim.judge(frame) for claim in experiment.claims]

@@ -1,0 +1,45 @@
+"""gradlab export."""
+
+from gradlab.commands import shared
+from gradlab.errors import UserError
+from gradlab.files import expanded
+
+TEXT = "the table as CSV, or the figure as PDF or SVG"
+FORMATS = ("csv", "pdf", "svg")
+
+
+def arguments(export):
+    """Whose, as what, where to."""
+    shared.add_results(export)
+    export.add_argument("name", metavar="NAME")
+    export.add_argument("--format", choices=FORMATS, help="default: the file's, or csv")
+    export.add_argument("--output", metavar="FILE", help="default: beside the table")
+
+
+def command(options):
+    """Write the file."""
+    from gradlab.suite import library, run
+
+    kind = _format(options)
+    experiment = library.load(options.name)
+    frame = run.read(experiment.name, options.results)
+    path = expanded(options.output or run.beside(options.results, experiment.name, kind))
+    if kind == "csv":
+        frame.to_csv(path, index=False)
+        print(f"wrote {path}")
+    else:
+        run.draw(experiment, frame, path, kind)
+    return shared.FINE
+
+
+def _format(options):
+    """The format that is asked for, by its name or by the file's."""
+    named = expanded(options.output or "").suffix[1:].lower()
+    kind = options.format or named or "csv"
+    if kind not in FORMATS:
+        raise UserError(f"--output {options.output}: not a file .csv, .pdf or .svg")
+    if named not in ("", kind):
+        raise UserError(
+            f"--format {kind}: --output {options.output} says {named}; give one of them"
+        )
+    return kind

@@ -1,0 +1,50 @@
+"""gradlab run."""
+
+from gradlab.commands import shared
+from gradlab.errors import UserError
+
+TEXT = "measure an experiment: table, figure, claims"
+
+
+def arguments(run):
+    """What to run, on which values, how."""
+    shared.add_results(run)
+    run.add_argument("name", metavar="NAME|FILE", nargs="?", help="default: spectral_radius")
+    run.add_argument("--all", action="store_true", help="every experiment in turn")
+    run.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="other values for an axis or a constant: a=0.5:1.5:21, a=1,2,4 or key=value",
+    )
+    run.add_argument("--quick", action="store_true", help="a small grid, into DIR/quick")
+    run.add_argument("--workers", metavar="N", type=shared.positive, help="default: all cores")
+    run.add_argument("--fresh", action="store_true", help="run blocks again that are stored")
+
+
+def command(options):
+    """Run one experiment, or all."""
+    if options.all:
+        return _run_all(options)
+    return _run_one(options, options.name or "spectral_radius")
+
+
+def _run_one(options, name):
+    from gradlab.suite import run
+
+    experiment = run.prepare(name, options.quick, shared.values(options))
+    folder = run.place(options.results, options.quick)
+    return shared.code(run.complete(experiment, folder, options.workers, options.fresh)[1])
+
+
+def _run_all(options):
+    from gradlab.suite import library, reproduce, run
+
+    if options.name:
+        raise UserError(f"run {options.name} --all: a name or --all, not both")
+    folder = run.place(options.results, options.quick)
+    done = reproduce.in_turn(library.names(), lambda name: _run_one(options, name), folder)
+    for name, code in done.items():
+        print(f"{name}: {'failed' if code is None else ('ok', 'a claim fell short')[code]}")
+    return shared.WRONG_USE if None in done.values() else max(done.values(), default=shared.FINE)

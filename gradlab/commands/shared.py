@@ -1,0 +1,54 @@
+"""What several commands need: exit codes, KEY=VALUE, where tables stand, one line for an error."""
+
+import argparse
+
+from gradlab.errors import UserError, to_stderr
+from gradlab.files import expanded
+from gradlab.suite.experiment import FALLS_SHORT
+
+FINE, FELL_SHORT, WRONG_USE, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 2, 130, 141, 143
+
+
+def complain(error):
+    """Say what was wrong, in one line on stderr."""
+    to_stderr(f"gradlab: {' '.join(str(error).split())}\n")
+
+
+def add_results(command):
+    """--results DIR."""
+    command.add_argument("--results", metavar="DIR", default="results", help="default: results")
+
+
+def table(options, name):
+    """The path of an experiment's table."""
+    return expanded(options.results) / f"{name}.parquet"
+
+
+def values(options):
+    """What --set gave: {name: text}."""
+    return dict(map(_pair, options.set))
+
+
+def _pair(text):
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--set {text}: not KEY=VALUE")
+    return name, value
+
+
+def positive(text):
+    """A number of workers."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
+    return int(text)
+
+
+def code(verdicts):
+    """The exit code of claims."""
+    return FELL_SHORT if any(v.outcome == FALLS_SHORT for v in verdicts) else FINE
+
+
+def same(outcomes):
+    """The exit code of tables that were held against each other."""
+    bad = [outcome for outcome in outcomes if outcome is None or outcome.word == "different"]
+    return FELL_SHORT if bad else FINE
