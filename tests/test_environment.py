@@ -32,7 +32,7 @@ def child(*command, cwd, code=0, **environment):
 def test_the_module_is_the_command(tmp_path):
     out, err = child(sys.executable, "-m", "gradlab", "list", cwd=tmp_path)
     assert [line.partition(":")[0] for line in out.splitlines()] == library.names()
-    assert out.count("(not run)") == len(library.names()) and err == ""
+    assert out.count("(reference run)") == len(library.names()) and err == ""
 
 
 def test_a_reader_that_leaves_early_ends_it_silently(tmp_path):

@@ -19,6 +19,7 @@ from gradlab.suite.grid import changed
 from gradlab.suite.sweep import sweep
 
 ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "results" / "reference"
 NAMES = sorted(file.stem for file in (ROOT / "experiments").glob("[!_]*.py"))
 EXPERIMENTS = {name: library.load(name) for name in NAMES}
 CLAIMS = [(name, claim.name) for name in NAMES for claim in EXPERIMENTS[name].claims]
@@ -82,7 +83,7 @@ def reference():
 
     def table(name):
         if name not in known:
-            known[name] = run.read(name, ROOT / "results")
+            known[name] = run.read(name, REFERENCE)
         return known[name]
 
     return table
@@ -175,7 +176,7 @@ def test_a_reference_run_names_a_clean_commit_of_this_repository():
         pytest.skip("no whole git history here: commits cannot be looked up")
     wrong = []
     for name in NAMES:
-        groups = json.loads((ROOT / "results" / f"{name}.json").read_text())["computed_by"]
+        groups = json.loads((REFERENCE / f"{name}.json").read_text())["computed_by"]
         commits = [group["commit"] or "" for group in groups]
         if any(
             c.endswith("+") or git("merge-base", "--is-ancestor", c, "HEAD")[0] for c in commits
@@ -186,8 +187,8 @@ def test_a_reference_run_names_a_clean_commit_of_this_repository():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_reference_table_is_under_its_digest(name):
-    said = store.read_json(ROOT / "results" / f"{name}.json")
-    content = (ROOT / "results" / f"{name}.parquet").read_bytes()
+    said = store.read_json(REFERENCE / f"{name}.json")
+    content = (REFERENCE / f"{name}.parquet").read_bytes()
     assert said[store.TABLE] == hashlib.sha256(content).hexdigest()
 
 

@@ -25,7 +25,7 @@ def test_the_readme_gives_the_two_commands_alone_on_their_lines():
 def test_the_readme_links_to_files_that_exist():
     links = re.findall(r"\]\(([^):]+)\)", text("README.md"))
     links += re.findall(r'src="([^"]+)"', text("README.md"))
-    assert "results/spectral_radius.png" in links
+    assert "results/reference/spectral_radius.png" in links
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 

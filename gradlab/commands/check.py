@@ -30,10 +30,10 @@ def command(options):
 
 
 def _verdicts(options, experiment):
-    from gradlab.suite import store
+    from gradlab.suite import runs
 
-    if not shared.table(options, experiment.name).exists():
+    if not runs.look(experiment.name, options.results):
         print(f"{'not run':12}  {experiment.name}: `gradlab run {experiment.name}`")
         return []
-    frame = store.read_table(options.results, experiment.name)
+    frame = shared.read(options, experiment.name)
     return [claim.judge(frame) for claim in experiment.claims]

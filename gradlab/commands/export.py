@@ -13,7 +13,7 @@ def arguments(export):
     shared.add_results(export)
     export.add_argument("name", metavar="NAME")
     export.add_argument("--format", choices=FORMATS, help="default: the file's, or csv")
-    export.add_argument("--output", metavar="FILE", help="default: beside the table")
+    export.add_argument("--output", metavar="FILE", help="default: DIR/NAME.csv, .pdf, .svg")
 
 
 def command(options):
@@ -22,7 +22,7 @@ def command(options):
 
     kind = _format(options)
     experiment = library.load(options.name)
-    frame = run.read(experiment.name, options.results)
+    frame = shared.read(options, experiment.name)
     path = expanded(options.output or run.beside(options.results, experiment.name, kind))
     if kind == "csv":
         frame.to_csv(path, index=False)

@@ -14,9 +14,15 @@ def command(options):
     code = shared.FINE
     for name in library.names():
         try:
-            ran = "results" if shared.table(options, name).exists() else "not run"
-            print(f"{name}: {library.question(name)} ({ran})")
+            print(f"{name}: {library.question(name)} ({_state(name, options.results)})")
         except UserError as error:
             shared.complain(error)
             code = shared.WRONG_USE
     return code
+
+
+def _state(name, results):
+    from gradlab.suite import runs
+
+    found = runs.look(name, results)
+    return "not run" if found is None else "reference run" if found.is_reference else "results"

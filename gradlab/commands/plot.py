@@ -16,6 +16,6 @@ def command(options):
     from gradlab.suite import library, run
 
     experiment = library.load(options.name)
-    frame = run.read(experiment.name, options.results)
+    frame = shared.read(options, experiment.name)
     run.draw(experiment, frame, run.beside(options.results, experiment.name, "png"))
     return shared.FINE

@@ -3,12 +3,12 @@
 from gradlab.commands import shared
 from gradlab.errors import UserError
 
-TEXT = "run experiments afresh, elsewhere, and hold them against their tables"
+TEXT = "run experiments afresh, elsewhere, and hold them against the reference runs or DIR's"
 
 
 def arguments(again):
     """Which, and on which values."""
-    shared.add_results(again)
+    shared.add_results(again, default=None, text="default: results/reference, then results")
     again.add_argument("names", metavar="NAME", nargs="*", help="default: all that have tables")
     again.add_argument("--quick", action="store_true", help="only some of the blocks")
     again.add_argument("--set", metavar="KEY=VALUE", action="append", default=[])
@@ -17,18 +17,19 @@ def arguments(again):
 
 def command(options):
     """Each experiment in turn, then a line for each."""
-    from gradlab.suite import library, reproduce
+    from gradlab.suite import library, reproduce, runs
 
-    known = [name for name in library.names() if shared.table(options, name).exists()]
-    names = options.names or known
+    own = options.results or runs.OWN
+    names = options.names or [name for name in library.names() if runs.look(name, own)]
     if not names:
-        raise UserError(f"no tables in {options.results}; `gradlab run --all` makes them")
+        raise UserError(f"no tables in {own}; `gradlab run --all` makes them")
     values = shared.values(options)
 
     def one(name):
         return reproduce.reproduce(name, options.results, options.quick, values, options.workers)
 
-    done = reproduce.in_turn(names, one, options.results)
+    folders = [options.results] if options.results else [runs.reference(), runs.OWN]
+    done = reproduce.in_turn(names, one, folders)
     for name, outcome in done.items():
         print(f"{name}: {outcome or 'failed'}")
     return shared.same(done.values())

@@ -39,12 +39,14 @@ def _run_one(options, name):
 
 
 def _run_all(options):
-    from gradlab.suite import library, reproduce, run
+    from gradlab.suite import library, reproduce, run, runs
 
     if options.name:
         raise UserError(f"run {options.name} --all: a name or --all, not both")
-    folder = run.place(options.results, options.quick)
-    done = reproduce.in_turn(library.names(), lambda name: _run_one(options, name), folder)
+    folders = [run.place(options.results, options.quick)]
+    if not options.quick:
+        folders.append(runs.reference())
+    done = reproduce.in_turn(library.names(), lambda name: _run_one(options, name), folders)
     for name, code in done.items():
         print(f"{name}: {'failed' if code is None else ('ok', 'a claim fell short')[code]}")
     return shared.WRONG_USE if None in done.values() else max(done.values(), default=shared.FINE)

@@ -3,7 +3,6 @@
 import argparse
 
 from gradlab.errors import UserError, to_stderr
-from gradlab.files import expanded
 from gradlab.suite.experiment import FALLS_SHORT
 
 FINE, FELL_SHORT, WRONG_USE, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 2, 130, 141, 143
@@ -14,14 +13,19 @@ def complain(error):
     to_stderr(f"gradlab: {' '.join(str(error).split())}\n")
 
 
-def add_results(command):
+def add_results(command, default="results", text="default: results"):
     """--results DIR."""
-    command.add_argument("--results", metavar="DIR", default="results", help="default: results")
+    command.add_argument("--results", metavar="DIR", default=default, help=text)
 
 
-def table(options, name):
-    """The path of an experiment's table."""
-    return expanded(options.results) / f"{name}.parquet"
+def read(options, name):
+    """The table of a run; a line says so if it is the reference run."""
+    from gradlab.suite import runs
+
+    found = runs.find(name, options.results)
+    if found.is_reference:
+        print(found)
+    return found.read()
 
 
 def values(options):

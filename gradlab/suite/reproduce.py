@@ -3,27 +3,31 @@
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from gradlab.errors import UserError, named, told
 from gradlab.files import expanded
-from gradlab.suite import compare, library, machine, plan, store
+from gradlab.suite import compare, library, machine, plan, runs, store
 from gradlab.suite.experiment import Experiment
 from gradlab.suite.grid import changed, shown
 from gradlab.suite.sweep import sweep
 from gradlab.suite.work import resolve
 
 
-def reproduce(name, results="results", quick=False, values=None, workers=None):
+def reproduce(name, results=None, quick=False, values=None, workers=None):
     """Run an experiment into a scratch folder; the Outcome of its table against the one stored.
+
+    That is the reference run, or the own one in `results` where there is none; or, if a folder is
+    given, the run that stands there.
 
     quick: whole blocks, those with the quick values on the axes that split the grid. Constants
     and what varies inside a block stay, for a table of others has nothing to be held against.
     Where the tables differ the scratch folder stays and the reason names it.
     """
     experiment = name if isinstance(name, Experiment) else library.load(name)
-    old = store.read_table(results, experiment.name)
+    old = runs.standard(experiment.name, results).read()
     if experiment.alone:
         return compare.Outcome(compare.TIMES, "not compared")
     part = _quick(experiment) if quick else experiment
@@ -66,9 +70,12 @@ def diff(one, other, results="results"):
     return _unknown(*tables)
 
 
-def in_turn(names, work, results="results"):
-    """{name: what work(name) returned, or None if it failed}; tells the time left before each."""
-    wanted = {name: _seconds(name, results) for name in names}
+def in_turn(names, work, folders):
+    """{name: what work(name) returned, or None if it failed}; tells the time left before each.
+
+    folders: where former runs tell how long they took, the first that has one.
+    """
+    wanted = {name: _seconds(name, folders) for name in names}
     done, pace, spent, expected = {}, 1.0, 0.0, 0.0
     for number, name in enumerate(names, 1):
         left = [wanted[other] for other in names[number - 1 :]]
@@ -112,7 +119,7 @@ def _restricted(experiment, axes):
 
 def _table(what, results):
     if not str(what).endswith(".parquet"):
-        return store.read_table(results, what)
+        return runs.find(what, results).read()
     path = expanded(what)
     return store.read_table(path.parent, path.stem)
 
@@ -123,10 +130,10 @@ def _unknown(new, old):
     return compare.compare(new, old, ["row"])
 
 
-def _seconds(name, results):
+def _seconds(name, folders):
     """What the last run took, on this machine's cores; None if there was none."""
-    try:
-        made = store.read_json(expanded(results) / f"{name}.json")["computed_by"]
-        return sum(who["seconds"] for who in made) / machine.cores()
-    except (OSError, store.Damaged, KeyError, TypeError):
-        return None
+    for folder in filter(None, folders):
+        with suppress(OSError, store.Damaged, KeyError, TypeError):
+            made = store.read_json(expanded(folder) / f"{name}.json")["computed_by"]
+            return sum(who["seconds"] for who in made) / machine.cores()
+    return None

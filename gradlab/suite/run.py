@@ -7,7 +7,7 @@ from importlib import import_module
 
 from gradlab.errors import UserError, placed
 from gradlab.files import expanded, remove_stale, replacing
-from gradlab.suite import library, provenance, store
+from gradlab.suite import library, provenance, runs, store
 from gradlab.suite.experiment import Experiment, NotMeasured
 from gradlab.suite.grid import changed
 from gradlab.suite.sweep import sweep
@@ -34,8 +34,12 @@ def run(experiment, quick=False, set=None, results="results", executor=None, fre
 
 
 def read(name, results="results"):
-    """The table of a former run as a pandas DataFrame. Raises UserError if there is none."""
-    return store.read_table(results, name)
+    """The table of a former run as a pandas DataFrame; raises UserError if there is none.
+
+    Where `results`, the default folder, has none, it is that of the reference run, which stands in
+    results/reference of gradlab's checkout. Any other folder holds what it holds.
+    """
+    return runs.find(name, results).read()
 
 
 def prepare(experiment, quick=False, values=None):

@@ -1,0 +1,98 @@
+"""Where runs stand: the user's own, the reference runs of a checkout, and none."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from sources import ROOT
+
+import gradlab
+from gradlab.cli import main
+from gradlab.errors import UserError
+from gradlab.suite import library, runs
+
+REFERENCE = Path("results/reference")
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A checkout with the toy as its one experiment; its reference run has two seeds."""
+    (tmp_path / "experiments").mkdir()
+    shutil.copy(Path(__file__).parent / "toy.py", tmp_path / "experiments")
+    monkeypatch.setattr(library, "folder", lambda: tmp_path / "experiments")
+    monkeypatch.chdir(tmp_path)
+    gradlab.run("toy", set={"seed": [0, 1]}, results=REFERENCE)
+    return tmp_path
+
+
+def content(folder):
+    return {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_the_reference_run_is_read_where_there_is_no_own_run(checkout, monkeypatch):
+    assert len(gradlab.read("toy")) == 6
+    with pytest.raises(UserError, match=r"no table elsewhere/toy.parquet; `gradlab run toy` makes"):
+        gradlab.read("toy", "elsewhere")
+    (checkout / "below").mkdir()
+    monkeypatch.chdir("below")
+    assert len(gradlab.read("toy")) == 6
+    gradlab.run("toy")
+    assert len(gradlab.read("toy")) == 12
+    assert len(gradlab.read("toy", checkout / REFERENCE)) == 6
+
+
+def test_an_installed_package_has_no_reference(checkout, monkeypatch):
+    (checkout / "experiments").rename("_experiments")
+    monkeypatch.setattr(library, "folder", lambda: checkout / "_experiments")
+    assert runs.reference() is None
+    with pytest.raises(UserError, match="makes it; an installed gradlab has no reference runs"):
+        gradlab.read("toy")
+
+
+def test_the_commands_say_that_it_is_the_reference_run(checkout, capsys):
+    before = content(REFERENCE)
+    assert (
+        main(["list"]) == main(["check"]) == main(["plot", "toy"]) == main(["export", "toy"]) == 0
+    )
+    out = capsys.readouterr().out
+    assert "vanish? (reference run)" in out and out.count("toy: the reference run\n") == 3
+    assert Path("results/toy.png").read_bytes() == (REFERENCE / "toy.png").read_bytes()
+    assert len(Path("results/toy.csv").read_text().splitlines()) == 7
+    assert main(["check", "--results", "elsewhere"]) == 0
+    assert "not run       toy" in capsys.readouterr().out
+    assert main(["diff", "toy", str(REFERENCE / "toy.parquet")]) == 0
+    gradlab.run("toy")
+    assert main(["list"]) == main(["check"]) == main(["plot", "toy"]) == 0
+    assert "reference" not in capsys.readouterr().out
+    assert content(REFERENCE) == before
+
+
+def test_reproduce_compares_with_the_reference_run_or_with_the_folder_s(checkout, capsys):
+    gradlab.run("toy", set={"length": 9})
+    assert main(["reproduce", "--set", "seed=0,1"]) == 0
+    assert "[1/1] toy: about 0.0 s left\n" in capsys.readouterr().out
+    assert main(["reproduce", "--set", "seed=0,1", "--results", "results"]) == 1
+    assert main(["reproduce", "--set", "length=9", "--results", "results"]) == 0
+    for path in REFERENCE.glob("toy.*"):
+        path.rename(path.name)
+    assert main(["reproduce", "--set", "length=9"]) == 0
+
+
+def test_run_all_foretells_by_the_reference_run(checkout, capsys):
+    assert main(["run", "--all"]) == 0
+    assert "[1/1] toy: about 0.0 s left\n" in capsys.readouterr().out
+    assert main(["run", "--all", "--quick"]) == 0
+    assert "and 1 of unknown length" in capsys.readouterr().out
+
+
+def test_git_keeps_the_reference_runs_alone():
+    def ignored(path):
+        return not subprocess.run(["git", "-C", ROOT, "check-ignore", "-q", path]).returncode
+
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    for path in ("a.parquet", "quick/a.png", "a.shards/b.parquet"):
+        assert ignored(f"results/{path}")
+        assert path == "a.parquet" or ignored(f"results/reference/{path}")
+    assert not ignored("results/reference/a.parquet")
