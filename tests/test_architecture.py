@@ -31,6 +31,7 @@ RULES = {
     "gradlab": Rule({"errors"}, ALL),
     "gradlab.errors": Rule(set()),
     "gradlab.files": Rule({"errors"}),
+    "gradlab.words": Rule(set()),
     "gradlab.threads": Rule({"threadpoolctl"}, {"scipy"}),
     "gradlab.found": Rule({"errors"}),
     "gradlab.given": Rule({"errors", "numpy"}),
@@ -48,11 +49,11 @@ RULES = {
     "gradlab.race": Rule(
         {"errors", "threads", "measures", "suite", *CORE, "numpy", "threadpoolctl"}, {ANY_PACKAGE}
     ),
-    "gradlab.suite": Rule({"errors", "files", "found", "threads", ANY_PACKAGE}),
+    "gradlab.suite": Rule({"errors", "files", "found", "threads", "words", ANY_PACKAGE}),
     # An experiment file that is run as a script starts the command line.
     "gradlab.suite.experiment": Rule({"errors"}, {"cli", ANY_PACKAGE}),
     "gradlab.explorer": Rule({"errors", "measures", *CORE, ANY_PACKAGE}),
-    "gradlab.commands": Rule({"", "errors", "files", "suite"}, ALL - {"cli"}),
+    "gradlab.commands": Rule({"", "errors", "files", "suite", "words"}, ALL - {"cli"}),
     "gradlab.cli": Rule({"commands", "errors"}, ALL),
     "gradlab.__main__": Rule({"cli"}),
     # A measure that only one experiment needs stands in its file, and may use a network.

@@ -22,6 +22,20 @@ from gradlab.measures.setting import constant
 from gradlab.nets.network import Network
 from gradlab.tasks.oscillator import Oscillator
 
+COLUMNS = {
+    "model": "elman, jordan, lstm, or window: a feed-forward net on the last 10 inputs",
+    "mode": "driven: by the force; fed_back: in the forecast its own outputs are its inputs",
+    "time": "time of the motion; from half of `until` on it is forecast (units of sqrt(m/k))",
+    "until": "the end of the motion (units of sqrt(m/k))",
+    "position": "the network's",
+    "velocity": "the network's",
+    "exact_position": "in closed form",
+    "exact_velocity": "in closed form",
+    "persistent_position": "the last position of the training's half, from then on",
+    "eigenvalue_N_real": "N-th largest eigenvalue of dh_t/dh_{t-1} (jordan: dy_t/dy_{t-1}) at the "
+    "mean f' of the training's half; nan for lstm and window",
+    "eigenvalue_N_imag": "its imaginary part",
+}
 ROUNDING_DECIDES = True  # see gradlab.suite.reproduce: another machine trains otherwise
 WINDOW = 10
 EIGENVALUES = 4
@@ -41,15 +55,7 @@ class Motion(NamedTuple):
 
 
 def measure(block):
-    """One row a time of a block that shares model, mode and seed.
-
-    position, velocity          of the network, at the block's times
-    exact_position, _velocity   in closed form
-    persistent_position         the last one of the training's half, from then on
-    eigenvalue_n_real, _imag    of dh_t/dh_{t-1} (jordan: dy_t/dy_{t-1}), at f' as it is on average
-                                over the training's half, n = 1 to 4, largest first; nan for lstm
-                                and window
-    """
+    """One row a time of a block that shares model, mode and seed: the columns of COLUMNS."""
     model, mode = constant(block, "model"), constant(block, "mode")
     interval, times = constant(block, "interval"), block.points["time"]
     index = _steps(times, interval)

@@ -24,17 +24,21 @@ SETTLE = 50  # first steps, left out: the state forgets its start
 LOG10_2 = math.log10(2)
 LOWEST = -(2**40)  # an exponent below all others
 WAYS = ("memory", "highway", "detour")
+COLUMNS = {
+    "log10_memory_lag_N": "log10 of ||dm_T/dm_{T-N}||_F / sqrt(units) (decades)",
+    "log10_highway_lag_N": "the same of the gates that keep m alone; nan if the cell has none",
+    "log10_detour_lag_N": "the same of all that went by way of W",
+    "log10_forward_lag_N": "the same of dm_{s+N}/dm_s from a fixed step s on: a signal on its way",
+    "log10_gradient_lag_N": "log10 of ||dL/dh_{T-N}|| / ||dL/dh_T||, L = v . h_T (decades)",
+    "keep": "mean of the gate that keeps m; nan if there is none (0 to 1)",
+}
 
 
 def measure(block):
     """One row a spectral radius of a block that shares its cell, forget_bias, seed and task.
 
-    log10_memory_lag_n     log10 of ||dm_T/dm_{T-n}||_F / sqrt(units); its parts are highway and
-                           detour; without a gate that keeps the highway is nan, all is detour
-    log10_forward_lag_n    the same of dm_{s+n}/dm_s from a fixed step s on: a signal on its way
-    log10_gradient_lag_n   log10 of ||dL/dh_{T-n}|| / ||dL/dh_T||, L = v . h_T, v a random direction
-    keep                   mean of the gate that keeps, nan if there is none
-    status                 ok, zero (dm_T/dm_{T-n} at the largest lag), overflow, nan
+    The columns are those of COLUMNS, v a random direction, and status: ok, zero (dm_T/dm_{T-n} at
+    the largest lag), overflow, nan. Without a gate that keeps all is detour.
     """
     lanes = Lanes.of(block)
     check(lanes)

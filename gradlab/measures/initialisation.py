@@ -11,18 +11,18 @@ from gradlab.nets.network import Network
 
 LAGS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100)
 PERCENTILES = range(0, 101, 10)
+COLUMNS = {
+    "singular_value_pN": "the N-th percentile of W's singular values; p50: the median",
+    "departure": "Henrici's departure from normality over ||W||_F (0 to 1)",
+    "rescaled": "whether W was scaled to the spectral radius 1, or is as it was drawn",
+}
 
 
 def measure(block):
     """One row a network: W as it is drawn, or rescaled to the spectral radius 1 (`rescaled`).
 
-    The squared error of the last output under the task, one sequence.
-
-    eigenvalue_radius      largest |eigenvalue| of W
-    singular_value         largest singular value; singular_value_p50: the median, and so on
-    departure              Henrici's departure from normality over ||W||_F, 0 to 1
-    log10_gradient_lag_n   log10 of ||dL/dh_{T-n}|| / ||dL/dh_T||, nan beyond T
-    status                 ok, zero (dL/dh_0), overflow
+    The squared error of the last output under the task, one sequence. Columns: the radius, the
+    singular values and the gradient by lag, COLUMNS, and status: ok, zero (dL/dh_0), overflow.
     """
     rows = [_row(block, i) for i in range(len(block))]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}

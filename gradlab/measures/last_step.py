@@ -17,30 +17,40 @@ LAGS = (1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 400, 500)
 SLICE = 25  # steps a product of outer_sums; 16 to 250 take the same time, 25 the least memory
 ORDER = ("U", "W", "b", "b_recurrent", "V", "c")
 LOG10_2 = math.log10(2)
+COLUMNS = {
+    "loss": "L = ||o_T - y_T||^2, at the last step",
+    "log10_gradient_ratio": "log10 of ||dL/dh_0|| / ||dL/dh_T|| (decades)",
+    "decades_per_step": "log10_gradient_ratio over T (decades a step)",
+    "log10_cell_gradient_lag_N": "an LSTM's log10 of ||dL/dc_{T-N}|| / ||dL/dh_T|| (decades)",
+    "horizon": "smallest lag at which the gradient has changed tenfold; nan if none (steps)",
+    "log10_norm_U": "log10 of ||dL/dU||",
+    "log10_norm_W": "log10 of ||dL/dW||",
+    "log10_norm_b": "log10 of ||dL/db||",
+    "log10_norm_b_recurrent": "log10 of the norm of the gradient in a GRU's second bias",
+    "log10_norm_V": "log10 of ||dL/dV||",
+    "log10_norm_c": "log10 of ||dL/dc||, c the readout's bias",
+    "log10_norm_all": "log10 of the norm of all weights' gradients together",
+    "log10_norm_W_early": "log10 of the norm of the terms k <= T/2 of dL/dW",
+    "early_share": "norm of the terms k <= T/2 of dL/dW over that of dL/dW",
+    "float32_norm_state": "||dL/dh_0|| as a float32 root of a sum of squares shows it: 0 or inf",
+    "float32_norm_all": "the norm of all weights' gradients, likewise",
+    "float64_norm_state": "||dL/dh_0|| as a float64 root of a sum of squares shows it",
+    "float64_norm_all": "the norm of all weights' gradients, likewise",
+    "eigenvalue_radius": "largest |eigenvalue| of W (jordan: of W V; gates: of each one's block)",
+    "singular_value": "largest singular value of W (jordan: of W V)",
+    "rate_eigenvalue": "log10 of eigenvalue_radius; nan for gates (decades a step)",
+    "rate_singular": "the most that singular_value allows; nan for gates (decades a step)",
+    "rate_mean_field": "mean field's prediction; nan where it has none (decades a step)",
+}
 
 
 def measure(block):
     """One row a point of a block that shares its seed, init, hidden_size, task and cell.
 
     A network of one sequence, L = ||o_T - y_T||^2, o = V h_T (elman unless `cell` says otherwise; a
-    cell with gates has the radius in each of them, and forget_bias; Jordan's h is its output):
-
-    loss                       L
-    log10_gradient_ratio       log10 of ||dL/dh_0|| / ||dL/dh_T||; decades_per_step: divided by T
-    log10_gradient_lag_n       log10 of ||dL/dh_{T-n}|| / ||dL/dh_T||, nan beyond T; an LSTM's
-                               log10_cell_gradient_lag_n: ||dL/dc_{T-n}|| / ||dL/dh_T||
-    horizon                    smallest lag at which that ratio is <= 1/10 or >= 10, nan if none
-    log10_norm_U W b V c all   log10 of the norm of the gradient; W_early: the terms k <= T/2 of
-                               dL/dW; early_share = ||early|| / ||whole||
-    float32_norm_state, _all   ||dL/dh_0|| and the norm of all weights' gradients as a plain square
-                               root of a sum of squares shows them: 0 or inf; float64_ likewise
-    eigenvalue_radius, singular_value, gain    of W (Jordan: W V; gates: the radius is that of
-                               each): largest |eigenvalue|, largest singular value, and
-                               ||W||_F/sqrt(N), which is mean field's g
-    rate_eigenvalue, rate_singular, rate_mean_field    predicted decades a step of the gradient; nan
-                               where there is no theory
-    status, first_bad_step     ok, zero (dL/dh_0), not_connected (V = 0), overflow, nan; first state
-                               that is not finite
+    cell with gates has the radius in each of them, and forget_bias; Jordan's h is its output). Its
+    columns are those of COLUMNS, and status: ok, zero (dL/dh_0), not_connected (V = 0), overflow,
+    nan.
     """
     lanes = Lanes.of(block)
     check(lanes)

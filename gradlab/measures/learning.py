@@ -26,22 +26,43 @@ CURVES = (
     "not_finite", "share_not_finite", "cosine", "spectral_radius_now", "singular_value",
     "omega_value", "horizon", "log10_gradient_ratio", "error",
 )  # fmt: skip
+COLUMNS = {
+    # of `outcome`
+    "solved": "1 if an evaluation had less than stop_below wrong, else 0",
+    "updates_done": "updates until it was solved, diverged, or its budget was spent",
+    "relative_loss": "mean loss of the last tenth of the updates over the best blind guess's",
+    "mean_norm": "mean norm of the gradient before clipping; `curves`: since the last row",
+    "median_norm": "median norm of the gradient over the updates",
+    "largest_norm": "largest norm of the gradient over the updates",
+    "decades_per_step": "of ||dL/dh|| on its way back at the first update, median over the batch",
+    "first_radius": "spectral radius of W after the first update",
+    "last_radius": "spectral radius of W after the last update",
+    "last_loss": "mean loss of the last tenth of the updates",
+    # of `curves`
+    "loss": "of the update's minibatch; `lags`: of the fresh sequences",
+    "mean_loss": "mean loss since the last row",
+    "norm_before": "norm of the gradient before clipping",
+    "norm_after": "norm of the gradient after clipping",
+    "clipped": "share of what clip_per counts that was clipped at this update",
+    "share_clipped": "share that was clipped, over the updates since the last row or in all",
+    "not_finite": "share whose norm is inf or nan, so that no rule can clip it",
+    "share_not_finite": "the same over the updates since the last row or in all",
+    "cosine": "between the step that was wanted, -dL/dw, and the one that was made",
+    "horizon": "steps back over which ||dL/dh_t||^2 >= 1e-20, mean over lanes (steps)",
+    "log10_gradient_ratio": "log10 of ||dL/dh_0|| / ||dL/dh_T||, median over lanes (decades)",
+    "spectral_radius_now": "spectral radius of W after the update",
+    "singular_value": "largest singular value of W after the update",
+    "omega_value": "Omega of the minibatch; `lags`: of the fresh sequences",
+    # of `lags`
+    "lag": "steps before the last one",
+    "log10_gradient": "log10 of ||dL/dh_{T-lag}|| / ||dL/dh_T||, median over 200 fresh sequences",
+}
 ROUNDING_DECIDES = True  # see gradlab.suite.reproduce: another machine trains otherwise
 RENAMED = {"spectral_radius": "spectral_radius_now", "omega": "omega_value"}
 
 
 def outcome(block):
-    """One row a training.
-
-    solved           1 if an evaluation on fresh sequences had less than stop_below wrong, else 0
-    updates_done     until it was solved, diverged, or its budget was spent
-    diverged         1 if a weight is not finite, or relative_loss is above 2
-    relative_loss    mean loss of the last tenth of the updates over that of the best blind guess
-    share_clipped    of the updates; share_not_finite: of those whose gradient no rule can clip;
-                     mean_norm, median_norm, largest_norm: of the gradients
-    decades_per_step of ||dL/dh|| on its way back at the first update, median over the minibatch
-    first_radius, last_radius   spectral radius of W after the first and the last update
-    last_loss        mean of the last tenth of the updates;  error: of the last evaluation
+    """One row a training: solved, updates_done, diverged, relative_loss and more of COLUMNS.
 
     A threshold that no norm has reached changed nothing: such a training is not run again.
     """
@@ -76,11 +97,8 @@ def curves(block):
 def lags(block):
     """One row an update and a lag of the block's training, its axes `update` and `lag`.
 
-    log10_gradient   of ||dL/dh_{T-lag}||/||dL/dh_T||, median over PROBE fresh sequences, the same
-                     ones at each update (0: before the first)
-    loss, error      on these sequences
-    omega_value      Omega on these sequences, as it is defined in gradlab.learning.omega
-    spectral_radius_now, singular_value   of W
+    log10_gradient, loss, error and Omega (as gradlab.learning.omega defines it) are taken on PROBE
+    fresh sequences, the same ones at each update (0: before the first).
     """
     points = [_point(block, i) for i in range(len(block))]
     asked = [(point.pop("update"), point.pop("lag")) for point in points]

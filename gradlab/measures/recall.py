@@ -21,19 +21,20 @@ REACH = 40  # the longest lag that counts as memory
 SETTLE = 100
 GRADIENT_LAGS = (1, 2, 5, 10, 20, 30, 40)
 LOG10_2 = math.log10(2)
+COLUMNS = {
+    "memory_lag_N": "m_N: the part of x_{t-N} that a linear readout of the state tells (0 to 1)",
+    "capacity": "memory capacity: sum of m_n over n = 0 to 40 (steps)",
+    "state_size": "values in the state: N, or O of a jordan cell",
+    "log10_gradient_lag_N": "log10 of ||dL/ds_{T-N}|| / ||dL/ds_T||, L = v . s_T (decades)",
+}
 
 
 def measure(block):
     """One row a spectral radius of a block that shares its cell, outputs and seed.
 
     White noise of size input_scale goes in. Readouts are fitted on one half of the steps and judged
-    on the other.
-
-    memory_lag_n           m_n, 0 to 1 (a readout that fails on the other half has 0)
-    capacity               sum of m_n over n = 0 to REACH
-    state_size             values in the state
-    log10_gradient_lag_n   log10 of ||dL/ds_{T-n}|| / ||dL/ds_T||, L = v . s_T, v a random direction
-    status                 ok, zero (dL/ds at the largest lag), overflow, nan
+    on the other, where one that fails has m_n = 0. The columns are those of COLUMNS, s the state
+    and v a random direction, and status: ok, zero (dL/ds at the largest lag), overflow, nan.
     """
     lanes = Lanes.of(block)
     check(lanes)

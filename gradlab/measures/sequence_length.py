@@ -9,19 +9,19 @@ from gradlab.nets import gradients, health, lyapunov
 
 SETTLE = 100  # steps in which perturbations turn into the directions that grow fastest
 EVERY = 5  # steps a QR, or fewer
+COLUMNS = {
+    "log10_gradient": "log10 of ||dL_T/dh_0||, L_T = v . h_T with one v for all T (decades)",
+    "lyapunov_N": "N-th largest Lyapunov exponent, nan for T <= 100 (natural logarithms a step)",
+}
 
 
 def measure(block):
     """One row a point of a block that shares its seed, init, activation, hidden_size and task.
 
     The loss is linear, L_T = v . h_T with one v for all T, so that all change with T is the work
-    of the Jacobians: dL_T/dh_0 = J_1^T ... J_T^T v.
-
-    log10_gradient   log10 ||dL_T/dh_0||
-    lyapunov_1, _2   the two largest Lyapunov exponents, natural logarithms a step, by QR of
-                     forward perturbations along the same states; means over the steps from
-                     SETTLE to T, nan for shorter sequences
-    status           ok, zero, overflow, nan
+    of the Jacobians: dL_T/dh_0 = J_1^T ... J_T^T v. The Lyapunov exponents of COLUMNS are by QR of
+    forward perturbations along the same states, means over the steps from SETTLE to T. status: ok,
+    zero, overflow, nan.
     """
     lanes = Lanes.of(block)
     check(lanes)

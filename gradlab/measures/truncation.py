@@ -12,18 +12,20 @@ from gradlab.nets import health
 from gradlab.nets.network import Network
 from gradlab.nets.scaled import log2_norm
 
+COLUMNS = {
+    "angle": "between the truncated and the full dL/dW; nan if one is zero (degrees)",
+    "log10_ratio": "log10 of ||truncated|| / ||full|| (decades)",
+    "log10_error": "log10 of ||truncated - full|| / ||full||; -inf where they are equal (decades)",
+    "log10_norm": "log10 of ||full||",
+}
 SHARED = ("truncation", "steps")  # axes along which the full gradient is one and the same
 
 
 def measure(block):
     """One row a truncated gradient dL/dW, of a batch under the task, beside the full one.
 
-    angle        degrees between the two; nan if one is zero
-    log10_ratio  log10 of ||truncated|| / ||full||
-    log10_error  log10 of ||truncated - full|| / ||full||, -inf where they are equal
-    log10_norm   log10 ||full||
-    gain         ||W||_F/sqrt(N), mean field's g
-    status       ok, zero (the full gradient is), overflow, nan
+    The columns are those of COLUMNS, mean field's gain of W, and status: ok, zero (the full
+    gradient is), overflow, nan.
     """
     points = [_point(block, i) for i in range(len(block))]
     groups, rows = {}, [None] * len(points)

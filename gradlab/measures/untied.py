@@ -14,23 +14,25 @@ LAGS = (1, 2, 5, 10, 20, 35, 50, 75, 100, 125, 150, 175, 200)
 SETTLE = 50  # first steps, left out of exponents: a tanh network forgets its start
 EVERY = 5  # steps a QR, or fewer
 ELMAN = cell.find("elman")
+COLUMNS = {
+    "gain": "standard deviation of W's entries times sqrt(N)",
+    "exponent": "ln of the gradient's change a step, from lag 0 to lag T - 50 (1/step)",
+    "log_radius": "ln of gain times the spectral radius of the first W",
+    "lyapunov_first": "largest Lyapunov exponent, by QR of forward perturbations (1/step)",
+    "lyapunov_middle": "exponent (N + 1)//2, likewise (1/step)",
+    "lyapunov_last": "smallest one, likewise (1/step)",
+    "tied_gap": "||sum over t of dL/dW_t - dL/dW|| / ||dL/dW|| of one W, taken as one a step",
+    "tied_gap_short": "the same without the last step's term",
+}
 
 
 def measure(block):
     """One row a network of a block that shares its activation, hidden_size and sequence_length.
 
     No input, h_0 ~ N(0, 1), W ~ N(0, gain^2/N), another one every `steps_per_matrix` steps;
-    dL/dh_T = v is a random direction.
-
-    log10_gradient_lag_n   log10 of ||dL/dh_{T-n}|| / ||dL/dh_T||, nan beyond T
-    exponent               ln of that ratio a step, from lag 0 to lag T - SETTLE
-    log_radius             ln(gain * spectral radius of the first W)
-    lyapunov_first, _middle, _last   exponents 1, (N + 1)//2 and N by QR of forward perturbations,
-                           per step from SETTLE to T: linear networks with another W at each step
-    tied_gap               ||sum over t of dL/dW_t - dL/dW|| / ||dL/dW||, the steps' own weights all
-                           equal to the first W: networks with one W (steps_per_matrix >= T)
-    tied_gap_short         the same without the last step's term
-    status                 ok, zero (dL/dh_0)
+    dL/dh_T = v is a random direction. The columns are the gradient by lag and those of COLUMNS:
+    exponents of linear networks with another W at each step, from SETTLE to T; gaps of networks
+    with one W (steps_per_matrix >= T). status: ok, zero (dL/dh_0).
     """
     _check(block)
     seeds, spans = block.points["seed"], block.points["steps_per_matrix"]

@@ -19,6 +19,18 @@ from gradlab.suite.grid import blocks
 
 BATCH = {"T": 200, "N": 32, "B": 32}  # of Network.gradients
 SWEEP = {"T": 200, "N": 32, "points": 32}  # of a block of spectral_radius: length, units, radii
+COLUMNS = {
+    "call": "batch: Network.gradients; sweep: a block of the main job, all cores at work",
+    "quantity": "what is doubled",
+    "doubling": "how often it is doubled",
+    "value": "the quantity's value",
+    "seconds": "median over rounds; of a sweep, one worker's (s)",
+    "bytes": "peak memory above what the process held before (bytes)",
+    "exponent_seconds": "p in seconds ~ value^p, fitted over the doublings",
+    "exponent_bytes": "p in bytes ~ value^p, likewise",
+    "estimated_seconds": "what `gradlab run` says beforehand, of a sweep (s)",
+    "estimated_bytes": "what `gradlab run` says beforehand, of a sweep (bytes)",
+}
 CHILD = "from gradlab.race.growth import child; child()"
 OWN_PAGES = 4096  # bytes from which an array is given back when it ends, so that a peak is its own
 STATUS = Path("/proc/self/status")
@@ -27,11 +39,7 @@ STATUS = Path("/proc/self/status")
 def measure(block):
     """One row a doubling, for a block of one call ("batch", "sweep") and quantity.
 
-    value                          the quantity's value
-    seconds                        the median over rounds; of a sweep, one worker's when all work
-    bytes                          peak memory above what the process held before
-    exponent_seconds, _bytes       fitted over the doublings: cost ~ value^exponent
-    estimated_seconds, _bytes      what `gradlab run` says beforehand (sweep)
+    Its columns: COLUMNS, and the machine.
     """
     call, quantity = (np.unique(block.points[name]).item() for name in ("call", "quantity"))
     doublings = block.points["doubling"]

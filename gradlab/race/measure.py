@@ -14,6 +14,36 @@ from gradlab.suite import machine
 
 LIBRARIES = {form: library for library in (ours, with_jax, with_torch) for form in library.FORMS}
 QUICK_PRODUCT = 512
+COLUMNS = {
+    "work": "what is computed: gradlab/race/works.py",
+    "contender": "whose program computes it",
+    "precision": "float64 or float32",
+    "shrink": "divides the sizes of the works; 1: as they are",
+    "seconds": "median of the rounds' time of a call, the whole work (s)",
+    "seconds_low": "lower quartile of the rounds (s)",
+    "seconds_high": "upper quartile of the rounds (s)",
+    "ratio": "time over ours in the same precision, median of the rounds' pairs",
+    "ratio_low": "lower quartile of the ratios",
+    "ratio_high": "upper quartile of the ratios",
+    "gain": "time of ours in float64 over this one's, median of the rounds' pairs",
+    "gain_low": "lower quartile of the gains",
+    "gain_high": "upper quartile of the gains",
+    "warm_seconds": "the first call: compilation and warm-up, outside the clock (s)",
+    "repetitions": "calls in a turn",
+    "share_timed": "the part of the work that was timed",
+    "form": "the way that was the fastest on trial",
+    "threads": "its threads",
+    "library": "its library and version",
+    "error": "largest relative difference to ours in float64",
+    "gflop": "floating-point operations that no exact program saves (10^9)",
+    "activations": "activations that no exact program saves",
+    "ceiling_gflops": "the best matrix product of the same rounds, on all threads (10^9 flops/s)",
+    "ceiling_gflops_one_thread": "the same on one thread (10^9 flops/s)",
+    "ceiling_share": "the part of ceiling_gflops that gflop over seconds is",
+    "floor_seconds": "gflop at that rate, and the activations: no program is faster (s)",
+    "floor_share": "the part of seconds that floor_seconds is",
+    "updates_per_second": "of a training (1/s)",
+}
 
 
 class Entry(NamedTuple):
@@ -26,21 +56,9 @@ class Entry(NamedTuple):
 
 
 def measure(block):
-    """One row a contender and precision, for a block of one work.
+    """One row a contender and precision, for a block of one work: the columns of COLUMNS.
 
-    seconds, _low, _high    median and quartiles of the rounds' seconds a call, whole work
-    ratio, _low, _high      seconds / ours in the same precision, of the rounds' pairs
-    gain, _low, _high       ours in float64 / seconds, likewise
-    warm_seconds            the first call: compilation and warm-up, outside the clock
-    repetitions             calls in a turn; share_timed: the part of the work timed
-    form, threads, library  the way that was the fastest on trial, its threads and version
-    error                   largest relative difference to ours in float64
-    gflop, activations      what no exact program saves
-    ceiling_gflops          the best matrix product of the same rounds, on all threads; and
-    ceiling_share           the part of it that gflop / seconds is
-    floor_seconds, _share   gflop at that rate + activations; the part of `seconds` that it is
-    updates_per_second      of a training
-    status                  ok, not installed, not raced (no form for this work), differs, error
+    status: ok, not installed, not raced (no form for this work), differs, error.
     """
     name = np.unique(block.points["work"]).item()
     if name in process.PROCESSES:

@@ -25,6 +25,13 @@ def resolve(measure):
     return function, getattr(function, "estimate", beside)
 
 
+def columns(measure):
+    """{"name": "meaning (unit)"} of the table's columns, as COLUMNS beside the measure says."""
+    function = resolve(measure)[0]
+    beside = getattr(function, "__globals__", {}).get("COLUMNS", {})
+    return getattr(function, "COLUMNS", beside)
+
+
 def run_block(measure, block, alone=False):
     """(columns, message, seconds): what was measured, or None and why not.
 

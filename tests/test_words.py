@@ -1,0 +1,78 @@
+"""The glossary: each setting and column of every table is described, each choice is a real one."""
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from gradlab import words
+from gradlab.suite import library, work
+
+REFERENCE = Path(__file__).parents[1] / "results" / "reference"
+NAMES = sorted(file.stem for file in REFERENCE.glob("*.parquet"))
+EXPERIMENTS = {name: library.load(name) for name in NAMES}
+# A measure that still stands in its experiment's file has no COLUMNS yet.
+MOVED = [name for name in NAMES if isinstance(EXPERIMENTS[name].measure, str)]
+
+
+def own(name):
+    return work.columns(EXPERIMENTS[name].measure)
+
+
+def columns(name):
+    parameters = {*EXPERIMENTS[name].axes, *EXPERIMENTS[name].constants}
+    return [c for c in pq.read_schema(REFERENCE / f"{name}.parquet").names if c not in parameters]
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_every_axis_constant_and_column_of_a_committed_table_is_described(name):
+    described, experiment = own(name), EXPERIMENTS[name]
+    parameters = [*experiment.axes, *experiment.constants]
+    assert not [p for p in parameters if not words.setting(p, described)]
+    assert not [c for c in columns(name) if not words.column(c, described)]
+
+
+def test_no_description_is_of_nothing():
+    parameters = {p for e in EXPERIMENTS.values() for p in (*e.axes, *e.constants)}
+    named = {words.pattern(column) for name in NAMES for column in columns(name)}
+    assert not set(words.glossary()[words.SETTINGS]) - parameters
+    assert not set(words.glossary()[words.COLUMNS]) - named
+
+
+@pytest.mark.parametrize("setting", words.CHOICES)
+def test_the_values_of_a_setting_are_among_its_choices(setting):
+    used = set()
+    for experiment in EXPERIMENTS.values():
+        used |= {value for part in experiment.grid for value in part.get(setting, ())}
+        used |= {experiment.constants[setting]} if setting in experiment.constants else set()
+    assert used and used <= set(words.choices(setting))
+
+
+def test_choices_are_found_where_they_live(monkeypatch, tmp_path):
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "mine.py").touch()
+    monkeypatch.chdir(tmp_path)
+    assert {"mine", "adding"} < set(words.choices("task"))
+    assert words.choices("seed") == ()
+
+
+def test_a_number_in_a_name_stands_for_any():
+    assert words.pattern("log10_gradient_lag_20") == "log10_gradient_lag_N"
+    assert words.pattern("singular_value_p50") == "singular_value_pN"
+    assert words.pattern("eigenvalue_1_real") == "eigenvalue_N_real"
+    assert words.pattern("float32_norm_all") == "float32_norm_all"
+    assert words.column("log10_gradient_lag_7").startswith("log10 of ||dL/dh_{T-N}||")
+    assert words.column("x_3", {"x_N": "mine"}) == "mine" and words.column("y_3") == ""
+
+
+def test_a_measures_own_words_come_first():
+    assert words.setting("column", {"column": "of an entry"}) == "of an entry"
+    assert "`file`" in words.setting("column") and words.setting("nothing") == ""
+
+
+def test_entries_have_all_their_names():
+    ((section, name, _),) = words.entries("Batch Element")
+    assert (section, name) == (words.WORDS, "lane, batch element")
+    assert len(words.entries("omega")) == 2 and words.entries("no such word") == []
+    text = words.FILE.read_text()
+    assert text.count("\n- **") == sum(len(known) for known in words.glossary().values())
