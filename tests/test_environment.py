@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib
 import numba
@@ -122,7 +123,8 @@ def more(x):
     return x + 1.0
 print(more(1.0))
 """
-COMPILING = "gradlab: compiling its kernels, once on this machine (some 10 s)\n"
+ONCE = "once on this machine (5 to 15 s; the first cell 10 to 35 s)\n"
+COMPILING = f"gradlab: compiling what all cells share, {ONCE}"
 compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 
 
@@ -143,6 +145,34 @@ def test_a_kernel_is_compiled_once(tmp_path):
     assert probe(tmp_path, **given) == ("2.0\n", COMPILING)
     assert probe(tmp_path, **given) == ("2.0\n", "")
     assert kernels(tmp_path) == ["home"]
+
+
+class Lstm:
+    """What Numba knows of a call with a cell's weights: a tuple of them and of something else."""
+
+    class Weights:
+        __module__ = "gradlab.cells.lstm"
+
+    class Own:
+        __module__ = "gradlab_cell_my_own_0123456789ab"
+
+    Own.__name__ = "Weights"
+
+    @staticmethod
+    def call(made):
+        return (float, SimpleNamespace(types=(int, SimpleNamespace(instance_class=made))))
+
+
+def test_what_is_compiled_is_said_once_a_cell_and_loop(monkeypatch, capsys):
+    monkeypatch.setattr(jit, "_told", {})
+    own, other, shared = Lstm.call(Lstm.Weights), Lstm.call(Lstm.Own), (float, int)
+    calls = [("forward", own), ("tanh", shared), ("way_back", own), ("backward", own)]
+    calls += [("forward", other), ("way_back", own), ("add", shared)]
+    for call in calls:
+        jit._say(*call)
+    said = [f"gradlab: compiling {cell}, {ONCE}" for cell in
+            ("cell lstm", "cell my_own", "more of cell lstm")]  # fmt: skip
+    assert capsys.readouterr().err == "".join(said)
 
 
 @compiled

@@ -10,6 +10,7 @@ no parallel=True       its sums change with the number of threads
 import contextlib
 import hashlib
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -163,7 +164,7 @@ class _ForgivingCache:
             with contextlib.suppress(Exception):
                 self._cache.flush()
         if found is None:
-            _say_once()
+            _say(self._cache._name, signature)
         return found
 
     def save_overload(self, signature, data):
@@ -185,12 +186,34 @@ def _warn_once(failure):
         )
 
 
-def _say_once():
-    global _said
-    if not _said:
-        _said = True
-        to_stderr("gradlab: compiling its kernels, once on this machine (some 10 s)\n")
+def _say(kernel, signature):
+    """Say which cell is compiled, and once more when a loop of it is for other arguments.
+
+    CPU seconds on a fast and on a shared machine: 13 to 33 for the first cell, 6 to 15 for the next
+    ones, which find compiled what all of them share, and for gradients lane by lane.
+    """
+    cell = _cell_of(signature)
+    if cell is None and _told:  # a helper of a cell that was told, or some 2 s
+        return
+    loops = _told.setdefault(cell, set())
+    if not loops or kernel in loops:
+        what = f"{'more of ' * bool(loops)}cell {cell}" if cell else "what all cells share"
+        cost = "5 to 15 s; the first cell 10 to 35 s"
+        to_stderr(f"gradlab: compiling {what}, once on this machine ({cost})\n")
+    loops.add(kernel)
 
 
-_warned = _said = False
+def _cell_of(kinds):
+    """The name of the cell whose Weights are among the types of a call's arguments, else None."""
+    for kind in kinds:
+        made = getattr(kind, "instance_class", None)
+        if made and made.__name__ == "Weights":
+            own = re.fullmatch(r"gradlab_cell_(\w+)_[0-9a-f]{12}", made.__module__)
+            return own[1] if own else made.__module__.rpartition(".")[2]
+        if inside := _cell_of(getattr(kind, "types", ())):
+            return inside
+    return None
+
+
+_warned, _told = False, {}
 _FOLDER = cache_folder()
