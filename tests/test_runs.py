@@ -4,13 +4,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from sources import ROOT
 
 import gradlab
 from gradlab.cli import main
 from gradlab.errors import UserError
-from gradlab.suite import library, runs
+from gradlab.suite import library, runs, store
 
 REFERENCE = Path("results/reference")
 
@@ -96,3 +97,64 @@ def test_git_keeps_the_reference_runs_alone():
         assert ignored(f"results/{path}")
         assert path == "a.parquet" or ignored(f"results/reference/{path}")
     assert not ignored("results/reference/a.parquet")
+
+
+def test_a_run_with_a_name_is_kept_apart_and_found_by_it(checkout, capsys):
+    gradlab.run("toy")
+    before = content(Path("results"))
+    assert main(["run", "toy", "--set", "weight=0.5", "--name", "half"]) == 0
+    frame = gradlab.run("toy", set={"length": 9}, name="nine")
+    assert {path: path.read_bytes() for path in before} == before
+    pd.testing.assert_frame_equal(gradlab.read("nine"), frame)
+    assert store.read_json("results/half.json")["experiment"] == "toy"
+    picture = Path("results/half.png").read_bytes()
+    Path("results/half.png").unlink()
+    capsys.readouterr()
+    assert main(["plot", "half"]) == main(["check", "half"]) == main(["export", "half"]) == 0
+    assert Path("results/half.png").read_bytes() == picture
+    assert len(Path("results/half.csv").read_text().splitlines()) == 5
+    assert "ok            chain" in capsys.readouterr().out
+    assert main(["check", "nine"]) == 1
+    assert main(["diff", "toy", "nine"]) == main(["diff", "results/nine.parquet", "half"]) == 1
+    assert "no row stands in both" in capsys.readouterr().out
+    assert main(["diff", "nine", "results/nine.parquet"]) == 0
+
+
+def test_a_named_run_of_a_file_says_which(checkout, monkeypatch, capsys):
+    (checkout / "mine").mkdir()
+    (checkout / "experiments" / "toy.py").rename("mine/other.py")
+    assert main(["run", "mine/other.py", "--name", "b"]) == 0
+    assert store.read_json("results/b.json")["experiment"] == "mine/other.py"
+    assert main(["check", "b"]) == 0
+    (checkout / "below").mkdir()
+    monkeypatch.chdir("below")
+    assert main(["run", "../mine/other.py", "--name", "b"]) == 0
+    assert main(["check", "b"]) == 0
+    assert main(["run", str(checkout / "mine/other.py"), "--name", "b"]) == 0
+    assert store.read_json("results/b.json")["experiment"] == "other.py"
+    assert main(["plot", "b"]) == 2
+    assert "no file other.py" in capsys.readouterr().err
+
+
+def test_the_blocks_are_one_store_for_all_names(checkout, capsys):
+    gradlab.run("toy")
+    capsys.readouterr()
+    assert main(["run", "toy", "--name", "again"]) == 0
+    assert "4 of them stored" in capsys.readouterr().out
+
+
+NAMES = ["toy", "TOY", "", "a/b", "../a", ".a", "a.py", "a.parquet", "a b", "-a", "a" * 101, "a\n"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_cannot_be_is_refused_in_one_line(checkout, name, capsys):
+    assert main(["run", "toy", f"--name={name}"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("gradlab: a run cannot be named") and said.count("\n") == 1
+    assert not list(Path("results").glob("*.parquet"))
+
+
+def test_a_name_is_one_run_s_and_an_unknown_one_is_told(checkout, capsys):
+    assert main(["run", "--all", "--name", "b"]) == main(["plot", "b"]) == 2
+    said = capsys.readouterr().err
+    assert "--all --name b: a name is one run's" in said and "no experiment b" in said

@@ -19,7 +19,7 @@ def command(options):
     verdicts, wrong = [], []
     for name in options.names or library.names():
         try:
-            verdicts += _verdicts(options, library.load(name))
+            verdicts += _verdicts(options, name)
         except UserError as error:
             wrong.append(error)
     for verdict in verdicts:
@@ -29,11 +29,12 @@ def command(options):
     return shared.code(verdicts) or (shared.WRONG_USE if wrong else shared.FINE)
 
 
-def _verdicts(options, experiment):
+def _verdicts(options, name):
     from gradlab.suite import runs
 
-    if not runs.look(experiment.name, options.results):
+    experiment, name = runs.of(name, options.results)
+    if not runs.look(name, options.results):
         print(f"{'not run':12}  {experiment.name}: `gradlab run {experiment.name}`")
         return []
-    frame = shared.read(options, experiment.name)
+    frame = shared.read(options, name)
     return [claim.judge(frame) for claim in experiment.claims]

@@ -8,7 +8,7 @@ TEXT = "hold two tables against each other"
 def arguments(diff):
     """Two tables."""
     shared.add_results(diff)
-    diff.add_argument("one", metavar="A", help="an experiment's name or the path of a .parquet")
+    diff.add_argument("one", metavar="A", help="a run's name or the path of a .parquet")
     diff.add_argument("other", metavar="B")
 
 

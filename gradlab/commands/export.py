@@ -18,12 +18,12 @@ def arguments(export):
 
 def command(options):
     """Write the file."""
-    from gradlab.suite import library, run
+    from gradlab.suite import run, runs
 
     kind = _format(options)
-    experiment = library.load(options.name)
-    frame = shared.read(options, experiment.name)
-    path = expanded(options.output or run.beside(options.results, experiment.name, kind))
+    experiment, name = runs.of(options.name, options.results)
+    frame = shared.read(options, name)
+    path = expanded(options.output or run.beside(options.results, name, kind))
     if kind == "csv":
         frame.to_csv(path, index=False)
         print(f"wrote {path}")

@@ -13,9 +13,9 @@ def arguments(plot):
 
 def command(options):
     """Draw it; nothing is measured."""
-    from gradlab.suite import library, run
+    from gradlab.suite import run, runs
 
-    experiment = library.load(options.name)
-    frame = shared.read(options, experiment.name)
-    run.draw(experiment, frame, run.beside(options.results, experiment.name, "png"))
+    experiment, name = runs.of(options.name, options.results)
+    frame = shared.read(options, name)
+    run.draw(experiment, frame, run.beside(options.results, name, "png"))
     return shared.FINE

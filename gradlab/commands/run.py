@@ -9,7 +9,7 @@ TEXT = "measure an experiment: table, figure, claims"
 def arguments(run):
     """What to run, on which values, how."""
     shared.add_results(run)
-    run.add_argument("name", metavar="NAME|FILE", nargs="?", help="default: spectral_radius")
+    run.add_argument("experiment", metavar="NAME|FILE", nargs="?", help="default: spectral_radius")
     run.add_argument("--all", action="store_true", help="every experiment in turn")
     run.add_argument(
         "--set",
@@ -18,6 +18,7 @@ def arguments(run):
         default=[],
         help="other values for an axis or a constant: a=0.5:1.5:21, a=1,2,4 or key=value",
     )
+    run.add_argument("--name", metavar="NAME", help="keep this run apart, as DIR/NAME.parquet ...")
     run.add_argument("--quick", action="store_true", help="a small grid, into DIR/quick")
     run.add_argument("--workers", metavar="N", type=shared.positive, help="default: all cores")
     run.add_argument("--fresh", action="store_true", help="run blocks again that are stored")
@@ -27,7 +28,7 @@ def command(options):
     """Run one experiment, or all."""
     if options.all:
         return _run_all(options)
-    return _run_one(options, options.name or "spectral_radius")
+    return _run_one(options, options.experiment or "spectral_radius")
 
 
 def _run_one(options, name):
@@ -35,14 +36,17 @@ def _run_one(options, name):
 
     experiment = run.prepare(name, options.quick, shared.values(options))
     folder = run.place(options.results, options.quick)
-    return shared.code(run.complete(experiment, folder, options.workers, options.fresh)[1])
+    done = run.complete(experiment, folder, options.name, options.workers, options.fresh)
+    return shared.code(done[1])
 
 
 def _run_all(options):
     from gradlab.suite import library, reproduce, run, runs
 
+    if options.experiment:
+        raise UserError(f"run {options.experiment} --all: a name or --all, not both")
     if options.name:
-        raise UserError(f"run {options.name} --all: a name or --all, not both")
+        raise UserError(f"--all --name {options.name}: a name is one run's")
     folders = [run.place(options.results, options.quick)]
     if not options.quick:
         folders.append(runs.reference())

@@ -35,6 +35,19 @@ def load(name):
     return experiment
 
 
+def label(experiment):
+    """What `load` finds the experiment by again: its name, or its file as seen from this folder.
+
+    Of a file elsewhere it is the bare name: tables are committed, and name no place of a machine.
+    """
+    file = Path(experiment.file).absolute()
+    known = found.stems(folder()) | found.files("experiment")
+    own = known.get(experiment.name)
+    if not file.is_file() or (own and own.absolute() == file):
+        return experiment.name
+    return file.relative_to(Path.cwd()).as_posix() if file.is_relative_to(Path.cwd()) else file.name
+
+
 def question(name):
     """The question of the experiment of that name, read from its file, which is not run.
 

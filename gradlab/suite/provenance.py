@@ -6,7 +6,7 @@ import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 
-from gradlab.suite import machine
+from gradlab.suite import library, machine
 from gradlab.suite.grid import shown
 from gradlab.suite.library import PACKAGE
 
@@ -23,6 +23,7 @@ def describe(experiment, frame, origins):
     constants = shown(experiment.constants)
     seeds = sorted({seed for part in experiment.grid for seed in part.get("seed", ())})
     return {
+        "experiment": library.label(experiment),
         "question": experiment.question,
         "grid": experiment.grid,
         "split": list(experiment.split),
@@ -46,11 +47,11 @@ def _together(origins):
 
 def _versions():
     found = {"python": platform.python_version()}
-    for library in LIBRARIES:
+    for package in LIBRARIES:
         try:
-            found[library] = version(library)
+            found[package] = version(package)
         except PackageNotFoundError:
-            found[library] = None
+            found[package] = None
     return found
 
 

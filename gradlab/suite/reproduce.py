@@ -64,7 +64,8 @@ def diff(one, other, results="results"):
     tables = [_table(what, results) for what in (one, other)]
     for what in (one, other):
         try:
-            return between(library.load(Path(what).stem), *tables)
+            folder = expanded(what).parent if _is_path(what) else results
+            return between(runs.of(Path(what).stem, folder)[0], *tables)
         except UserError:
             continue
     return _unknown(*tables)
@@ -118,10 +119,14 @@ def _restricted(experiment, axes):
 
 
 def _table(what, results):
-    if not str(what).endswith(".parquet"):
+    if not _is_path(what):
         return runs.find(what, results).read()
     path = expanded(what)
     return store.read_table(path.parent, path.stem)
+
+
+def _is_path(what):
+    return str(what).endswith(".parquet")
 
 
 def _unknown(new, old):

@@ -17,10 +17,20 @@ class NoRows(UserError):
     """The table lacks the rows that the figure is drawn from."""
 
 
-def run(experiment, quick=False, set=None, results="results", executor=None, fresh=False):
+def run(
+    experiment,
+    quick=False,
+    set=None,
+    results="results",
+    executor=None,
+    *,
+    fresh=False,
+    name=None,
+):
     """Run an experiment, write NAME.parquet, NAME.png and NAME.json, and return the table.
 
     experiment   a name, the path of a FILE.py, or an Experiment.
+    name         another NAME than the experiment's, which keeps this run apart from others.
     quick        with its quick values, into results/quick.
     set          name -> value, values or text such as "0.5:1.5:21" for axes and constants.
     executor     any concurrent.futures.Executor, a number of threads, or None: a thread a core.
@@ -30,7 +40,7 @@ def run(experiment, quick=False, set=None, results="results", executor=None, fre
     measurements, status (and message). Raises gradlab.errors.UserError for wrong input.
     """
     experiment = prepare(experiment, quick, set)
-    return complete(experiment, place(results, quick), executor, fresh)[0]
+    return complete(experiment, place(results, quick), name, executor, fresh)[0]
 
 
 def read(name, results="results"):
@@ -56,12 +66,13 @@ def place(results, quick):
     return expanded(results) / "quick" if quick else expanded(results)
 
 
-def complete(experiment, folder, executor=None, fresh=False):
-    """(table, verdicts) of a prepared experiment, all written to `folder`."""
+def complete(experiment, folder, name=None, executor=None, fresh=False):
+    """(table, verdicts) of a prepared experiment, all written to `folder` as `name`."""
+    name = experiment.name if name is None else runs.named(name)
     _load_figures_meanwhile()
     remove_stale(folder)
     frame, origins = sweep(experiment, folder, executor, fresh)
-    table, figure, origin = (beside(folder, experiment.name, x) for x in ("parquet", "png", "json"))
+    table, figure, origin = (beside(folder, name, x) for x in ("parquet", "png", "json"))
     digest = store.write(frame, table)
     content = provenance.describe(experiment, frame, origins)
     store.write_json({**content, store.TABLE: digest}, origin)

@@ -3,8 +3,12 @@
 `results`, the default, is the user's own folder; where it has no run of a name, the reference run
 of that name is read, which is committed in results/reference of the checkout that gradlab was
 installed from. Any other folder holds what it holds. A wheel brings no reference runs.
+
+A run has the name of its experiment, or one that the user gave it (`--name`); what is written
+beside its table then says of which experiment it is.
 """
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +17,7 @@ from gradlab.files import expanded
 from gradlab.suite import library, store
 
 OWN = "results"
+PLAIN = re.compile(r"\w[\w-]{0,99}")
 
 
 class Run(NamedTuple):
@@ -65,6 +70,39 @@ def standard(name, results=None):
     results: a folder whose run it is instead. Raises UserError if there is no such run.
     """
     return find(name, results) if results else _reference(name) or find(name)
+
+
+def named(name):
+    """A user's name for a run. Raises UserError if it is not a file's, or an experiment has it."""
+    if not PLAIN.fullmatch(str(name)):
+        raise UserError(f"a run cannot be named {name!r}: letters, digits, _ and -, at most 100")
+    if str(name).lower() in map(str.lower, library.names()):
+        raise UserError(f"a run cannot be named {name}: that is an experiment; take another name")
+    return str(name)
+
+
+def of(name, results=OWN):
+    """(experiment, name of its run): an experiment's name or file, or a user's name for a run.
+
+    Raises UserError if there is neither, or if the experiment's file cannot be run.
+    """
+    label = None
+    if not str(name).endswith(".py") and name not in library.names():
+        label = _said(name, results)
+    experiment = library.load(label or name)
+    return experiment, name if label else experiment.name
+
+
+def _said(name, results):
+    """The experiment that a run is of, as stands beside its table; None if nothing does."""
+    found = look(name, results)
+    beside = found and found.folder / f"{name}.json"
+    if not beside or not beside.exists():
+        return None
+    try:
+        return store.read_json(beside).get("experiment")
+    except store.Damaged:
+        raise UserError(f"{beside} is damaged; the run that made it makes it again") from None
 
 
 def _reference(name):
