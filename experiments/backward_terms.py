@@ -20,6 +20,14 @@ long        tanh networks under noise: the size of each term
 
 import math
 
+import numpy as np
+
+from gradlab import Network, theory
+from gradlab.cli import script
+from gradlab.errors import UserError, one_of
+from gradlab.nets import draws
+from gradlab.plots import CRITICAL as INK
+from gradlab.plots import MUTED, graphs, style
 from gradlab.suite import Claim, Experiment, NotMeasured, Span, rows
 
 M, X = [[1.0, 2.0], [-1.0, 3.0]], [1.0, -0.5]
@@ -32,15 +40,12 @@ SMALL = 1e-30  # an imaginary step: f(x + i s) = f(x) + i s f'(x) without any ca
 
 def measure(block):
     """The columns of the block's network, one row for each k."""
-    from gradlab.errors import one_of
-
     networks = {"quadratic": quadratic, "two_units": two_units, "long": long}
     return networks[one_of("network", block.points["network"][0], networks)](block)
 
 
 def quadratic(block):
     """term: dy/dx of y = x'^T M x'' where the k-th use alone is moved; total: both are."""
-    import numpy as np
 
     def slopes(first, second):
         moves = np.eye(2) * SMALL * 1j
@@ -57,8 +62,6 @@ def two_units(block):
     readout o3/h3; chain h_3/h_k; factors: the term as the product of its four factors; term and
     total: dL/dW_k and dL/dW by backpropagation through time.
     """
-    import numpy as np
-
     if (wrong := max(block.points["k"])) > 3:
         raise ValueError(f"k={wrong}: two_units has the steps 1 to 3")
     W = block.points["spectral_radius"][0] * np.array(ROTATION)
@@ -85,8 +88,6 @@ def two_units(block):
 
 def forward(copies):
     """h_0..h_T (T + 1, 2) and f'(a_k) at entry k, with a W of its own for each step."""
-    import numpy as np
-
     h, flat = [np.array(H0)], [np.zeros(2)]
     for W, x in zip(copies, INPUTS, strict=True):
         h.append(np.tanh(W @ h[-1] + np.array(U) * x))
@@ -96,10 +97,6 @@ def forward(copies):
 
 def bptt(W, steps):
     """term k and the total, from gradlab's network."""
-    import numpy as np
-
-    from gradlab import Network
-
     weights = {"U": np.array([U]).T, "W": W, "b": np.zeros(2), "V": np.array([V]), "c": np.zeros(1)}
     net = Network(weights)
     x = np.reshape(INPUTS, (3, 1, 1))
@@ -122,12 +119,6 @@ def long(block):
 
     share = <dL/dW_k, dL/dW>/||dL/dW||^2: all shares of a network sum to 1.
     """
-    import numpy as np
-
-    from gradlab import Network, theory
-    from gradlab.errors import UserError
-    from gradlab.nets import draws
-
     steps, radius, seed = (
         block.points[axis][0].item() for axis in ("sequence_length", "spectral_radius", "seed")
     )
@@ -156,8 +147,6 @@ def long(block):
 
 def matrix(row, title):
     """The 2 x 2 matrix, or the 2 numbers, of a row's columns title_00... or title_0..."""
-    import numpy as np
-
     if f"{title}_00" in row:
         return np.array([[row[f"{title}_{i}{j}"] for j in (0, 1)] for i in (0, 1)], dtype=float)
     return np.array([row[f"{title}_0"], row[f"{title}_1"]], dtype=float)
@@ -180,8 +169,6 @@ def off_the_factors(frame):
 
 def off_its_copy(frame):
     """Largest difference of a term from the derivative by its step's own copy of W."""
-    import numpy as np
-
     worst = 0.0
     for row in three(frame):
         W = row.spectral_radius * np.array(ROTATION)
@@ -201,8 +188,6 @@ def off_the_sum(frame):
 
 def used_twice(frame):
     """Largest difference of the two uses' terms together from x^T (M + M^T)."""
-    import numpy as np
-
     both = two_rows(frame)
     exact = np.array(X) @ (np.array(M) + np.array(M).T)
     return max(abs(both[f"term_{i}"].sum() - exact[i]) for i in (0, 1))
@@ -228,8 +213,6 @@ def off_the_whole(frame):
 
 def measured_rate(frame):
     """Decades by which a term shrinks for each step that it is earlier, radius 0.8, over seeds."""
-    import numpy as np
-
     found = rows(frame, network="long", spectral_radius=0.8)
     medians = found.groupby("k").log10_term.median()
     last = found.sequence_length.max()
@@ -267,9 +250,7 @@ def two_steps_a_factor(frame):
 
 def figure(frame):
     """The sum for T = 3 with every number, the sum for a variable used twice, and long sums."""
-    from gradlab.suite import figures
-
-    drawing, panels = figures.mosaic(
+    drawing, panels = style.mosaic(
         "aa;bc", size=(17, 13.2), height_ratios=[1.55, 1], width_ratios=[1, 1.25]
     )
     for draw, name in ((by_hand, "a"), (two_uses, "b")):
@@ -277,9 +258,9 @@ def figure(frame):
             draw(panels[name], frame)
         except NotMeasured as missing:
             panels[name].set_axis_off()
-            panels[name].text(0, 0.5, str(missing), color=figures.MUTED)
+            panels[name].text(0, 0.5, str(missing), color=MUTED)
     by_step(panels["c"], frame[frame.network == "long"])
-    figures.titles(
+    style.titles(
         [panels[name] for name in "abc"],
         [
             "T = 3, two units: the three terms of dL/dW, factor by factor",
@@ -287,9 +268,9 @@ def figure(frame):
             "long sums: the size of each term",
         ],
     )
-    figures.headline(drawing, "The gradient of W is a sum over the steps that use it")
+    style.headline(drawing, "The gradient of W is a sum over the steps that use it")
     first = frame.iloc[0]
-    figures.caption(
+    style.caption(
         drawing,
         "a: h/W is the immediate derivative: f'(a) on the rows, the state before on the columns; "
         "the sum is dL/dW by backpropagation.  b: each use of x moved alone.\n"
@@ -301,24 +282,18 @@ def figure(frame):
 
 def by_hand(panel, frame):
     """Forward numbers on top, then a line of factors for each term, and their sum."""
-    from gradlab.suite import figures, graphs
-
     terms = three(frame)
     graphs.stage(panel, 23.2, 9.0)
     going_forward(panel, terms)
     for k, row in enumerate(terms, start=1):
         factors(panel, 5.9 - 2.05 * (k - 1), k, terms, row)
-    panel.plot([18.9, 19.2, 19.2, 18.9], [5.9, 5.9, 0.56, 0.56], color=figures.MUTED, lw=1)
+    panel.plot([18.9, 19.2, 19.2, 18.9], [5.9, 5.9, 0.56, 0.56], color=MUTED, lw=1)
     label(panel, 20.0, 3.23, "sum =")
     graphs.tiles(panel, (20.9, 3.85), matrix(terms[0], "total"), "dL/dW")
 
 
 def going_forward(panel, terms):
     """W, U, V and what the forward pass makes of h_0 and x."""
-    import numpy as np
-
-    from gradlab.suite import graphs
-
     x, top, first = 1.0, 8.25, terms[0]
     W = first.spectral_radius * np.array(ROTATION)
     x = graphs.tiles(panel, (x, top), W, "W") + 0.35
@@ -336,10 +311,6 @@ def going_forward(panel, terms):
 
 def factors(panel, top, k, terms, row):
     """One line: e3/o3, o3/h3, the steps back to h_k, h_k/W, and the term."""
-    import numpy as np
-
-    from gradlab.suite import graphs
-
     middle = top - 0.62
     label(panel, 0.3, middle, f"k = {k}", size=13)
     one_line(panel, (1.1, top), row.error, "$e_3/o_3$")
@@ -361,24 +332,16 @@ def factors(panel, top, k, terms, row):
 
 def one_line(panel, corner, values, title):
     """Tiles of a single row, half a tile lower than matrices of two."""
-    from gradlab.suite import graphs
-
     return graphs.tiles(panel, (corner[0], corner[1] - 0.31), values, title)
 
 
 def label(panel, x, y, text, size=15):
     """A few quiet words, centred."""
-    from gradlab.suite import figures
-
-    panel.text(x, y, text, ha="center", va="center", fontsize=size, color=figures.MUTED)
+    panel.text(x, y, text, ha="center", va="center", fontsize=size, color=MUTED)
 
 
 def two_uses(panel, frame):
     """x^T M x: the term of each use of x, and their sum."""
-    import numpy as np
-
-    from gradlab.suite import figures, graphs
-
     uses = two_rows(frame)
     graphs.stage(panel, 8.8, 5.0)
     row = {"color_limit": 4}
@@ -391,26 +354,22 @@ def two_uses(panel, frame):
     for (_, use), name, y in zip(uses.iterrows(), names, (2.4, 1.6), strict=False):
         panel.text(0.2, y - 0.31, name, va="center", fontsize=13)
         graphs.tiles(panel, (4.7, y), [use.term_0, use.term_1], **row)
-    panel.plot([0.2, 6.7], [0.85, 0.85], color=figures.CRITICAL, lw=1)
+    panel.plot([0.2, 6.7], [0.85, 0.85], color=INK, lw=1)
     panel.text(0.2, 0.41, "dy/dx = $x^T (M + M^T)$", va="center", fontsize=13)
     graphs.tiles(panel, (4.7, 0.72), [uses.total_0.iloc[0], uses.total_1.iloc[0]], **row)
 
 
 def by_step(panel, frame):
     """Norms of the terms over k, medians over seeds, and lines with mean field's slope."""
-    from gradlab.suite import figures
-
     radii = sorted(set(frame.spectral_radius))
-    for radius, colour in zip(
-        radii, figures.colours(radii, CRITICAL) if radii else (), strict=True
-    ):
+    for radius, colour in zip(radii, style.colours(radii, CRITICAL) if radii else (), strict=True):
         here = frame[frame.spectral_radius == radius]
         medians = here.groupby("k").log10_term.median()
         panel.plot(medians.index, medians, "o", ms=4, color=colour, label=f"{radius:g}")
         slope = -here.rate_mean_field.mean()
         level = (medians - slope * medians.index).median()
         panel.plot(medians.index, level + slope * medians.index, "--", lw=1.6, color=colour)
-    figures.powers_of_ten(panel.yaxis)
+    style.powers_of_ten(panel.yaxis)
     panel.set(xlabel="step k whose use of W is counted", ylabel="norm of term k of dL/dW")
     if radii:
         panel.legend(title="spectral radius", loc="best")
@@ -444,8 +403,8 @@ experiment = Experiment(
             statement="terms of both uses of x in x^T M x, off x^T (M + M^T) (largest)",
             source="d(x^T M x)/dx = x^T M^T + x^T M",
             measured=used_twice,
-            expected=0.0,
-            tolerance=1e-14,
+            equals=0.0,
+            within=1e-14,
             why="rounding",
             control=last_use_only,
         ),
@@ -455,8 +414,8 @@ experiment = Experiment(
             statement="terms of dL/dW for T = 3, off the product of their four factors (largest)",
             source="the lectures: e3/o3 o3/h3 (product of h_i/h_{i-1}) h_k/W",
             measured=off_the_factors,
-            expected=0.0,
-            tolerance=1e-14,
+            equals=0.0,
+            within=1e-14,
             why="rounding of numbers below 1",
             control=later_state,
         ),
@@ -466,8 +425,8 @@ experiment = Experiment(
             statement="term k, off the derivative by the W of step k alone (largest)",
             source="d/dW_k of the loss of a network with its own W at each step, complex step",
             measured=off_its_copy,
-            expected=0.0,
-            tolerance=1e-14,
+            equals=0.0,
+            within=1e-14,
             why="a complex step does not cancel: rounding",
             control=later_state,
         ),
@@ -477,8 +436,8 @@ experiment = Experiment(
             statement="sum of the three terms, off dL/dW (largest)",
             source="dL/dW = sum over k of dL/dW_k",
             measured=off_the_sum,
-            expected=0.0,
-            tolerance=1e-14,
+            equals=0.0,
+            within=1e-14,
             why="rounding",
             control=last_use_only,
         ),
@@ -488,8 +447,8 @@ experiment = Experiment(
             statement="the shares of 60 terms in dL/dW, off 1 (largest)",
             source="<dL/dW_k, dL/dW>/||dL/dW||^2, summed over k",
             measured=off_the_whole,
-            expected=0.0,
-            tolerance=1e-12,
+            equals=0.0,
+            within=1e-12,
             why="rounding; shares of early terms may be large and of both signs",
             control=last_use_only,
         ),
@@ -500,8 +459,8 @@ experiment = Experiment(
             statement="decades that a term loses for each step that it is earlier, radius 0.8",
             source="ln(chi)/2 in mean field (Schoenholz et al. 2017)",
             measured=measured_rate,
-            expected=predicted_rate,
-            tolerance=0.15,
+            equals=predicted_rate,
+            within=0.15,
             why="radius and gain of a draw differ by some N^(-1/2), 12 % for 64 units",
             control=two_steps_a_factor,
             relative=True,
@@ -510,4 +469,4 @@ experiment = Experiment(
 )
 
 if __name__ == "__main__":
-    experiment.main()
+    script(experiment)

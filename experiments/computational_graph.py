@@ -13,6 +13,12 @@ the edges of a step, taken together, by exactly rho. Try `--set activation=tanh`
 
 import math
 
+import numpy as np
+
+from gradlab import Network
+from gradlab.cli import script
+from gradlab.nets import draws
+from gradlab.plots import CRITICAL, EXPLODING, MUTED, VANISHING, graphs, style
 from gradlab.suite import Claim, Experiment, NotMeasured, Span, rows
 
 NUDGE = 0.5  # of a state, for central differences; exact for a quadratic loss, hence so large
@@ -34,8 +40,6 @@ def measure(block):
     decades                log10 |edge_gradient| N/||dL/dh_T||: 0 for an edge like those at the loss
     input_decades          the same of x_t's edge to unit `to`, with sqrt(N) (N edges, not N^2)
     """
-    import numpy as np
-
     step, to, source = (block.points[axis] for axis in ("step", "to_unit", "from_unit"))
     net, x = network(block, step.max(), max(to.max(), source.max()) + 1)
     h = net.forward(x).states
@@ -60,9 +64,6 @@ def measure(block):
 
 def network(block, steps, hidden):
     """A network of the block's radius and its input, white noise (T, 1, 1)."""
-    from gradlab import Network
-    from gradlab.nets import draws
-
     radius, options = block.points["spectral_radius"][0], block.constants
     net = Network.draw(
         inputs=1, hidden=int(hidden), outputs=1, init=options["init"], seed=options["seed"],
@@ -74,8 +75,6 @@ def network(block, steps, hidden):
 
 def nudged(net, x, h, target):
     """(T, N): by how much the loss answers when one unit of h_{t} is moved, t = 0..T-1."""
-    import numpy as np
-
     moves = NUDGE * np.eye(net.hidden)
     slopes = []
     for t in range(len(x)):
@@ -90,8 +89,6 @@ def nudged(net, x, h, target):
 
 def together(frame):
     """(radius, step) -> log10 of the root mean square of a step's edges, times N/||dL/dh_T||."""
-    import numpy as np
-
     square = 10 ** (2 * frame.decades)
     with np.errstate(divide="ignore"):
         return np.log10(square.groupby([frame.spectral_radius, frame.step]).mean()) / 2
@@ -146,11 +143,9 @@ def one_path(frame):
 
 def figure(frame):
     """The unrolled network for each radius, and all steps' edges over the lag."""
-    from gradlab.suite import figures, graphs
-
     radii = sorted(set(frame.spectral_radius))
     names = [f"graph {i}" for i in range(len(radii))]
-    drawing, panels = figures.mosaic(
+    drawing, panels = style.mosaic(
         [[name, "rates"] for name in names], size=(17, 1.4 + 2.5 * len(radii)), width_ratios=[3, 1]
     )
     limit = max(abs(together(frame).replace(-math.inf, 0)).max(), 0.5)
@@ -160,18 +155,16 @@ def figure(frame):
     bar.set_label("gradient through an edge (relative)")
     graphs.whole_decades(bar)
     rates(panels["rates"], frame)
-    figures.titles(
+    style.titles(
         [*(panels[name] for name in names), panels["rates"]],
         [
             *(f"spectral radius {radius:g}: {fate(radius)}" for radius in radii),
             "a step's edges together",
         ],
     )
-    figures.headline(
-        drawing, "Each step back multiplies what flows through the edges by the radius"
-    )
+    style.headline(drawing, "Each step back multiplies what flows through the edges by the radius")
     first = frame.iloc[0]
-    figures.caption(
+    style.caption(
         drawing,
         f"{first.activation} units, {first.init} W, loss at the last step; an edge is as wide and "
         "coloured as |dL/da W|, relative to a usual edge at the loss; "
@@ -188,10 +181,6 @@ def fate(radius):
 
 def unrolled(panel, frame, limit):
     """One network: units in columns, an input below each, the loss at the right."""
-    import numpy as np
-
-    from gradlab.suite import figures, graphs
-
     steps, hidden = frame.step.max(), frame.from_unit.max() + 1
     graphs.stage(panel, steps + 2.2, hidden + 1.35, equal=False)
     ends = at(frame.step, frame.to_unit, hidden)
@@ -202,13 +191,13 @@ def unrolled(panel, frame, limit):
     graphs.web(panel, inputs, ends, frame.input_decades, limit)
     loss = to_loss(panel, frame[frame.step == steps], limit)
     units = at(*np.indices((steps + 1, hidden)).reshape(2, -1), hidden)
-    dot = {"mfc": "white", "mec": figures.CRITICAL, "zorder": 3}
+    dot = {"mfc": "white", "mec": CRITICAL, "zorder": 3}
     panel.plot(*units.T, "o", ms=9, **dot)
     panel.plot(*inputs.T, "s", ms=7, **dot)
     panel.plot(*loss, "o", ms=26, **dot)
     panel.text(*loss, "L", ha="center", va="center", zorder=4)
     for t in range(steps + 1):
-        label = {"ha": "center", "va": "center", "color": figures.MUTED}
+        label = {"ha": "center", "va": "center", "color": MUTED}
         panel.text(t + 0.5, hidden + 1.1, f"$h_{{{t}}}$", **label)
         if t:
             panel.text(t, 0.3, f"$x_{{{t}}}$", **label)
@@ -217,17 +206,11 @@ def unrolled(panel, frame, limit):
 
 def at(step, unit, hidden):
     """Where the units stand, (E, 2): the first at the top."""
-    import numpy as np
-
     return np.column_stack([step + 0.5, hidden + 0.5 - unit])
 
 
 def to_loss(panel, last, limit):
     """The edges from the last units to the loss, dL/dh_T; returns where the loss stands."""
-    import numpy as np
-
-    from gradlab.suite import graphs
-
     units = last.drop_duplicates("to_unit")
     hidden = len(units)
     loss = units.step.iloc[0] + 1.7, hidden / 2 + 1.0
@@ -241,19 +224,17 @@ def to_loss(panel, last, limit):
 
 def rates(panel, frame):
     """Root mean square of each step's edges, and the powers of the radius."""
-    from gradlab.suite import figures
-
     radii = sorted(set(frame.spectral_radius))
     steps = frame.step.max()
-    colours = {"vanishing": figures.VANISHING, "exploding": figures.EXPLODING}
+    colours = {"vanishing": VANISHING, "exploding": EXPLODING}
     for radius in radii:
-        colour = colours.get(fate(radius), figures.CRITICAL)
+        colour = colours.get(fate(radius), CRITICAL)
         measured = together(frame[frame.spectral_radius == radius]).xs(radius)
         panel.plot(measured.index, measured, "o", ms=6, color=colour, label=f"{radius:g}")
         if radius:
             line = [predicted(radius, t, steps) for t in (1, steps)]
             panel.plot([1, steps], line, color=colour, lw=1.5)
-    figures.powers_of_ten(panel.yaxis)
+    style.powers_of_ten(panel.yaxis)
     panel.set(xlabel="step t", ylabel="gradient through the edges from $h_{t-1}$ to $h_t$")
     panel.set_xticks(range(1, steps + 1, max(1, steps // 5)))
     panel.legend(title="spectral radius", loc="best")
@@ -279,8 +260,8 @@ experiment = Experiment(
             statement="the edges of a step together, decades off rho^(T - t + 1) (largest)",
             source="sum over i, j of (delta_j W_ji)^2 = rho^2 |delta|^2 for W/rho orthogonal",
             measured=off_the_powers,
-            expected=0.0,
-            tolerance=1e-12,
+            equals=0.0,
+            within=1e-12,
             why="rounding",
             control=one_step_off,
         ),
@@ -290,8 +271,8 @@ experiment = Experiment(
             statement="the edges that leave a unit add up to dL/dh of it, largest relative error",
             source="the chain rule over all paths; dL/dh from central differences of the loss",
             measured=arriving,
-            expected=0.0,
-            tolerance=1e-9,
+            equals=0.0,
+            within=1e-9,
             why="the loss is quadratic: central differences err by rounding alone",
             control=one_path,
         ),
@@ -299,4 +280,4 @@ experiment = Experiment(
 )
 
 if __name__ == "__main__":
-    experiment.main()
+    script(experiment)

@@ -15,7 +15,16 @@ der Pol's oscillator are here, add your own to SYSTEMS or give it to gradlab.dyn
 
 import math
 
+import numpy as np
+from scipy.special import ellipj, ellipk
+
+from gradlab import Network, dynamics
+from gradlab.cli import script
+from gradlab.errors import UserError, one_of
+from gradlab.nets import draws
+from gradlab.plots import CRITICAL, EXPLODING, MUTED, VANISHING, style
 from gradlab.suite import Claim, Experiment, NotMeasured, Span, crossing, nearest, rows
+from gradlab.tasks.oscillator import Oscillator
 
 DAMPED = {"damping": 0.4, "frequency": 0.5}  # the course's: m = k = 1, F = cos(.5 t)
 SYSTEMS = {
@@ -39,11 +48,6 @@ def measure(block):
     area                  log10 of how much one step scales an area of states, as the cell runs it
                           (from the states that start at (1, 0) and (0, 1)): |lambda|^2 of a pair
     """
-    import numpy as np
-
-    from gradlab import dynamics
-    from gradlab.errors import one_of
-
     name, scheme, dt = (block.points[axis][0] for axis in ("system", "scheme", "interval"))
     one_of("system", name, SYSTEMS)
     one_of("scheme", scheme, ("euler", "rk4"))
@@ -67,10 +71,6 @@ def measure(block):
 
 def whole_steps(times, dt):
     """The numbers of steps that make the times. Raises UserError if dt does not divide them."""
-    import numpy as np
-
-    from gradlab.errors import UserError
-
     if not (0 < dt < math.inf and np.isfinite(times).all() and (times >= 0).all()):
         raise UserError(f"interval={dt:g}: must be above 0, and every time finite, not below 0")
     steps = np.rint(times / dt).astype(int)
@@ -81,11 +81,6 @@ def whole_steps(times, dt):
 
 def setting(name, times, dt):
     """g, the start, exact positions at the times, and (W, U, forces) of the oscillators."""
-    import numpy as np
-
-    from gradlab import dynamics
-    from gradlab.tasks.oscillator import Oscillator
-
     if not isinstance(SYSTEMS[name], dict):
         start = np.array(SYSTEMS[name])
         exact = swing(start[0], times) if name == "pendulum" else np.full(len(times), np.nan)
@@ -100,11 +95,6 @@ def setting(name, times, dt):
 
 def run_cell(cell, start):
     """The positions of gradlab's cell under the forces; its radius; log10 of area a step."""
-    import numpy as np
-
-    from gradlab import Network
-    from gradlab.nets import draws
-
     W, U, force = cell
     net = Network({"W": W, "U": U, "b": np.zeros(2), "V": np.eye(2), "c": np.zeros(2)},
                   activation="identity")  # fmt: skip
@@ -118,9 +108,6 @@ def run_cell(cell, start):
 
 def swing(angle, times):
     """The pendulum let go at `angle`: 2 asin(k sn(t + K)), k = sin(angle/2), K = K(k)."""
-    import numpy as np
-    from scipy.special import ellipj, ellipk
-
     k = np.sin(angle / 2)
     return 2 * np.arcsin(k * ellipj(times + ellipk(k**2), k**2)[0])
 
@@ -140,8 +127,6 @@ def closed_form_for_cell(frame):
 
 def radius_error(frame):
     """Largest |log10 area - log10(1 - eta dt + dt^2)| and the same of the radius, m = k = 1."""
-    import numpy as np
-
     known = rows(frame, scheme="euler", time=0.0).dropna(subset=["area"])
     eta = known.system.map(lambda name: SYSTEMS[name]["damping"])
     law = np.log10(1 - eta * known.interval + known.interval**2)
@@ -159,7 +144,7 @@ def limit(frame):
     known = rows(frame, system="free", scheme="euler", time=0.0)
     if known.area.abs().min() > 1e-12:
         raise NotMeasured("needs the limit itself among the dt")
-    return crossing(known, "interval", "area")
+    return crossing("area", "interval")(known)
 
 
 def other_unit(frame):
@@ -206,8 +191,6 @@ def half_a_step_off(frame):
 
 def resonance_error(frame):
     """Largest |position - (A/2m) t sin t| of RK4 at the smallest dt."""
-    import numpy as np
-
     known = rows(frame, system="resonant", scheme="rk4", interval=0.05)
     return (known.position - known.time * np.sin(known.time) / 2).abs().max()
 
@@ -220,8 +203,6 @@ def detuned(frame):
 
 def period(frame):
     """Mean time between upward passages of Van der Pol's oscillator through 0, from t = 20 on."""
-    import numpy as np
-
     rows(frame, system="van_der_pol", scheme="rk4", time=60.0)
     known = rows(frame, system="van_der_pol", scheme="rk4", interval=0.05)
     known = known[known.time >= 20].sort_values("time")
@@ -235,17 +216,13 @@ def period(frame):
 
 def harmonic(frame):
     """An oscillation of period 2 pi."""
-    import numpy as np
-
     frame["position"] = np.sin(frame.time)
     return frame
 
 
 def figure(frame):
     """The linear cell's motions, errors and radius; resonance; two systems that are not linear."""
-    from gradlab.suite import figures
-
-    drawing, axes = figures.panels(2, 3, size=(17, 10))
+    drawing, axes = style.panels(2, 3, size=(17, 10))
     motions(axes[0, 0], frame[(frame.system == "driven") & (frame.scheme == "euler")])
     convergence(axes[0, 1], frame)
     growth(axes[0, 2], frame[(frame.scheme == "euler") & (frame.time == 0)])
@@ -260,9 +237,9 @@ def figure(frame):
         r"pendulum: $\theta'' = -\sin\theta$",
         "Van der Pol: $x'' = (1 - x^2) x' - x$",
     ]
-    figures.titles(axes, titles)
-    figures.headline(drawing, "Euler's scheme is a recurrent network, and explodes like one")
-    figures.caption(
+    style.titles(axes, titles)
+    style.headline(drawing, "Euler's scheme is a recurrent network, and explodes like one")
+    style.caption(
         drawing,
         "a: points gradlab's linear cell, line the closed form; b: largest error up to t = 5, "
         r"dashed the two slopes; c: points from the cell's states, lines $\sqrt{1 - \eta dt/m + k "
@@ -274,15 +251,13 @@ def figure(frame):
 
 def motions(panel, frame):
     """The cell's positions at three dt over time, the closed form behind them."""
-    from gradlab.suite import figures
-
     finest = frame[frame.interval == nearest(frame.interval, 0.05)].sort_values("time")
-    panel.plot(finest.time, finest.exact, color=figures.CRITICAL, lw=1.2, zorder=4)
-    inks = {0.1: figures.VANISHING, 0.4: figures.MUTED, 0.5: figures.EXPLODING}
+    panel.plot(finest.time, finest.exact, color=CRITICAL, lw=1.2, zorder=4)
+    inks = {0.1: VANISHING, 0.4: MUTED, 0.5: EXPLODING}
     for dt in sorted({nearest(frame.interval, dt) for dt in inks}):
         here = frame[(frame.interval == dt) & (frame.time <= 40)].sort_values("time")
         here = here if dt > 0.2 else here[::4]
-        colour = inks.get(dt, figures.VANISHING)
+        colour = inks.get(dt, VANISHING)
         panel.plot(here.time, here.network, "o-", ms=4, lw=0.7, color=colour, label=f"dt = {dt:g}")
     panel.set(xlabel="time t (units of sqrt(m/k))", ylabel="position x", ylim=(-3.2, 2.7))
     panel.legend(loc="upper left", ncols=3, columnspacing=1.0, handletextpad=0.4)
@@ -290,11 +265,7 @@ def motions(panel, frame):
 
 def convergence(panel, frame):
     """Largest error up to t = 5 over dt, both axes logarithmic."""
-    import numpy as np
-
-    from gradlab.suite import figures
-
-    inks = {"euler": figures.EXPLODING, "rk4": figures.VANISHING}
+    inks = {"euler": EXPLODING, "rk4": VANISHING}
     for system, mark in (("driven", "o"), ("pendulum", "s")):
         for scheme, slope in (("euler", 1), ("rk4", 4)):
             error = np.log10(errors(frame, system, scheme))
@@ -305,59 +276,47 @@ def convergence(panel, frame):
             panel.plot(dt, error, mark, ms=7, color=inks[scheme], label=name)
             panel.plot(dt, error.iloc[0] + slope * (dt - dt[0]), "--", lw=1.2, color=inks[scheme])
     for axis in (panel.xaxis, panel.yaxis):
-        figures.powers_of_ten(axis)
+        style.powers_of_ten(axis)
     panel.set(xlabel="dt", ylabel="largest error of the position")
     panel.legend(loc="lower left", bbox_to_anchor=(0, 0.18))
 
 
 def growth(panel, frame):
     """|lambda| of W over dt, damped and undamped, with the law and the limit."""
-    import numpy as np
-
-    from gradlab.suite import figures
-
     dt = np.linspace(0, frame.interval.max(), 200)
-    for system, colour in (("undamped", figures.EXPLODING), ("free", figures.VANISHING)):
+    for system, colour in (("undamped", EXPLODING), ("free", VANISHING)):
         here, eta = frame[frame.system == system], SYSTEMS[system]["damping"]
         panel.plot(dt, np.sqrt(1 - eta * dt + dt**2), color=colour, lw=1.4)
         panel.plot(here.interval, 10 ** (here.area / 2), "o", ms=6, color=colour,
                    label=rf"$\eta$ = {eta:g}")  # fmt: skip
-    panel.axhline(1, color=figures.CRITICAL, lw=1)
-    panel.axvline(0.4, color=figures.CRITICAL, lw=1, ls=":")
+    panel.axhline(1, color=CRITICAL, lw=1)
+    panel.axvline(0.4, color=CRITICAL, lw=1, ls=":")
     panel.set(xlabel="dt", ylabel=r"$|\lambda|$ of W, growth a step")
     panel.legend(loc="upper left")
 
 
 def resonance(panel, frame):
     """Positions under a force in resonance, and the closed form."""
-    import numpy as np
-
-    from gradlab.suite import figures
-
     time = np.linspace(0, frame.time.max(), 1000)
-    for scheme, colour in (("euler", figures.EXPLODING), ("rk4", figures.VANISHING)):
+    for scheme, colour in (("euler", EXPLODING), ("rk4", VANISHING)):
         here = frame[(frame.scheme == scheme) & (frame.interval == 0.05)].sort_values("time")
         line = "-" if scheme == "euler" else "o"
         here = here if scheme == "euler" else here[::5]
         panel.plot(here.time, here.position, line, ms=4, lw=1, color=colour)
-    panel.plot(time, time * np.sin(time) / 2, color=figures.CRITICAL, lw=1)
+    panel.plot(time, time * np.sin(time) / 2, color=CRITICAL, lw=1)
     panel.set(xlabel="time t (units of sqrt(m/k))", ylabel="position x")
 
 
 def portrait(panel, frame, name, end):
     """Velocity over position, Euler and RK4; the pendulum's closed orbit in ink."""
-    import numpy as np
-
-    from gradlab.suite import figures
-
     frame = frame[(frame.interval == 0.05) & (frame.time <= end)].sort_values("time")
-    for scheme, colour in (("euler", figures.EXPLODING), ("rk4", figures.VANISHING)):
+    for scheme, colour in (("euler", EXPLODING), ("rk4", VANISHING)):
         here = frame[frame.scheme == scheme]
         panel.plot(here.position, here.velocity, lw=1.2, color=colour)
     if frame.exact.notna().any():
         angle = np.linspace(-2, 2, 400)
         speed = np.sqrt(np.maximum(2 * (np.cos(angle) - math.cos(2.0)), 0))
-        panel.plot(np.r_[angle, angle[::-1]], np.r_[speed, -speed], "--", color=figures.CRITICAL)
+        panel.plot(np.r_[angle, angle[::-1]], np.r_[speed, -speed], "--", color=CRITICAL)
         panel.set(xlim=(-3.2, 6.5), ylim=(-3.2, 3.2))
     panel.set(xlabel=name, ylabel="velocity")
 
@@ -374,8 +333,8 @@ def order_claim(system, scheme, expected, steps):
         statement=f"the error up to t = 5 falls like dt to the power {expected}",
         source="one step is Taylor's series up to that power of dt (Kutta 1901 for RK4)",
         measured=order(system, scheme, steps),
-        expected=expected,
-        tolerance=0.05,
+        equals=expected,
+        within=0.05,
         why="the next order in dt",
         control=half_a_step_off,
     )
@@ -408,8 +367,8 @@ experiment = Experiment(
             statement="gradlab's cell gives the states of Euler's scheme, relative difference",
             source="h_i = W h_{i-1} + U F_{i-1} with W = [[1, dt], [-k dt/m, 1 - eta dt/m]]",
             measured=cell_error,
-            expected=0.0,
-            tolerance=1e-12,
+            equals=0.0,
+            within=1e-12,
             why="rounding of up to 5,000 steps",
             control=closed_form_for_cell,
         ),
@@ -418,8 +377,8 @@ experiment = Experiment(
             statement="log10 |lambda|^2 from W and from the cell's states, largest difference",
             source="det W = 1 - eta dt/m + k dt^2/m",
             measured=radius_error,
-            expected=0.0,
-            tolerance=1e-12,
+            equals=0.0,
+            within=1e-12,
             why="rounding of 50 steps",
             control=no_damping,
         ),
@@ -428,8 +387,8 @@ experiment = Experiment(
             statement="the dt above which the oscillator with eta = 0.4 explodes",
             source="eta/k",
             measured=limit,
-            expected=0.4,
-            tolerance=1e-9,
+            equals=0.4,
+            within=1e-9,
             why="the limit itself is a dt of the grid",
             control=other_unit,
         ),
@@ -438,8 +397,8 @@ experiment = Experiment(
             statement="the share of dt at which the undamped oscillator explodes",
             source="|lambda|^2 = 1 + k dt^2/m > 1",
             measured=exploding,
-            expected=1.0,
-            tolerance=0.0,
+            equals=1.0,
+            within=0.0,
             why="every one",
             control=damped_passes,
         ),
@@ -453,8 +412,8 @@ experiment = Experiment(
             statement="A cos t with k = m: the position is (A/2m) t sin t, largest difference",
             source="s'' + s = cos t from rest",
             measured=resonance_error,
-            expected=0.0,
-            tolerance=1e-4,
+            equals=0.0,
+            within=1e-4,
             why="RK4 at dt = 0.05 up to t = 60, error (dt^4/120) t^2/2",
             control=detuned,
         ),
@@ -463,8 +422,8 @@ experiment = Experiment(
             statement="the period of the limit cycle",
             source="2 pi/(1 - 1/16 + 17/3072 + 35/884736 - ...), Andersen and Geer 1982, mu = 1",
             measured=period,
-            expected=2 * math.pi / (1 - 1 / 16 + 17 / 3072 + 35 / 884736 - 678899 / 5096079360),
-            tolerance=1e-3,
+            equals=2 * math.pi / (1 - 1 / 16 + 17 / 3072 + 35 / 884736 - 678899 / 5096079360),
+            within=1e-3,
             why="linear interpolation between times 0.05 apart",
             control=harmonic,
             relative=True,
@@ -473,4 +432,4 @@ experiment = Experiment(
 )  # fmt: skip
 
 if __name__ == "__main__":
-    experiment.main()
+    script(experiment)

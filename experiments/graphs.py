@@ -17,6 +17,12 @@ rnn       `size` tanh units, T = 3, the loss's gradient in the entries of W
 
 import math
 
+import numpy as np
+
+from gradlab import Network
+from gradlab.cli import script
+from gradlab.errors import one_of
+from gradlab.plots import EXPLODING, MUTED, VANISHING, graphs, style
 from gradlab.suite import Claim, Experiment, NotMeasured, rows
 
 GIVEN = {
@@ -45,8 +51,6 @@ class Graph:
 
     def array(self, values):
         """Add a matrix of given numbers; returns their places, in the same shape."""
-        import numpy as np
-
         values = np.asarray(values, dtype=float)
         return np.array([self.put(value) for value in values.flat]).reshape(values.shape)
 
@@ -101,8 +105,6 @@ def product(graph, _size):
 
 def neuron(graph, size):
     """y = sigma(x^T w + b); the given numbers come round again for larger sizes."""
-    import numpy as np
-
     given = GIVEN["neuron"]
     parts = {name: graph.array(np.resize(given[name], (1, size))) for name in "xw"}
     parts["b"] = graph.array(given["b"])
@@ -115,8 +117,6 @@ def neuron(graph, size):
 
 def layer(graph, _size):
     """H = max(0, X W + b) and L = sum of H."""
-    import numpy as np
-
     parts = {name: graph.array(value) for name, value in GIVEN["layer"].items()}
     inputs = [place for part in parts.values() for place in part.flat]
     X, W, b = parts["X"], parts["W"], parts["b"]
@@ -148,20 +148,12 @@ def rnn(graph, size):
 
 def network(size):
     """Weights as gradlab draws them, a readout of ones, and three steps of input."""
-    import numpy as np
-
-    from gradlab import Network
-
     net = Network.draw(inputs=1, hidden=int(size), outputs=1, spectral_radius=1.2)
     return net.weights | {"V": np.ones((1, size))}, np.array([0.5, -1.0, 1.0])[:, None, None]
 
 
 def bptt(size):
     """dL/dW of the same network by gradlab's backpropagation through time."""
-    import numpy as np
-
-    from gradlab import Network
-
     weights, x = network(size)
     h0 = np.full(size, 0.5)
     return Network(weights).gradients(x, [[0.0]], at="last", h0=h0).weights["W"]
@@ -177,10 +169,6 @@ def measure(block):
     forward_products and reverse_products for all derivatives of all outputs by all inputs;
     modes_differ: largest difference between the two modes; bptt_differs: from gradlab's dL/dW.
     """
-    import numpy as np
-
-    from gradlab.errors import one_of
-
     name, size = block.points["graph"][0], int(block.points["size"][0])
     graph = Graph()
     parts, inputs, outputs = GRAPHS[one_of("graph", str(name), GRAPHS)](graph, size)
@@ -202,8 +190,6 @@ def measure(block):
 
 def numbers(block, parts, values, adjoint):
     """value and gradient of the entry that each point names, nan if the graph has no such entry."""
-    import numpy as np
-
     found = np.full((2, len(block)), np.nan)
     asked = zip(*(block.points[axis] for axis in ("variable", "row", "column")), strict=True)
     for i, (variable, *entry) in enumerate(asked):
@@ -216,8 +202,6 @@ def numbers(block, parts, values, adjoint):
 
 def entries(frame, graph, variable, column="value"):
     """The matrix of a variable's values or gradients, as the drawn graph has it."""
-    import numpy as np
-
     found = rows(frame, graph=graph, variable=variable, size=2).dropna(subset=[column])
     if found.empty:
         raise NotMeasured(f"needs the entries of {variable} in graph={graph}")
@@ -235,8 +219,6 @@ def off_the_formulas(frame):
 
 def formulas():
     """(graph, variable, its gradient) by the textbook."""
-    import numpy as np
-
     x, y = (np.array(GIVEN["product"][name]) for name in "xy")
     yield from (("product", "x", y), ("product", "y", x))
     x, w, b = (np.array(GIVEN["neuron"][name]) for name in "xwb")
@@ -316,9 +298,7 @@ def off_by_a_tenth(frame):
 
 def figure(frame):
     """Three graphs with values and gradients on their edges, and both modes' costs."""
-    from gradlab.suite import figures
-
-    drawing, panels = figures.mosaic(
+    drawing, panels = style.mosaic(
         [list("abb"), list("ccc"), list("dde")],
         size=(16, 12.6),
         height_ratios=[1, 1, 1.7],
@@ -330,7 +310,7 @@ def figure(frame):
     chain(panels["c"], frame, "layer", [("X", times, "W"), ("U", "+", "b"), ("A", "max")], "H", 5.2)
     one_output(panels["d"], counted(frame))
     many_outputs(panels["e"], counted(frame[frame.graph == "fan"]))
-    figures.titles(
+    style.titles(
         [panels[name] for name in "abcde"],
         [
             "z = x y",
@@ -340,8 +320,8 @@ def figure(frame):
             f"{FAN_OUT} outputs: forward mode wins below {FAN_OUT} inputs",
         ],
     )
-    figures.headline(drawing, "One sweep back gives the gradient in every input")
-    figures.caption(
+    style.headline(drawing, "One sweep back gives the gradient in every input")
+    style.caption(
         drawing,
         "a, b, c: values in ink, gradients of the output (c: of L) in red, by reverse mode.  d, e: "
         "multiplications counted while all derivatives\nare computed (points), and sweeps times "
@@ -352,8 +332,6 @@ def figure(frame):
 
 def chain(panel, frame, graph, operations, result, gap=3.3):
     """Operations from left to right, the first argument from the left, the others from below."""
-    from gradlab.suite import graphs
-
     level = 2.75
     graphs.stage(panel, gap * (len(operations) + 1) + 1.2, 3.6)
     at = [(0.6 + gap * i, level) for i in range(len(operations) + 2)]
@@ -371,8 +349,6 @@ def chain(panel, frame, graph, operations, result, gap=3.3):
 
 def written(frame, graph, variable):
     """A variable's value and gradient as text; empty where the table lacks them."""
-    from gradlab.suite import graphs
-
     try:
         both = [entries(frame, graph, variable, column) for column in ("value", "gradient")]
     except NotMeasured:
@@ -391,11 +367,9 @@ def one_output(panel, frame):
 
 def many_outputs(panel, frame):
     """Counts over the number of inputs for a fan of outputs."""
-    from gradlab.suite import figures
-
     frame = frame[frame.inputs.notna()]
     draw_counts(panel, frame.sort_values("size"), "o", "y = W x")
-    panel.axvline(FAN_OUT, color=figures.MUTED, lw=1.5, ls=":", zorder=0)
+    panel.axvline(FAN_OUT, color=MUTED, lw=1.5, ls=":", zorder=0)
     finish(panel, frame)
 
 
@@ -410,9 +384,7 @@ def finish(panel, frame):
 
 def draw_counts(panel, frame, mark, text):
     """Both modes' counts, on the lines of sweeps times edges."""
-    from gradlab.suite import figures
-
-    styles = (("forward", figures.VANISHING), ("reverse", figures.EXPLODING))
+    styles = (("forward", VANISHING), ("reverse", EXPLODING))
     for mode, colour in styles:
         label = f"{mode} mode: {text}"
         exact = [
@@ -458,8 +430,8 @@ experiment = Experiment(
             statement="gradients of z = x y, of the neuron and the layer, off their formulas",
             source="(y, x); y (1 - y) (w, x, 1); X^T G, G W^T with G = (X W + b > 0)",
             measured=off_the_formulas,
-            expected=0.0,
-            tolerance=1e-14,
+            equals=0.0,
+            within=1e-14,
             why="rounding",
             control=crossed,
         ),
@@ -468,8 +440,8 @@ experiment = Experiment(
             statement="multiplications in forward mode, off inputs times edges",
             source="one sweep over all edges for each input",
             measured=off_the_counts("forward"),
-            expected=0.0,
-            tolerance=0.0,
+            equals=0.0,
+            within=0.0,
             why="counts are exact",
             control=other_mode,
         ),
@@ -478,8 +450,8 @@ experiment = Experiment(
             statement="multiplications in reverse mode, off outputs times edges",
             source="one sweep over all edges for each output",
             measured=off_the_counts("reverse"),
-            expected=0.0,
-            tolerance=0.0,
+            equals=0.0,
+            within=0.0,
             why="counts are exact",
             control=other_mode,
         ),
@@ -488,8 +460,8 @@ experiment = Experiment(
             statement="derivatives by both modes differ by (largest, relative to 1)",
             source="the chain rule: both add up the products along all paths",
             measured=largest("modes_differ"),
-            expected=0.0,
-            tolerance=1e-12,
+            equals=0.0,
+            within=1e-12,
             why="rounding in another order",
             control=off_by_a_tenth,
         ),
@@ -498,8 +470,8 @@ experiment = Experiment(
             statement="reverse mode on the unrolled network, off gradlab's dL/dW",
             source="backpropagation through time is reverse mode on the unrolled graph",
             measured=largest("bptt_differs", graph="rnn"),
-            expected=0.0,
-            tolerance=1e-12,
+            equals=0.0,
+            within=1e-12,
             why="rounding in another order",
             control=off_by_a_tenth,
         ),
@@ -507,4 +479,4 @@ experiment = Experiment(
 )
 
 if __name__ == "__main__":
-    experiment.main()
+    script(experiment)

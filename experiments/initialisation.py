@@ -17,6 +17,10 @@ sqrt(4 - s^2)/pi; those of torch, symmetric and sparse W too, of radius 2/sqrt(3
 
 import math
 
+import numpy as np
+
+from gradlab.cli import script
+from gradlab.plots import CRITICAL, MUTED, style
 from gradlab.suite import Claim, Experiment, Span, rows
 
 INITS = ("gaussian", "sparse", "torch", "symmetric", "orthogonal", "identity")
@@ -44,8 +48,6 @@ def mean(column, init, **more):
 
 def quarter_circle(percent, radius=2.0):
     """The singular value below which `percent` of them lie under the quarter circle's density."""
-    import numpy as np
-
     angle = np.linspace(0, math.pi / 2, 2001)  # s = radius sin(angle)
     below = (angle + np.sin(angle) * np.cos(angle)) * 2 / math.pi
     return radius * np.sin(np.interp(np.asarray(percent) / 100, below, angle))
@@ -104,22 +106,20 @@ def swapped(frame):
 
 def figure(frame):
     """Singular values, the three numbers of a draw, and the gradient by lag, linear and tanh."""
-    from gradlab.suite import figures
-
-    drawing, axes = figures.panels(2, 2, size=(14.5, 11))
+    drawing, axes = style.panels(2, 2, size=(14.5, 11))
     as_drawn = frame[~frame.rescaled]
     singular_values(axes[0, 0], as_drawn)
     numbers(axes[0, 1], as_drawn)
     by_lag(axes[1, 0], as_drawn[as_drawn.activation == "identity"], mean_square)
     by_lag(axes[1, 1], frame[frame.rescaled & (frame.activation == "tanh")])
-    figures.titles(
+    style.titles(
         axes,
         ["singular values, as drawn", "one draw in three numbers",
          "the gradient of a linear cell, W as drawn", "the gradient of tanh, all at radius 1"],
     )  # fmt: skip
     first = frame.iloc[0]
-    figures.headline(drawing, "How W is drawn decides the gradient, not its radius alone")
-    figures.caption(
+    style.headline(drawing, "How W is drawn decides the gradient, not its radius alone")
+    style.caption(
         drawing,
         f"{first.hidden_size} units, {frame.seed.nunique()} seeds, loss at the last step; "
         f"task {first.task} times {first.input_scale:g}. a: means; b: each seed, a bar where "
@@ -131,10 +131,6 @@ def figure(frame):
 
 def singular_values(panel, frame):
     """Deciles of the singular values on the quarter circle's."""
-    import numpy as np
-
-    from gradlab.suite import figures
-
     percent = np.arange(0, 101, 10)
     fine = np.linspace(0, 100, 201)
     for init, part in by_init(frame):
@@ -145,15 +141,13 @@ def singular_values(panel, frame):
             panel.axhline(1, ls="--", lw=1.6, color=COLOURS[init])
         size = 11 if init == "orthogonal" else 6  # seen below the identity's
         panel.plot(percent, means, "o", ms=size, color=COLOURS[init], label=init)
-    panel.plot([], [], "--", lw=1.6, color=figures.MUTED, label="theory")
+    panel.plot([], [], "--", lw=1.6, color=MUTED, label="theory")
     panel.set(xlabel="share of singular values below (%)", ylabel="singular value")
     panel.legend(loc="upper left")
 
 
 def numbers(panel, frame):
     """Radius, largest singular value and departure of each draw, theory as bars."""
-    from gradlab.suite import figures
-
     names = [init for init, _ in by_init(frame)][::-1]
     for column, marker, text in (
         ("departure", "D", "departure / ||W||$_F$"),
@@ -165,10 +159,10 @@ def numbers(panel, frame):
         heights = [height + shift for height in heights]
         colours = [COLOURS[init] for init in frame.init]
         panel.scatter(frame[column], heights, marker=marker, s=34, c=colours, alpha=0.55, lw=0)
-        panel.plot([], [], marker, ms=7, color=figures.MUTED, label=text)
+        panel.plot([], [], marker, ms=7, color=MUTED, label=text)
         expected = [theory_of(init)[column] for init in names]
         bars = [names.index(init) + shift for init in names]
-        panel.plot(expected, bars, "|", ms=13, mew=2, color=figures.CRITICAL)
+        panel.plot(expected, bars, "|", ms=13, mew=2, color=CRITICAL)
     panel.set_yticks(range(len(names)), names)
     panel.set(xlabel="value", ylim=(-0.6, len(names) + 0.55), xlim=(-0.08, None))
     panel.legend(loc="upper left", ncols=3, fontsize=10, handletextpad=0.1, columnspacing=1)
@@ -185,10 +179,6 @@ def theory_of(init):
 
 def by_lag(panel, frame, theory=None):
     """The gradient's size over the lag, theory's mean square dashed if there is one."""
-    import numpy as np
-
-    from gradlab.suite import figures
-
     named = sorted(frame.filter(like="log10_gradient_lag"), key=lag_of)
     lags = np.array([0, *(lag_of(name) for name in named)])
     for init, part in by_init(frame):
@@ -204,7 +194,7 @@ def by_lag(panel, frame, theory=None):
             panel.plot(lags, [0, *curve], lw=1.2, color=COLOURS[init])
     if theory:
         panel.set(xlim=(-0.8, 31), ylim=(-3.2, 1.1))
-    figures.powers_of_ten(panel.yaxis)
+    style.powers_of_ten(panel.yaxis)
     panel.set(xlabel="lag T - t (steps)", ylabel="||dL/dh$_t$|| relative to ||dL/dh$_T$||")
     if not theory:  # beside it the colours are those of panel a
         panel.legend(loc="lower left", ncols=2)
@@ -236,56 +226,104 @@ experiment = Experiment(
     figure=figure,
     claims=[
         Claim(
-            "orthogonal", "every singular value of an orthogonal W is 1", "Q^T Q = 1",
-            singular_error, 0.0, 1e-12, "rounding", swapped,
-            about=ABOUT, seeds=20,
+            "orthogonal",
+            "every singular value of an orthogonal W is 1",
+            source="Q^T Q = 1",
+            measured=singular_error,
+            equals=0.0,
+            within=1e-12,
+            why="rounding",
+            control=swapped,
+            about=ABOUT,
+            seeds=20,
         ),
         Claim(
-            "normal", "orthogonal, symmetric and unit matrices do not depart from normality",
-            "W W^T = W^T W", largest_departure, 0.0, 1e-12, "rounding", swapped,
-            about=ABOUT, seeds=20,
+            "normal",
+            "orthogonal, symmetric and unit matrices do not depart from normality",
+            source="W W^T = W^T W",
+            measured=largest_departure,
+            equals=0.0,
+            within=1e-12,
+            why="rounding",
+            control=swapped,
+            about=ABOUT,
+            seeds=20,
         ),
         Claim(
             "half of a gaussian W is not normal",
             "its departure is sqrt(1/2) of ||W||_F",
-            "mean |lambda|^2 = 1/2 on the unit disc (Ginibre 1965); ||W||_F^2 = N",
-            mean("departure", "gaussian"), math.sqrt(1 / 2), 0.01,
-            "some 0.007 from draw to draw", swapped,
-            about=ABOUT, seeds=20,
+            source="mean |lambda|^2 = 1/2 on the unit disc (Ginibre 1965); ||W||_F^2 = N",
+            measured=mean("departure", "gaussian"),
+            equals=math.sqrt(1 / 2),
+            within=0.01,
+            why="some 0.007 from draw to draw",
+            control=swapped,
+            about=ABOUT,
+            seeds=20,
         ),
         Claim(
-            "quarter circle", "deciles of a gaussian W's singular values",
-            "Marchenko, Pastur 1967, square case", circle_error, 0.0, 0.03,
-            "64 units, 20 seeds: a few parts in N", swapped,
-            about=ABOUT, seeds=20,
+            "quarter circle",
+            "deciles of a gaussian W's singular values",
+            source="Marchenko, Pastur 1967, square case",
+            measured=circle_error,
+            equals=0.0,
+            within=0.03,
+            why="64 units, 20 seeds: a few parts in N",
+            control=swapped,
+            about=ABOUT,
+            seeds=20,
         ),
         Claim(
-            "PyTorch's default", "uniform on +-1/sqrt(N): spectral radius 1/sqrt(3)",
-            "circular law for entries of variance 1/(3 N)",
-            mean("eigenvalue_radius", "torch"), 1 / math.sqrt(3), 0.1,
-            "at N = 64 the largest of the eigenvalues lies some 5 % outside the disc",
-            swapped, relative=True, about=ABOUT, seeds=20,
+            "PyTorch's default",
+            "uniform on +-1/sqrt(N): spectral radius 1/sqrt(3)",
+            source="circular law for entries of variance 1/(3 N)",
+            measured=mean("eigenvalue_radius", "torch"),
+            equals=1 / math.sqrt(3),
+            within=0.1,
+            why="at N = 64 the largest of the eigenvalues lies some 5 % outside the disc",
+            control=swapped,
+            relative=True,
+            about=ABOUT,
+            seeds=20,
         ),
         Claim(
-            "PyTorch's default vanishes", "ten steps back a linear cell's gradient is 3^-5 of it",
-            "<||W^T v||^2> = ||v||^2/3", log10_mean_square("torch", 10), -5 * math.log10(3), 0.1,
-            "decades; 0.11 from draw to draw, 20 draws", swapped,
-            about=ABOUT, seeds=20,
+            "PyTorch's default vanishes",
+            "ten steps back a linear cell's gradient is 3^-5 of it",
+            source="<||W^T v||^2> = ||v||^2/3",
+            measured=log10_mean_square("torch", 10),
+            equals=-5 * math.log10(3),
+            within=0.1,
+            why="decades; 0.11 from draw to draw, 20 draws",
+            control=swapped,
+            about=ABOUT,
+            seeds=20,
         ),
         Claim(
-            "symmetric", "five steps back the mean square is C_5/4^5 (C_5 = 42, Catalan) + O(1/N)",
-            "moments of the orthogonal ensemble to the first order in 1/N (Johansson 1998)",
-            log10_mean_square("symmetric", 5), math.log10(mean_square("symmetric", 5)) / 2, 0.08,
-            "decades; 0.11 from draw to draw, 20 draws", swapped,
-            about=ABOUT, seeds=20,
+            "symmetric",
+            "five steps back the mean square is C_5/4^5 (C_5 = 42, Catalan) + O(1/N)",
+            source="moments of the orthogonal ensemble to the first order in 1/N (Johansson 1998)",
+            measured=log10_mean_square("symmetric", 5),
+            equals=math.log10(mean_square("symmetric", 5)) / 2,
+            within=0.08,
+            why="decades; 0.11 from draw to draw, 20 draws",
+            control=swapped,
+            about=ABOUT,
+            seeds=20,
         ),
         Claim(
-            "norms are kept", "orthogonal and unit W leave the linear gradient's size as it is",
-            "||Q^T v|| = ||v||", drift, 0.0, 1e-12, "rounding of 100 products", swapped,
-            about=ABOUT, seeds=20,
+            "norms are kept",
+            "orthogonal and unit W leave the linear gradient's size as it is",
+            source="||Q^T v|| = ||v||",
+            measured=drift,
+            equals=0.0,
+            within=1e-12,
+            why="rounding of 100 products",
+            control=swapped,
+            about=ABOUT,
+            seeds=20,
         ),
     ],
-)  # fmt: skip
+)
 
 if __name__ == "__main__":
-    experiment.main()
+    script(experiment)

@@ -13,6 +13,13 @@ are far from orthogonal W^t grows first, whatever its eigenvalues say about the 
 
 import math
 
+import numpy as np
+
+from gradlab import Network
+from gradlab.cli import script
+from gradlab.errors import UserError
+from gradlab.nets import draws
+from gradlab.plots import CRITICAL, EXPLODING, MUTED, VANISHING, style
 from gradlab.suite import Claim, Experiment, Span, rows
 
 RADII = [0.9, 1.0, 1.1]
@@ -33,10 +40,6 @@ def measure(block):
     eigen_error          ||h_t - V Lambda^t V^-1 h_0|| / ||h_t||; dominant_error: with that term
     condition            of V, 1 for orthogonal eigenvectors
     """
-    import numpy as np
-
-    from gradlab import Network
-
     W, h0 = system(block)
     size, steps = len(W), max(1, block.points["step"].max())
     net = Network({"W": W, "U": np.zeros((size, 1)), "b": np.zeros(size), "V": np.eye(size),
@@ -65,11 +68,6 @@ def measure(block):
 
 def system(block):
     """W and h_0 of a block: a random W of N units, or one of three that fit on a slide."""
-    import numpy as np
-
-    from gradlab.errors import UserError
-    from gradlab.nets import draws
-
     kind, radius, coupling, seed = (
         block.points[name][0] for name in ("matrix", "spectral_radius", "coupling", "seed")
     )
@@ -92,8 +90,6 @@ def system(block):
 
 def eigen_sum(W, h0, steps):
     """V Lambda^t V^-1 h_0 and its dominant term (steps + 1, N); condition of V."""
-    import numpy as np
-
     values, V = (np.linalg.eigh if np.array_equal(W, W.T) else np.linalg.eig)(W)
     terms = np.linalg.solve(V, h0) * values ** np.arange(steps + 1)[:, None]
     size = np.abs(values)
@@ -115,8 +111,6 @@ def first_term_only(frame):
 
 def pair_error(frame):
     """Largest |h_t - r^t (cos(angle t), sin(angle t))| / r^t of the complex pair."""
-    import numpy as np
-
     pair = rows(frame, matrix="complex pair")
     grown = pair.spectral_radius**pair.step
     turned = ANGLE * pair.step
@@ -151,8 +145,6 @@ def peak(frame):
 
 def predicted_peak(frame):
     """The same from the closed form."""
-    import numpy as np
-
     known = rows(frame, **COUPLED)
     radius = known.spectral_radius.iloc[0]
     return np.log10(triangular_norm(radius, COUPLINGS[-1], known.step.to_numpy())).max()
@@ -160,8 +152,6 @@ def predicted_peak(frame):
 
 def triangular_norm(a, c, t):
     """||W^t|| from W^t = [[a^t, c (a^t - b^t)/(a - b)], [0, b^t]], b = a/2."""
-    import numpy as np
-
     b = a / 2
     power = np.array([[a**t, c * (a**t - b**t) / (a - b)], [0.0 * t, b**t]])
     return np.linalg.norm(power, 2, axis=(0, 1))
@@ -189,9 +179,7 @@ def growth_goes_on(frame):
 
 def figure(frame):
     """The sum and its first term, and three things that eigenvalues do not show at once."""
-    from gradlab.suite import figures
-
-    drawing, axes = figures.panels(2, 2, size=(14.5, 10.5))
+    drawing, axes = style.panels(2, 2, size=(14.5, 10.5))
     symmetric(axes[0, 0], frame[frame.matrix == "symmetric"])
     spiral(axes[0, 1], frame[frame.matrix == "complex pair"])
     defective(axes[1, 0], frame[frame.matrix == "defective"])
@@ -202,9 +190,9 @@ def figure(frame):
         r"a defective W: t $\lambda^{t-1}$, not $\lambda^t$",
         "a non-normal W grows before it dies",
     ]
-    figures.titles(axes, titles)
-    figures.headline(drawing, "W applied t times: the largest eigenvalue decides, in the end")
-    figures.caption(
+    style.titles(axes, titles)
+    style.headline(drawing, "W applied t times: the largest eigenvalue decides, in the end")
+    style.caption(
         drawing,
         "points: h$_t$ = W h$_{t-1}$ run as a linear cell; lines: a the sum over "
         f"{frame.hidden_size.max()} eigenvectors (solid) and its first term (dashed), b to d the "
@@ -215,16 +203,12 @@ def figure(frame):
 
 def shades(values):
     """value -> colour: cool below 1, ink at 1, warm above."""
-    from gradlab.suite import figures
-
     values = sorted(set(values))
-    return dict(zip(values, figures.colours(values), strict=True))
+    return dict(zip(values, style.colours(values), strict=True))
 
 
 def symmetric(panel, frame):
     """||h_t|| for radii below, at and above 1, with the sum and its first term."""
-    from gradlab.suite import figures
-
     frame = frame[frame.seed == frame.seed.min()]
     for radius, colour in shades(frame.spectral_radius).items():
         here = frame[frame.spectral_radius == radius]
@@ -232,15 +216,13 @@ def symmetric(panel, frame):
         panel.plot(here.step, here.log10_dominant, "--", color=colour, lw=1.2)
         few = here[here.step % 4 == 0]
         panel.plot(few.step, few.log10_norm, "o", ms=5, color=colour, label=f"{radius:g}")
-    figures.powers_of_ten(panel.yaxis)
+    style.powers_of_ten(panel.yaxis)
     panel.set(xlabel="step t", ylabel="||h$_t$||")
     panel.legend(title=r"$|\lambda_0|$", loc="upper left")
 
 
 def spiral(panel, frame):
     """h_t in the plane, one turn every 2 pi/angle steps, with r^t (cos, sin) through the points."""
-    import numpy as np
-
     for radius, colour in shades(frame.spectral_radius).items():
         here = frame[
             (frame.spectral_radius == radius) & (frame.step <= (20 if radius <= 1 else 13))
@@ -255,10 +237,6 @@ def spiral(panel, frame):
 
 def defective(panel, frame):
     """The first component of W^t h_0 beside t lambda^(t-1) and beside lambda^t."""
-    import numpy as np
-
-    from gradlab.suite import figures
-
     t = np.arange(1, frame.step.max() + 1)
     for radius, colour in shades(frame.spectral_radius).items():
         here = frame[(frame.spectral_radius == radius) & (frame.step > 0)]
@@ -266,20 +244,16 @@ def defective(panel, frame):
         panel.plot(t, t * np.log10(radius), ":", color=colour, lw=1.4)
         few = here[here.step % 4 == 1]
         panel.plot(few.step, np.log10(few["first"]), "o", ms=5, color=colour, label=f"{radius:g}")
-    figures.powers_of_ten(panel.yaxis)
+    style.powers_of_ten(panel.yaxis)
     panel.set(xlabel="step t", ylabel="first component of h$_t$")
     panel.legend(title=r"$\lambda$, twice", loc="upper left")
 
 
 def transient(panel, frame):
     """||W^t|| for couplings of the same two eigenvalues, and for a random W, below radius 1."""
-    import numpy as np
-
-    from gradlab.suite import figures
-
     radius = frame[frame.matrix == "triangular"].spectral_radius.min()
     frame = frame[(frame.spectral_radius == radius) & (frame.step <= 60)]
-    ink = (figures.VANISHING, figures.CRITICAL, figures.EXPLODING)
+    ink = (VANISHING, CRITICAL, EXPLODING)
     known = frame[frame.matrix == "triangular"].groupby("coupling")
     for (coupling, here), colour in zip(known, ink, strict=False):
         label = f"[[{radius:g}, {coupling:g}], [0, {radius / 2:g}]]"
@@ -288,9 +262,9 @@ def transient(panel, frame):
         panel.plot(here.step, law, lw=1.2, color=colour)
     random = frame[frame.matrix == "gaussian"].groupby("step").log10_operator.median()
     label = f"gaussian, {frame.hidden_size.max()} units"
-    panel.plot(random.index, random, "x", ms=5, color=figures.MUTED, label=label)
-    panel.plot(random.index, random.index * np.log10(radius), "--", lw=1.4, color=figures.CRITICAL)
-    figures.powers_of_ten(panel.yaxis)
+    panel.plot(random.index, random, "x", ms=5, color=MUTED, label=label)
+    panel.plot(random.index, random.index * np.log10(radius), "--", lw=1.4, color=CRITICAL)
+    style.powers_of_ten(panel.yaxis)
     panel.set(xlabel="step t", ylabel="largest singular value of W$^t$")
     panel.legend(title="W", loc="lower left")
 
@@ -317,8 +291,8 @@ experiment = Experiment(
             statement="W^t h_0 is the sum of alpha_i lambda_i^t w_i, largest relative error",
             source="W = Q Lambda Q^T with orthogonal Q (spectral theorem)",
             measured=largest("eigen_error", matrix="symmetric"),
-            expected=0.0,
-            tolerance=1e-12,
+            equals=0.0,
+            within=1e-12,
             why="rounding of 100 products",
             control=first_term_only,
         ),
@@ -332,8 +306,8 @@ experiment = Experiment(
             statement="W^t h_0 is V Lambda^t V^-1 h_0 for Gaussian W, largest relative error",
             source="W = V Lambda V^-1 with independent columns of V",
             measured=largest("eigen_error", matrix="gaussian"),
-            expected=0.0,
-            tolerance=1e-11,
+            equals=0.0,
+            within=1e-11,
             why="rounding, times the condition of V (some 100) and ||W||^t before radius^t",
             control=first_term_only,
         ),
@@ -343,8 +317,8 @@ experiment = Experiment(
             statement="r e^(+-i angle) turns h_t by the angle a step, largest relative error",
             source="W = r times a rotation",
             measured=pair_error,
-            expected=0.0,
-            tolerance=1e-12,
+            equals=0.0,
+            within=1e-12,
             why="rounding of 100 products",
             control=one_real_value,
         ),
@@ -354,8 +328,8 @@ experiment = Experiment(
             statement="one eigenvector for a double eigenvalue: t lambda^(t-1), relative error",
             source="[[l, 1], [0, l]]^t = [[l^t, t l^(t-1)], [0, l^t]]",
             measured=defective_error,
-            expected=0.0,
-            tolerance=1e-12,
+            equals=0.0,
+            within=1e-12,
             why="rounding of 100 products",
             control=powers_alone,
         ),
@@ -364,8 +338,8 @@ experiment = Experiment(
             statement="log10 of the peak of ||W^t||, eigenvalues 0.9 and 0.45 coupled by 10",
             source="[[a, c], [0, b]]^t = [[a^t, c (a^t - b^t)/(a - b)], [0, b^t]]",
             measured=peak,
-            expected=predicted_peak,
-            tolerance=1e-12,
+            equals=predicted_peak,
+            within=1e-12,
             why="rounding",
             control=decoupled,
         ),
@@ -374,8 +348,8 @@ experiment = Experiment(
             statement="the same W loses log10(0.9) decades a step at last",
             source="||W^t||^(1/t) goes to the spectral radius (Gelfand)",
             measured=last_slope,
-            expected=math.log10(0.9),
-            tolerance=1e-6,
+            equals=math.log10(0.9),
+            within=1e-6,
             why="(b/a)^50 = 1e-15 is left of the other eigenvalue",
             control=growth_goes_on,
         ),
@@ -383,4 +357,4 @@ experiment = Experiment(
 )
 
 if __name__ == "__main__":
-    experiment.main()
+    script(experiment)

@@ -10,6 +10,12 @@ zero is exact, until rounding errors have grown where it is not.
 
 import math
 
+import numpy as np
+import pandas as pd
+
+from gradlab.cli import script
+from gradlab.nets import draws
+from gradlab.plots import CRITICAL, EXPLODING, MUTED, VANISHING, style
 from gradlab.suite import Claim, Experiment, NotMeasured, nearest, rows
 
 SLIDE = [[-1.15011703, -0.45383375], [-3.68550987, 2.13596934]]
@@ -29,8 +35,6 @@ def measure(block):
     log10_angle       log10 of the sine of the angle to w_0 (its line), nan for a complex pair
     trace, determinant   of W
     """
-    import numpy as np
-
     wanted = set(block.points["step"].tolist())
     starts, lane = np.unique(block.points["start"], return_inverse=True)
     W, h = systems(block.points["matrix"][0], starts)
@@ -57,10 +61,6 @@ def measure(block):
 
 def systems(kind, starts):
     """W (S, 2, 2) and unit h_0 (S, 2) for each start; the starts are spread over the circle."""
-    import numpy as np
-
-    from gradlab.nets import draws
-
     angle = starts * np.pi * (3 - np.sqrt(5))  # the golden angle spreads any number evenly
     h = np.column_stack([np.cos(angle), np.sin(angle)])
     if kind == "random":
@@ -86,8 +86,6 @@ def systems(kind, starts):
 
 def dominant_vectors(W):
     """(S, 2): the unit eigenvector of the largest |lambda| of each W, nan where it is complex."""
-    import numpy as np
-
     values, vectors = np.linalg.eig(W)
     every, first = np.arange(len(W)), np.abs(values).argmax(axis=1)
     real = values[every, first].imag == 0
@@ -98,8 +96,6 @@ def limit_error(kind):
     """Largest distance from h after 10,000 steps to +- the slide's vector."""
 
     def measured(frame):
-        import numpy as np
-
         last = rows(frame, matrix=kind, step=LAST)
         side = np.sign(last["second"] * LIMIT[1])
         return np.hypot(last["first"] - side * LIMIT[0], last["second"] - side * LIMIT[1]).max()
@@ -137,14 +133,12 @@ def other_ratio(frame):
 
 def settled_everywhere(frame):
     """The rows of the slide's matrix pass for those of the others."""
-    import pandas as pd
-
     other = frame[frame.matrix == "slide"]
     kinds = "negative", "complex pair", "hidden exactly"
     return pd.concat([other.assign(matrix=kind) for kind in kinds])
 
 
-def share(frame):
+def settled_share(frame):
     """Share of random matrices that have settled, up to the sign, after 10,000 steps."""
     random = rows(frame, matrix="random", step=LAST)
     if len(random) < 1000:
@@ -171,9 +165,7 @@ def exactly(frame):
 
 def figure(frame):
     """The slide's iteration, how fast, and the ways in which it never ends."""
-    from gradlab.suite import figures
-
-    drawing, axes = figures.panels(2, 2, size=(14.5, 11))
+    drawing, axes = style.panels(2, 2, size=(14.5, 11))
     circle(axes[0, 0], frame[frame.matrix == "slide"])
     angles(axes[0, 1], frame)
     unsettled(axes[1, 0], frame)
@@ -184,9 +176,9 @@ def figure(frame):
         "a negative eigenvalue flips, a complex pair turns",
         "where random 2 x 2 matrices settle",
     ]
-    figures.titles(axes, titles)
-    figures.headline(drawing, "Whatever h0, the dominant eigenvector? Only if W and h0 allow it")
-    figures.caption(
+    style.titles(axes, titles)
+    style.headline(drawing, "Whatever h0, the dominant eigenvector? Only if W and h0 allow it")
+    style.caption(
         drawing,
         f"h$_t$ = W h$_{{t-1}}$ / ||W h$_{{t-1}}$||, up to {frame.step.max()} steps; a: every "
         "other step, drawn inwards\nb: the start "
@@ -198,16 +190,12 @@ def figure(frame):
 
 def circle(panel, frame):
     """Starts on the unit circle, the way of each (every other step) inwards, the line of w_0."""
-    import numpy as np
-
-    from gradlab.suite import figures
-
     turn = np.linspace(0, 2 * np.pi, 300)
-    panel.plot(np.cos(turn), np.sin(turn), color=figures.MUTED, lw=1)
-    panel.plot([-LIMIT[0], LIMIT[0]], [-LIMIT[1], LIMIT[1]], color=figures.CRITICAL, lw=1.4)
+    panel.plot(np.cos(turn), np.sin(turn), color=MUTED, lw=1)
+    panel.plot([-LIMIT[0], LIMIT[0]], [-LIMIT[1], LIMIT[1]], color=CRITICAL, lw=1.4)
     for _, way in frame[(frame.step <= 16) & (frame.step % 2 == 0)].groupby("start"):
         radius = 1 - 0.7 * way.step / 16
-        colour = figures.EXPLODING if way.second.iloc[-1] < 0 else figures.VANISHING
+        colour = EXPLODING if way.second.iloc[-1] < 0 else VANISHING
         panel.plot(radius * way["first"], radius * way.second, ".-", lw=1.2, color=colour)
         panel.plot(way["first"].iloc[0], way.second.iloc[0], "o", ms=8, color=colour)
     panel.set(xlabel="first component", ylabel="second component")
@@ -216,15 +204,11 @@ def circle(panel, frame):
 
 def angles(panel, frame):
     """Sine of the angle to w_0 over the steps."""
-    import numpy as np
-
-    from gradlab.suite import figures
-
     frame = frame[frame.step <= max(EARLY)]
     inks = {
-        "slide": figures.VANISHING,
-        "hidden": figures.EXPLODING,
-        "hidden exactly": figures.MUTED,
+        "slide": VANISHING,
+        "hidden": EXPLODING,
+        "hidden exactly": MUTED,
     }
     names = {"slide": "starts all around", "hidden": r"start $w_1$: $\alpha_0$ = 0 up to rounding",
              "hidden exactly": r"$\alpha_0$ = 0 exactly"}  # fmt: skip
@@ -234,20 +218,18 @@ def angles(panel, frame):
             seen = way[way.log10_angle > -17]
             panel.plot(seen.step, seen.log10_angle, "o-", ms=3, lw=0.8, color=colour, label=label)
     steps = np.array([0, 16 / np.log10(VALUES[0] / -VALUES[1])])
-    panel.plot(steps, [0, -16], "--", lw=1.6, color=figures.CRITICAL, label="law")
-    figures.powers_of_ten(panel.yaxis)
+    panel.plot(steps, [0, -16], "--", lw=1.6, color=CRITICAL, label="law")
+    style.powers_of_ten(panel.yaxis)
     panel.set(xlabel="step t", ylabel="sine of the angle to w$_0$")
     panel.legend(loc="lower left", bbox_to_anchor=(0.0, 0.08))
 
 
 def unsettled(panel, frame):
     """The second component over the steps for three matrices and one start."""
-    from gradlab.suite import figures
-
     start = nearest(frame.start[frame.matrix == "negative"], 1)
-    kinds = {"slide": (figures.VANISHING, r"$\lambda_0$ = 2.58: settles"),
-             "negative": (figures.EXPLODING, r"$\lambda_0$ = -2.58: flips"),
-             "complex pair": (figures.CRITICAL, r"$\lambda = e^{\pm i}$: turns")}  # fmt: skip
+    kinds = {"slide": (VANISHING, r"$\lambda_0$ = 2.58: settles"),
+             "negative": (EXPLODING, r"$\lambda_0$ = -2.58: flips"),
+             "complex pair": (CRITICAL, r"$\lambda = e^{\pm i}$: turns")}  # fmt: skip
     for kind, (colour, label) in kinds.items():
         way = frame[(frame.matrix == kind) & (frame.start == start) & (frame.step <= 20)]
         panel.plot(way.step, way.second, "o-", ms=4, lw=1, color=colour, label=label)
@@ -257,27 +239,23 @@ def unsettled(panel, frame):
 
 def plane(panel, frame):
     """Random matrices by trace and determinant: those with real eigenvalues settle."""
-    import numpy as np
-
-    from gradlab.suite import figures
-
     frame = frame[frame.step == frame.step.max()]
     kept = settled(frame)
-    for which, colour, label in ((kept, figures.VANISHING, "settled"),
-                                 (~kept, figures.EXPLODING, "still turning")):  # fmt: skip
+    for which, colour, label in ((kept, VANISHING, "settled"),
+                                 (~kept, EXPLODING, "still turning")):  # fmt: skip
         label = f"{label}: {100 * which.mean():.1f} %"
         panel.plot(frame.trace[which], frame.determinant[which], ".", ms=4, color=colour,
                    alpha=0.6, label=label)  # fmt: skip
     trace = np.linspace(-4, 4, 200)
-    panel.plot(trace, trace**2 / 4, color=figures.CRITICAL, lw=1.6, label="det = trace$^2$/4")
+    panel.plot(trace, trace**2 / 4, color=CRITICAL, lw=1.6, label="det = trace$^2$/4")
     panel.set(xlabel="trace of W", ylabel="determinant of W", xlim=(-4, 4), ylim=(-3, 3))
     panel.legend(loc="lower left", markerscale=3, frameon=True, framealpha=0.9)
 
 
-def claim(name, statement, source, measured, expected, **rest):
-    """A claim whose tolerance is the rounding of the numbers on the slide, unless told."""
-    rest = {"tolerance": 2e-8, "why": "the slide prints eight digits"} | rest
-    return Claim(name, statement, source, measured, expected, **rest)
+def claim(name, statement, source, measured, equals, **rest):
+    """A claim within the rounding of the numbers on the slide, unless told."""
+    rest = {"within": 2e-8, "why": "the slide prints eight digits"} | rest
+    return Claim(name, statement, source=source, measured=measured, equals=equals, **rest)
 
 
 STEPS = [*EARLY, LAST]
@@ -316,7 +294,7 @@ experiment = Experiment(
             "h_t = sum of alpha_i lambda_i^t w_i, normalised",
             rate,
             math.log10(-VALUES[1] / VALUES[0]),
-            tolerance=1e-6,
+            within=1e-6,
             why="(lambda_1/lambda_0)^20 = 7e-5 squared is left of the start",
             control=other_ratio,
         ),
@@ -326,7 +304,7 @@ experiment = Experiment(
             "lambda_0^t has the sign (-1)^t",
             last("overlap", "negative"),
             -1.0,
-            tolerance=1e-12,
+            within=1e-12,
             why="rounding",
             control=settled_everywhere,
         ),
@@ -336,7 +314,7 @@ experiment = Experiment(
             "the cosine of its angle",
             last("overlap", "complex pair"),
             math.cos(TURN),
-            tolerance=1e-12,
+            within=1e-12,
             why="rounding",
             control=settled_everywhere,
         ),
@@ -346,7 +324,7 @@ experiment = Experiment(
             "0 lambda_0^t = 0",
             last("log10_angle", "hidden exactly"),
             0.0,
-            tolerance=1e-12,
+            within=1e-12,
             why="every operation is exact",
             control=settled_everywhere,
         ),
@@ -362,9 +340,9 @@ experiment = Experiment(
             "random matrices",
             "the share of 2,000 Gaussian 2 x 2 matrices that settle",
             "real eigenvalues have probability 1/sqrt(2) (Edelman, Kostlan, Shub 1994)",
-            share,
+            settled_share,
             math.sqrt(0.5),
-            tolerance=0.03,
+            within=0.03,
             why="three standard deviations of a share of 2,000",
             control=all_settle,
         ),
@@ -372,4 +350,4 @@ experiment = Experiment(
 )
 
 if __name__ == "__main__":
-    experiment.main()
+    script(experiment)

@@ -11,6 +11,11 @@ perturbations that go forward from step 0. The loss is L_T = v . h_T with one v 
 
 import math
 
+import numpy as np
+import pandas as pd
+
+from gradlab.cli import script
+from gradlab.plots import CRITICAL, EXPLODING, VANISHING, style
 from gradlab.suite import Claim, Experiment, NotMeasured, Span, rows
 
 LINEAR = {"init": "orthogonal", "activation": "identity"}
@@ -21,9 +26,6 @@ FIRST = 100  # the shortest length of a slope: perturbations need that long to f
 
 def slopes(frame, cell):
     """One row a radius and seed: measured slope, exponent (decades a step), and log10(radius)."""
-    import numpy as np
-    import pandas as pd
-
     frame = rows(frame, **cell, status="ok")
     if len(lengths := {n for n in frame.sequence_length if n >= FIRST}) < 2:
         raise NotMeasured(f"needs two lengths of at least {FIRST}")
@@ -75,21 +77,19 @@ def linear_law(frame):
 
 def figure(frame):
     """The gradient over T of the linear and of the tanh network; slopes beside both laws."""
-    from gradlab.suite import figures
-
-    drawing, axes = figures.panels(1, 3, size=(16.5, 6.6))
+    drawing, axes = style.panels(1, 3, size=(16.5, 6.6))
     shown = frame[(frame.seed == frame.seed.min()) & (frame.status == "ok")]
     over_length(axes[0], shown[shown.activation == "identity"], log10_radius)
     over_length(axes[1], shown[shown.activation == "tanh"], exponent)
     rates(axes[2], frame)
-    figures.titles(
+    style.titles(
         axes,
         ["linear, orthogonal W: slope log10(radius)", "tanh: slope is the Lyapunov exponent",
          "where the two laws part"],
     )  # fmt: skip
     first = frame.iloc[0]
-    figures.headline(drawing, "The gradient at the start is a straight line in the length")
-    figures.caption(
+    style.headline(drawing, "The gradient at the start is a straight line in the length")
+    style.caption(
         drawing,
         f"{first.hidden_size} units, white noise times {first.input_scale:g}, loss v . h$_T$. "
         "Points: measured (a, b: one seed; c: each of the seeds). Lines in a: slope log10(radius); "
@@ -105,21 +105,19 @@ def log10_radius(run):
 
 def over_length(panel, frame, slope_of):
     """log10 ||dL_T/dh_0|| over T, on lines of the slopes that theory gives."""
-    from gradlab.suite import figures
-
     if frame.empty:
         return
     runs = dict(list(frame.groupby("spectral_radius")))
     predicted = [slope_of(run) for run in runs.values()]
     for (radius, run), slope, colour in zip(
-        runs.items(), predicted, figures.colours(predicted, 0.0), strict=True
+        runs.items(), predicted, style.colours(predicted, 0.0), strict=True
     ):
         label = f"{radius:g}: {reach(slope)}"
         panel.plot(run.sequence_length, run.log10_gradient, "o", ms=6, color=colour, label=label)
         ends = run.sequence_length.iloc[[0, -1]].to_numpy()
         level = (run.log10_gradient - slope * run.sequence_length).iloc[-5:].median()
         panel.plot(ends, level + slope * ends, color=colour, lw=1.6)
-    figures.powers_of_ten(panel.yaxis)
+    style.powers_of_ten(panel.yaxis)
     panel.set(xlabel="sequence length T (steps)", ylabel="||dL$_T$/dh$_0$||")
     panel.legend(
         title="radius: steps a decade", loc="lower left", fontsize=10, title_fontsize=11,
@@ -134,16 +132,12 @@ def reach(slope):
 
 def rates(panel, frame):
     """Slopes over the radius: measured, by exponent and by eigenvalue."""
-    import numpy as np
-
-    from gradlab.suite import figures
-
     radii = np.linspace(max(frame.spectral_radius.min(), 0.1), frame.spectral_radius.max(), 200)
-    panel.plot(radii, np.log10(radii), "--", color=figures.CRITICAL, label="log10(radius)")
+    panel.plot(radii, np.log10(radii), "--", color=CRITICAL, label="log10(radius)")
     hollow = {"ls": "none", "marker": "o", "ms": 10, "mfc": "none", "mew": 1.5}
     for cell, colour, text in (
-        (LINEAR, figures.VANISHING, "linear, orthogonal W: slope"),
-        (TANH, figures.EXPLODING, "tanh, gaussian W: slope"),
+        (LINEAR, VANISHING, "linear, orthogonal W: slope"),
+        (TANH, EXPLODING, "tanh, gaussian W: slope"),
     ):
         try:
             found = slopes(frame, cell)
@@ -152,7 +146,7 @@ def rates(panel, frame):
         panel.plot(found.spectral_radius, found.slope, color=colour, label=text, **hollow)
         label = "Lyapunov exponent / ln 10" if cell is TANH else None
         panel.plot(found.spectral_radius, found.exponent, ".", ms=8, color=colour, label=label)
-    panel.axhline(0, color=figures.CRITICAL, lw=1)
+    panel.axhline(0, color=CRITICAL, lw=1)
     panel.set(xlabel="spectral radius of W", ylabel="slope (decades a step)")
     panel.legend(loc="lower right")
 
@@ -179,8 +173,8 @@ experiment = Experiment(
             statement="log10 ||dL_T/dh_0|| has the slope log10(radius) in T",
             source="dh_T/dh_0 = (radius Q)^T with Q orthogonal",
             measured=difference(LINEAR, "slope", "eigenvalue"),
-            expected=0.0,
-            tolerance=1e-12,
+            equals=0.0,
+            within=1e-12,
             why="rounding of 1000 products, divided by their number",
             control=squares,
         ),
@@ -190,8 +184,8 @@ experiment = Experiment(
             statement="the QR of forward perturbations finds the exponent ln(radius)",
             source="dh_T/dh_0 = (radius Q)^T with Q orthogonal",
             measured=difference(LINEAR, "exponent", "eigenvalue"),
-            expected=0.0,
-            tolerance=1e-12,
+            equals=0.0,
+            within=1e-12,
             why="rounding of 1000 products, divided by their number",
             control=decimal,
         ),
@@ -201,8 +195,8 @@ experiment = Experiment(
             statement="the slope in T is the largest Lyapunov exponent / ln 10, at every radius",
             source="Oseledets 1968: a product of Jacobians and its transpose share their exponents",
             measured=difference(TANH, "slope", "exponent"),
-            expected=0.0,
-            tolerance=0.004,
+            equals=0.0,
+            within=0.004,
             why="decades a step; over 900 steps each end fluctuates by a decade or so",
             control=linear_law,
         ),
@@ -210,4 +204,4 @@ experiment = Experiment(
 )  # fmt: skip
 
 if __name__ == "__main__":
-    experiment.main()
+    script(experiment)

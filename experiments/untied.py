@@ -15,6 +15,12 @@ A tied W is a variable used T times: dL/dW is the sum over t of what dL/dW_t wou
 
 import math
 
+import numpy as np
+from scipy.special import digamma, polygamma
+
+from gradlab import theory
+from gradlab.cli import script
+from gradlab.plots import CRITICAL, EXPLODING, VANISHING, style
 from gradlab.suite import Claim, Experiment, Span, rows
 
 STEPS, LENGTH = 150, 200  # exponents are means over STEPS of them
@@ -34,15 +40,11 @@ def freedom(column, size):
 
 def newman(column, size):
     """Exponent i of products of gaussian matrices of gain 1 (Newman 1986)."""
-    from scipy.special import digamma
-
     return (math.log(2) + digamma(freedom(column, size) / 2) - math.log(size)) / 2
 
 
 def spread(column, size):
     """Standard deviation of ln(chi^2)/2, what one step adds to the logarithm."""
-    from scipy.special import polygamma
-
     return math.sqrt(polygamma(1, freedom(column, size) / 2)) / 2
 
 
@@ -105,23 +107,19 @@ def last_term_missing(frame):
 
 def figure(frame):
     """Walks and lines, exponents over N, from products to powers, and tanh."""
-    from gradlab.suite import figures
-
-    drawing, axes = figures.panels(2, 2, size=(14.5, 11))
+    drawing, axes = style.panels(2, 2, size=(14.5, 11))
     linear = frame[frame.activation == "identity"]
     walks(axes[0, 0], linear[linear.hidden_size == 16])
     over_size(axes[0, 1], linear)
     between(axes[1, 0], linear[linear.hidden_size == 64])
     nonlinear(axes[1, 1], frame[frame.activation == "tanh"])
-    figures.titles(
+    style.titles(
         axes,
         ["16 linear units: each line is one network", "exponents of linear products, theory drawn",
          "64 linear units: another W every k steps", "64 tanh units"],
     )  # fmt: skip
-    figures.headline(
-        drawing, "One W for all steps keeps its luck; another W at each averages it out"
-    )
-    figures.caption(
+    style.headline(drawing, "One W for all steps keeps its luck; another W at each averages it out")
+    style.caption(
         drawing,
         f"gaussian W of variance gain$^2$/N (a-c: gain 1), no input, T = {LENGTH}, "
         f"{frame.seed.nunique()} seeds (d: {frame[frame.activation == 'tanh'].seed.nunique()}); "
@@ -132,10 +130,6 @@ def figure(frame):
 
 def walks(panel, frame):
     """The gradient's size over the lag, one line a seed, products over powers."""
-    import numpy as np
-
-    from gradlab.suite import figures
-
     named = sorted(frame.filter(like="log10_gradient_lag"), key=lambda name: int(name[19:]))
     lags = [0, *(int(name[19:]) for name in named)]
     for steps, colour, text in kinds():
@@ -146,35 +140,31 @@ def walks(panel, frame):
     middle, width = newman("lyapunov_first", 16) * fine, spread("lyapunov_first", 16) * fine**0.5
     for side, text in ((-2, None), (2, "the latter's theory, +- 2 standard deviations")):
         line = (middle + side * width) / math.log(10)
-        panel.plot(fine, line, "--", color=figures.CRITICAL, lw=1.5, label=text)
-    figures.powers_of_ten(panel.yaxis)
+        panel.plot(fine, line, "--", color=CRITICAL, lw=1.5, label=text)
+    style.powers_of_ten(panel.yaxis)
     panel.set(xlabel="lag T - t (steps)", ylabel="||dL/dh$_t$|| relative to ||dL/dh$_T$||")
     panel.legend(loc="upper left")
 
 
 def kinds():
     """(steps_per_matrix, colour, text) of the two ends."""
-    from gradlab.suite import figures
-
     return (
-        (LENGTH, figures.EXPLODING, "one W"),
-        (1, figures.VANISHING, "another W at each step"),
+        (LENGTH, EXPLODING, "one W"),
+        (1, VANISHING, "another W at each step"),
     )
 
 
 def over_size(panel, frame):
     """First, middle and last exponent of products over N on Newman's, and ln radius of one W."""
-    from gradlab.suite import figures
-
     products, powers = (
         frame[frame.steps_per_matrix == steps].groupby("hidden_size") for steps in (1, LENGTH)
     )
     for column, marker in zip(INDEX, "osv", strict=True):
         line = [newman(column, size) for size in products.groups]
-        panel.plot(list(products.groups), line, color=figures.CRITICAL, lw=1.4)
+        panel.plot(list(products.groups), line, color=CRITICAL, lw=1.4)
         label = f"products: {column.removeprefix('lyapunov_')} exponent"
-        bars(panel, products[column], figures.VANISHING, label=label, fmt=marker)
-    bars(panel, powers.exponent, figures.EXPLODING, label="one W: gradient's rate", fmt="D")
+        bars(panel, products[column], VANISHING, label=label, fmt=marker)
+    bars(panel, powers.exponent, EXPLODING, label="one W: gradient's rate", fmt="D")
     panel.set_xscale("log", base=2)
     panel.set_xticks(list(powers.groups), list(powers.groups))
     panel.set(xlabel="hidden units N", ylabel="exponent (1/step)", ylim=(None, 1.9))
@@ -189,15 +179,13 @@ def bars(panel, groups, colour, **options):
 
 def between(panel, frame):
     """The rate over k, from Newman's exponent to the radius of one W."""
-    from gradlab.suite import figures
-
     theory, width = newman("lyapunov_first", 64), spread("lyapunov_first", 64) / math.sqrt(STEPS)
     panel.axhspan(theory - width, theory + width, color="#e4e6ea", lw=0)
-    panel.axhline(theory, color=figures.CRITICAL, lw=1.4, label="theory, k = 1")
+    panel.axhline(theory, color=CRITICAL, lw=1.4, label="theory, k = 1")
     one = frame[frame.steps_per_matrix == LENGTH].log_radius
-    panel.axhline(one.mean(), color=figures.CRITICAL, lw=1.4, ls="--", label="mean ln(radius)")
+    panel.axhline(one.mean(), color=CRITICAL, lw=1.4, ls="--", label="mean ln(radius)")
     groups = frame.groupby("steps_per_matrix").exponent
-    bars(panel, groups, figures.EXPLODING, fmt="o", label="measured")
+    bars(panel, groups, EXPLODING, fmt="o", label="measured")
     panel.set_xscale("log")
     ticks = list(groups.groups)
     panel.set_xticks(ticks, ticks)
@@ -208,19 +196,14 @@ def between(panel, frame):
 
 def nonlinear(panel, frame):
     """Rates over the gain on mean field's, which assumes another W at each step."""
-    import numpy as np
-
-    from gradlab import theory
-    from gradlab.suite import figures
-
     if frame.empty:
         return
     gains = np.linspace(frame.gain.min(), frame.gain.max(), 100)
-    panel.plot(gains, theory.largest_exponent(gains), color=figures.CRITICAL, label="mean field")
+    panel.plot(gains, theory.largest_exponent(gains), color=CRITICAL, label="mean field")
     for steps, colour, text in kinds():
         groups = frame[frame.steps_per_matrix == steps].groupby("gain").exponent
         bars(panel, groups, colour, fmt="o", label=text)
-    panel.axhline(0, color=figures.CRITICAL, lw=1)
+    panel.axhline(0, color=CRITICAL, lw=1)
     panel.set(xlabel="gain g", ylabel="gradient's rate (1/step)")
     panel.legend(loc="upper left")
 
@@ -254,8 +237,8 @@ experiment = Experiment(
             statement="with another W at each step the gradient grows by Newman's first exponent",
             source="ln g + (ln 2 + digamma(N/2) - ln N)/2, Newman 1986",
             measured=worst({"exponent": "lyapunov_first"}),
-            expected=0.0,
-            tolerance=3.5,
+            equals=0.0,
+            within=3.5,
             why="standard errors of the mean over 20 seeds; the largest of 7 sizes",
             control=exchanged,
         ),
@@ -266,8 +249,8 @@ experiment = Experiment(
             statement="the first, middle and last exponent, by QR, are Newman's",
             source="ln g + (ln 2 + digamma((N - i + 1)/2) - ln N)/2, Newman 1986",
             measured=worst({column: column for column in INDEX}),
-            expected=0.0,
-            tolerance=4.0,
+            equals=0.0,
+            within=4.0,
             why="standard errors of the mean over 20 seeds; the largest of 21",
             control=first_for_all,
         ),
@@ -278,8 +261,8 @@ experiment = Experiment(
             statement="from draw to draw the products' rates spread as a random walk's do",
             source="variance trigamma(N/2)/4 a step, Newman 1986",
             measured=relative_spread,
-            expected=1.0,
-            tolerance=0.2,
+            equals=1.0,
+            within=0.2,
             why="133 degrees of freedom: 6 %",
             control=exchanged,
         ),
@@ -290,8 +273,8 @@ experiment = Experiment(
             statement="with one W the rate is ln of that draw's own spectral radius",
             source="W^t = V Lambda^t V^-1",
             measured=eigenvalue_error,
-            expected=0.0,
-            tolerance=0.02,
+            equals=0.0,
+            within=0.02,
             why="1/step: over 150 steps what precedes the asymptote is a factor of a few",
             control=exchanged,
         ),
@@ -301,8 +284,8 @@ experiment = Experiment(
             statement="the sum over steps of dL/dW_t, all W_t equal, is the tied gradient",
             source="d/dw f(w, w) = d_1 f + d_2 f",
             measured=largest_gap,
-            expected=0.0,
-            tolerance=1e-12,
+            equals=0.0,
+            within=1e-12,
             why="rounding, relative to the gradient's norm",
             control=last_term_missing,
         ),
@@ -310,4 +293,4 @@ experiment = Experiment(
 )  # fmt: skip
 
 if __name__ == "__main__":
-    experiment.main()
+    script(experiment)

@@ -51,6 +51,11 @@ def main(arguments=None):
         signal.signal(signal.SIGTERM, before)
 
 
+def script(experiment):
+    """The closing line of an experiment file: the same as `gradlab run FILE ARGS...`."""
+    sys.exit(main(["run", experiment.file, *sys.argv[1:]]))
+
+
 def _draw_into_files():
     """No window or notebook for a command, nor matplotlib's word on each setting of the user's."""
     os.environ["MPLBACKEND"] = "agg"

@@ -7,6 +7,11 @@ top to bottom: the measure, the figure, the claim, and the experiment at the end
 
 import math
 
+import numpy as np
+
+from gradlab import Network
+from gradlab.cli import script
+from gradlab.plots import CRITICAL, EXPLODING, style
 from gradlab.suite import Claim, Experiment, rows
 
 
@@ -15,10 +20,6 @@ def measure(block):
 
     block.points holds an array for each axis of the grid, block.constants the constants.
     """
-    import numpy as np
-
-    from gradlab import Network
-
     steps, hidden = block.constants["steps"], block.constants["hidden_size"]
     loss, slopes = [], []
     for radius, seed in zip(block.points["spectral_radius"], block.points["seed"], strict=True):
@@ -36,19 +37,15 @@ def measure(block):
 
 def figure(frame):
     """Draw from the table alone: measured points on the line of theory."""
-    import numpy as np
-
-    from gradlab.suite import figures
-
-    drawing, panel = figures.panels(1, 1, size=(8, 5))
+    drawing, panel = style.panels(1, 1, size=(8, 5))
     radii = np.linspace(frame.spectral_radius.min(), frame.spectral_radius.max(), 200)
-    panel.plot(radii, np.log10(radii), color=figures.CRITICAL, label="log10(radius)")
-    panel.plot(frame.spectral_radius, frame.decades_per_step, "o", color=figures.EXPLODING,
+    panel.plot(radii, np.log10(radii), color=CRITICAL, label="log10(radius)")
+    panel.plot(frame.spectral_radius, frame.decades_per_step, "o", color=EXPLODING,
                label="measured")  # fmt: skip
     panel.set(xlabel="spectral radius of W", ylabel="decades a step")
     panel.legend()
-    figures.headline(drawing, "Below one it vanishes, above it explodes")
-    figures.caption(drawing, "An orthogonal linear network: every step multiplies by the radius.")
+    style.headline(drawing, "Below one it vanishes, above it explodes")
+    style.caption(drawing, "An orthogonal linear network: every step multiplies by the radius.")
     return drawing
 
 
@@ -77,8 +74,8 @@ experiment = Experiment(
             statement="at radius 1/2 every step takes log10(2) decades from the gradient",
             source="dh_T/dh_0 = (Q/2)^T with Q orthogonal",
             measured=slope_at_one_half,
-            expected=-math.log10(2),  # from mathematics, not from the code that is tested
-            tolerance=1e-12,
+            equals=-math.log10(2),  # from mathematics, not from the code that is tested
+            within=1e-12,
             why="rounding of 50 products",
             control=one_step_too_many,  # a test would see the claim fall short on it
         )
@@ -86,4 +83,4 @@ experiment = Experiment(
 )
 
 if __name__ == "__main__":
-    experiment.main()
+    script(experiment)

@@ -24,7 +24,7 @@ class Rule(NamedTuple):
     inside: set = frozenset()
 
 
-EXPERIMENT = Rule({"suite", "numpy"}, {"", "errors", "suite", *CORE, ANY_PACKAGE})
+EXPERIMENT = Rule({"", "cli", "errors", "suite", "plots", *CORE, ANY_PACKAGE})
 
 # The longest prefix decides; a new room needs a line here.
 RULES = {
@@ -49,9 +49,8 @@ RULES = {
     "gradlab.race": Rule(
         {"errors", "threads", "measures", "suite", *CORE, "numpy", "threadpoolctl"}, {ANY_PACKAGE}
     ),
-    "gradlab.suite": Rule({"errors", "files", "found", "threads", "words", ANY_PACKAGE}),
-    # An experiment file that is run as a script starts the command line.
-    "gradlab.suite.experiment": Rule({"errors"}, {"cli", ANY_PACKAGE}),
+    "gradlab.suite": Rule({"errors", "files", "found", "threads", "words", ANY_PACKAGE}, {"plots"}),
+    "gradlab.plots": Rule({"suite", ANY_PACKAGE}),
     "gradlab.explorer": Rule({"errors", "measures", *CORE, ANY_PACKAGE}),
     "gradlab.commands": Rule({"", "errors", "files", "suite", "words"}, ALL - {"cli"}),
     "gradlab.cli": Rule({"commands", "errors"}, ALL),
@@ -136,8 +135,6 @@ WRONG = [
     ("gradlab.commands.list", "from gradlab import cli"),
     ("gradlab.attic.old", "import numpy"),
     ("gradlab", "import pandas"),
-    ("experiments.other", "from gradlab.theory import rate"),
-    ("experiments.other", "import matplotlib.pyplot as plt"),
     ("experiments.other", "import experiments.spectral_radius"),
 ]
 
@@ -151,8 +148,8 @@ HEAVY = {"numba", "pandas", "scipy", "matplotlib", "seaborn", "pyarrow"}
 LIGHT = {
     "gradlab": "import gradlab",
     "gradlab.cli": "import gradlab.cli",
-    "gradlab.template": "import gradlab.template",
-    **{p.stem: f"import runpy; runpy.run_path({str(p)!r})" for p in files("experiments")},
+    "gradlab.plots": "import gradlab.plots",
+    "gradlab.suite": "import gradlab.suite",
 }
 
 

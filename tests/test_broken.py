@@ -25,13 +25,13 @@ def measure(block):
     return {"a": np.ones(len(block))}
 
 def figure(frame):
-    from gradlab.suite import figures
-    drawing, panel = figures.panels(1, 1)
+    from gradlab.plots import style
+    drawing, panel = style.panels(1, 1)
     panel.plot(frame.index, frame.a)
     return drawing
 
-claim = dict(name="c", statement="s", source="x", measured=lambda f: f.a.mean(), expected=1.0,
-             tolerance=0.1, why="w", control=lambda f: f)
+claim = dict(name="c", statement="s", source="x", measured=lambda f: f.a.mean(), equals=1.0,
+             within=0.1, why="w", control=lambda f: f)
 right = dict(question="q", grid={"seed": [0, 1]}, split=["seed"], measure=measure, figure=figure)
 experiment = Experiment(**right | %s)
 """
@@ -83,7 +83,7 @@ def test_a_file_that_ends_python_is_one_line(text, message, capsys):
         ("{'figure': 3}", "figure 3, not a function"),
         ("{'claims': [3]}", "claims hold 3, not a Claim"),
         ("{'claims': [Claim(**claim | {'measured': 3})]}", "measured and control must be"),
-        ("{'claims': [Claim(**claim | {'expected': None})]}", "expected None, not a number"),
+        ("{'claims': [Claim(**claim | {'equals': 'x'})]}", "equals 'x', not a number"),
         ("{'claims': [Claim(**claim | {'seeds': 'x'})]}", "seeds 'x', not a number"),
         ("{'grid': {'seed': [0, 'a']}}", "axis seed is [0, 'a'], not numbers or text"),
         ("{'grid': {'seed': [[1]]}}", "axis seed is [[1]], not numbers or text"),

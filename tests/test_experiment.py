@@ -18,8 +18,12 @@ def make(grid, **options):
 
 
 def claim(**options):
-    options = {"measured": lambda frame: 1.05, "expected": 1.0, "tolerance": 0.1} | options
-    return Claim("c", "one", "arithmetic", why="-", control=None, **options)
+    options = {"measured": lambda frame: 1.05, "equals": 1.0, "within": 0.1} | options
+    if {"at_least", "at_most"} & set(options):
+        options = {"equals": None, "within": None} | {
+            k: v for k, v in options.items() if k not in ("equals", "within")
+        }
+    return Claim("c", "one", source="arithmetic", why="-", control=None, **options)
 
 
 def test_a_name_is_the_stem_of_the_file():
@@ -94,16 +98,16 @@ def test_wrong_values_are_named(name, value, message):
     ("options", "outcome"),
     [
         ({}, "ok"),
-        ({"tolerance": 0.01}, "FALLS SHORT"),
-        ({"expected": lambda frame: frame["x"].sum(), "tolerance": 0.01}, "FALLS SHORT"),
-        ({"expected": 1.2, "relative": True, "tolerance": 0.13}, "ok"),
-        ({"expected": 1.2, "relative": True, "tolerance": 0.12}, "FALLS SHORT"),
-        ({"relation": ">=", "expected": 0.0}, "ok"),
-        ({"relation": ">=", "expected": 1.2}, "FALLS SHORT"),
-        ({"relation": "<=", "expected": 9.0}, "ok"),
-        ({"relation": "<=", "expected": 0.9}, "FALLS SHORT"),
+        ({"within": 0.01}, "FALLS SHORT"),
+        ({"equals": lambda frame: frame["x"].sum(), "within": 0.01}, "FALLS SHORT"),
+        ({"equals": 1.2, "relative": True, "within": 0.13}, "ok"),
+        ({"equals": 1.2, "relative": True, "within": 0.12}, "FALLS SHORT"),
+        ({"at_least": 0.0}, "ok"),
+        ({"at_least": 1.2}, "FALLS SHORT"),
+        ({"at_most": 9.0}, "ok"),
+        ({"at_most": 0.9}, "FALLS SHORT"),
         ({"measured": lambda frame: math.nan}, "FALLS SHORT"),
-        ({"measured": lambda frame: math.nan, "relation": "<="}, "FALLS SHORT"),
+        ({"measured": lambda frame: math.nan, "at_most": 9.0}, "FALLS SHORT"),
         ({"measured": lambda frame: frame["y"].mean()}, "not measured"),
     ],
 )
@@ -113,9 +117,7 @@ def test_verdicts(options, outcome):
 
 def test_a_verdict_says_its_numbers_or_what_lacks():
     line = str(claim(relative=True).judge(None))
-    assert line == (
-        "ok            c: one: measured 1.05, expected == 1, tolerance 0.1 of it (arithmetic)"
-    )
+    assert line == ("ok            c: one: measured 1.05, expected 1 within 0.1 of it (arithmetic)")
 
     def measured(frame):
         raise NotMeasured("needs rows with a = 1")
@@ -123,9 +125,18 @@ def test_a_verdict_says_its_numbers_or_what_lacks():
     assert str(claim(measured=measured).judge(None)).endswith("c: one (needs rows with a = 1)")
 
 
-def test_an_unknown_relation_is_refused():
-    with pytest.raises(ValueError, match="relation '<'"):
-        replace(claim(), relation="<")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"at_least": 1.0}, "equals and at_least; give one of"),
+        ({"equals": None}, "none of them; give one of"),
+        ({"within": None}, "within= goes with equals="),
+        ({"equals": None, "at_most": 1.0}, "within= goes with equals="),
+    ],
+)
+def test_a_claim_asks_for_one_thing(options, message):
+    with pytest.raises(ValueError, match=message):
+        replace(claim(), **options)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from gradlab.errors import UserError
-from gradlab.suite import NotMeasured, figures, library, run, store
+from gradlab.plots import style
+from gradlab.suite import NotMeasured, library, run, store
 from gradlab.suite.grid import changed
 from gradlab.suite.sweep import sweep
 
@@ -102,7 +103,7 @@ def empty(panel):
 
 def drawn(experiment, frame, laid_out=True):
     """The figure; its layout, and with it every label, takes longer than all else."""
-    with figures.style():
+    with style.style():
         figure = run.drawn(experiment, frame)
         if laid_out:
             figure.draw_without_rendering()
@@ -163,7 +164,7 @@ def test_no_claim_falls_short_where_it_is_not_about_the_setting(tmp_path, name, 
     assert not (frame.status == "error").any(), frame.message.max()
     verdicts = [claim.judge(frame) for claim in experiment.claims]
     assert not [str(v) for v in verdicts if v.outcome == "FALLS SHORT"]
-    with figures.style(), suppress(NotMeasured):
+    with style.style(), suppress(NotMeasured):
         run.drawn(experiment, frame)
 
 
@@ -193,7 +194,7 @@ def test_a_reference_table_is_under_its_digest(name):
 
 
 def test_a_panel_of_nothing_but_edges_is_empty():
-    _, (bare, full) = figures.panels(1, 2)
+    _, (bare, full) = style.panels(1, 2)
     for panel in (bare, full):
         panel.axhline(1)
         panel.axvline(1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gradlab.suite import figures, graphs
+from gradlab.plots import graphs, palette, style
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ def test_vectors_and_matrices_are_written_by_lines():
 
 
 def test_a_web_is_as_wide_as_its_edges_are_strong():
-    _, panel = figures.panels(1, 1)
+    _, panel = style.panels(1, 1)
     graphs.stage(panel, 2, 2)
     ends = np.array([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0], [0.0, 2.0]])
     lines = graphs.web(panel, np.zeros((4, 2)), ends, [3.0, -np.inf, 0.0, -1.0], limit=2.0)
@@ -31,7 +31,7 @@ def test_a_web_is_as_wide_as_its_edges_are_strong():
 
 
 def test_tiles_return_where_they_end():
-    figure, panel = figures.panels(1, 1)
+    figure, panel = style.panels(1, 1)
     graphs.stage(panel, 5, 5)
     assert graphs.tiles(panel, (1.0, 4.0), np.eye(3), "W") == 4.0
     assert graphs.tiles(panel, (1.0, 4.0), 0.5) == 2.0
@@ -40,11 +40,11 @@ def test_tiles_return_where_they_end():
 
 
 def test_an_edge_has_its_value_and_its_gradient():
-    _, panel = figures.panels(1, 1)
+    _, panel = style.panels(1, 1)
     graphs.stage(panel, 5, 5)
     graphs.edge(panel, (1, 1), (4, 1), "2", "3")
     graphs.edge(panel, (1, 1), (1, 4), "4", "5")
     above, below, left, right = panel.texts
     assert above.get_position()[1] > 1 > below.get_position()[1]
     assert left.get_position()[0] < 1 < right.get_position()[0]
-    assert below.get_color() == right.get_color() == figures.EXPLODING
+    assert below.get_color() == right.get_color() == palette.EXPLODING

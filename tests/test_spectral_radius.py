@@ -11,7 +11,7 @@ import pytest
 import gradlab
 from gradlab import found
 from gradlab.errors import UserError
-from gradlab.suite import figures
+from gradlab.plots import style
 
 SCRIPT = Path(__file__).parents[1] / "experiments" / "spectral_radius.py"
 SMALL = {"spectral_radius": [0.7, 1.6], "sequence_length": [5, 40], "seed": range(4)}
@@ -67,7 +67,7 @@ def test_a_seed_without_a_gradient_is_no_seed_that_is_not_clipped():
     """Radius 1: both seeds are clipped at 1. Radius 2: the one that has a gradient is; 3: none."""
     norms = [1.0, 1.0, 1.0, np.nan, np.nan, np.nan]
     frame = pd.DataFrame({"spectral_radius": [1.0, 1, 2, 2, 3, 3], "log10_norm_all": norms})
-    _figure, panel = figures.panels(1, 1)
+    _figure, panel = style.panels(1, 1)
     found.load("experiment", SCRIPT).clipped(panel, frame)
     share = panel.collections[0].get_array().filled(np.nan)
     assert share.shape == (81, 3)

@@ -2,24 +2,24 @@
 
 import math
 
+from gradlab.cli import script
+from gradlab.plots import style
 from gradlab.suite import Claim, Experiment, NotMeasured
 
 
 def figure(frame):
-    from gradlab.suite import figures
-
-    drawn, axes = figures.panels(1, 2, size=(11, 5))
-    for weight, color in zip(w := sorted(set(frame["weight"])), figures.colours(w), strict=True):
+    drawn, axes = style.panels(1, 2, size=(11, 5))
+    for weight, color in zip(w := sorted(set(frame["weight"])), style.colours(w), strict=True):
         rows = frame[frame["weight"] == weight]
         axes[0].plot(rows["seed"], rows["decades"], "o-", color=color, label=f"w = {weight:g}")
     axes[0].legend()
     square = frame.pivot_table(index="weight", columns="seed", values="mix")
-    scale = figures.centred(square)
-    axes[1].pcolormesh(square.columns, square.index, square, cmap=figures.DIVERGING, norm=scale)
-    figures.powers_of_ten(axes[0].yaxis)
-    figures.titles(axes, ["the gradient over the chain", "noise"])
-    figures.headline(drawn, "Below one it vanishes, above it explodes")
-    figures.caption(drawn, "A toy: w to the power of the length.")
+    scale = style.centred(square)
+    axes[1].pcolormesh(square.columns, square.index, square, cmap=style.DIVERGING, norm=scale)
+    style.powers_of_ten(axes[0].yaxis)
+    style.titles(axes, ["the gradient over the chain", "noise"])
+    style.headline(drawn, "Below one it vanishes, above it explodes")
+    style.caption(drawn, "A toy: w to the power of the length.")
     return drawn
 
 
@@ -47,8 +47,8 @@ experiment = Experiment(
             statement="half a weight loses log10 2 decades a step",
             source="d(w^T h)/dh = w^T",
             measured=measured,
-            expected=10 * math.log10(0.5),
-            tolerance=1e-12,
+            equals=10 * math.log10(0.5),
+            within=1e-12,
             why="rounding of ten products",
             control=control,
         )
@@ -65,4 +65,4 @@ experiment = Experiment(
 )
 
 if __name__ == "__main__":
-    experiment.main()
+    script(experiment)

@@ -3,7 +3,7 @@
 import argparse
 
 from gradlab.errors import UserError, to_stderr
-from gradlab.suite.experiment import FALLS_SHORT
+from gradlab.suite.claims import FALLS_SHORT
 
 FINE, FELL_SHORT, WRONG_USE, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 2, 130, 141, 143
 

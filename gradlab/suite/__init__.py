@@ -1,20 +1,31 @@
 """An experiment from its grid to a table, a figure and checked claims; knows no network.
 
-What stands here loads the standard library only, so that listing experiments is quick; helpers
-that read tables come with their first use.
+Experiment, Claim, Span                          what an experiment file says
+median mean largest smallest worst share
+slope crossing most                              readings: one number from a table
+swap passes_for scaled shifted always shuffled   controls: a wrong table
+rows near nearest lags wilson NotMeasured        what functions ask of a table
 """
 
-from gradlab.suite.experiment import Claim, Experiment, NotMeasured, Span, Verdict
+from gradlab.suite.claims import Claim, Span, Verdict
+from gradlab.suite.controls import always, passes_for, scaled, shifted, shuffled, swap
+from gradlab.suite.experiment import Experiment
+from gradlab.suite.frames import NotMeasured, interval, lags, near, nearest, rows, wilson
+from gradlab.suite.readings import (
+    crossing,
+    largest,
+    mean,
+    median,
+    most,
+    share,
+    slope,
+    smallest,
+    worst,
+)
 
 __all__ = [
-    "Claim", "Experiment", "NotMeasured", "Span", "Verdict", "crossing", "nearest", "rows",
-    "share", "wilson",
+    "Claim", "Experiment", "NotMeasured", "Span", "Verdict", "always", "crossing",
+    "interval", "lags",
+    "largest", "mean", "median", "most", "near", "nearest", "passes_for", "rows", "scaled",
+    "share", "shifted", "shuffled", "slope", "smallest", "swap", "wilson", "worst",
 ]  # fmt: skip
-
-
-def __getattr__(name):
-    if name in __all__:
-        from gradlab.suite import frames
-
-        return getattr(frames, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,160 +1,13 @@
 """What an experiment file says: a question, a grid, a measure, a figure and claims."""
 
-import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Real
-from typing import Any, NamedTuple
+from typing import Any
 
-from gradlab.errors import placed
-
-RELATIONS = ("==", "<=", ">=")
-OK, FALLS_SHORT, NOT_MEASURED = "ok", "FALLS SHORT", "not measured"
-
-
-class NotMeasured(Exception):
-    """Raised by a claim's `measured` or `expected` when the table lacks the rows it needs."""
-
-
-class Verdict(NamedTuple):
-    """How a claim stands: "ok", "FALLS SHORT" or "not measured", with the numbers behind it."""
-
-    claim: "Claim"
-    outcome: str
-    measured: float = math.nan
-    expected: float = math.nan
-    reason: str = ""
-
-    def __str__(self):
-        claim = self.claim
-        start = f"{self.outcome:12}  {claim.name}: {claim.statement}"
-        if self.reason:
-            return f"{start} ({self.reason})"
-        return (
-            f"{start}: measured {self.measured:.6g}, expected {claim.relation} "
-            f"{self.expected:.6g}, tolerance {claim.tolerance:g}"
-            f"{' of it' if claim.relative else ''} ({claim.source})"
-        )
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A number or law that a table must show, and a wrong table that must not show it.
-
-    measured(frame) reads the table only; expected is a number, or a function of the frame that
-    computes it without the code under test. It holds when, with e = expected, m = measured and
-    t = tolerance (times |e| if `relative`):
-
-        "=="  |m - e| <= t        "<="  m <= e + t        ">="  m >= e - t
-
-    control(frame) returns a frame with a stated error, on which the claim must fall short.
-
-    about    axis or constant -> the value, or a container of the values, that the claim is about:
-             it reads the rows with them alone, and where a table has none it is not measured. None
-             stands for text that was not given. What is not named does not matter to the claim.
-    seeds    the fewest seeds that bear the claim.
-    """
-
-    name: str
-    statement: str
-    source: str
-    measured: Callable
-    expected: float | Callable
-    tolerance: float
-    why: str
-    control: Callable
-    relation: str = "=="
-    relative: bool = False
-    about: Mapping[str, Any] = field(default_factory=dict)
-    seeds: int = 1
-
-    def __post_init__(self):
-        if self.relation not in RELATIONS:
-            raise ValueError(
-                f"claim {self.name}: relation {self.relation!r}, not one of {RELATIONS}"
-            )
-        if not callable(self.measured) or not (self.control is None or callable(self.control)):
-            raise ValueError(f"claim {self.name}: measured and control must be functions")
-        numbers = {"tolerance": self.tolerance, "seeds": self.seeds}
-        if not callable(self.expected):
-            numbers["expected"] = self.expected
-        for what, value in numbers.items():
-            if not isinstance(value, Real):
-                raise ValueError(f"claim {self.name}: {what} {value!r}, not a number")
-
-    def judge(self, frame) -> Verdict:
-        """Hold the claim against a table; nan never holds."""
-        try:
-            frame = self._own(frame)
-            measured = float(self.measured(frame))
-            expected = float(self.expected(frame) if callable(self.expected) else self.expected)
-        except NotMeasured as missing:
-            return Verdict(self, NOT_MEASURED, reason=str(missing))
-        except KeyError as missing:
-            return Verdict(self, NOT_MEASURED, reason=f"the table lacks {missing}")
-        except Exception as error:
-            return Verdict(self, FALLS_SHORT, reason=placed(error))
-        outcome = OK if self._holds(measured, expected) else FALLS_SHORT
-        return Verdict(self, outcome, measured, expected)
-
-    def setting(self, frame):
-        """The rows that the claim is about. Raises NotMeasured if the table has none."""
-        for name, wanted in self.about.items():
-            found = list(frame[name]) if name in frame else [None] * len(frame)
-            chosen = [_is_among(value, wanted) for value in found]
-            if not any(chosen):
-                values = _in_words(dict.fromkeys(map(_plain, found)))
-                raise NotMeasured(f"is about {name}={_in_words(wanted)}, not {values}")
-            frame = frame if all(chosen) else frame[chosen]
-        return frame
-
-    def _own(self, frame):
-        frame = self.setting(frame)
-        if self.seeds > 1 and frame.seed.nunique() < self.seeds:
-            raise NotMeasured(f"needs {self.seeds} seeds")
-        return frame
-
-    def _holds(self, measured, expected):
-        slack = self.tolerance * (abs(expected) if self.relative else 1.0)
-        if self.relation == "==":
-            return abs(measured - expected) <= slack
-        if self.relation == "<=":
-            return measured <= expected + slack
-        return measured >= expected - slack
-
-
-@dataclass(frozen=True)
-class Span:
-    """The values from low to high, both included, that a claim is about."""
-
-    low: float = -math.inf
-    high: float = math.inf
-
-    def __contains__(self, value):
-        return value is not None and self.low <= value <= self.high
-
-    def __str__(self):
-        if math.isinf(self.high):
-            return f"{self.low:g} or more"
-        return f"{self.low:g} to {self.high:g}"
-
-
-def _is_among(value, wanted):
-    value = None if isinstance(value, float) and math.isnan(value) else value  # not given
-    return value in wanted if _has_several(wanted) else value == wanted
-
-
-def _has_several(wanted):
-    return hasattr(wanted, "__contains__") and not isinstance(wanted, str)
-
-
-def _in_words(values):
-    if isinstance(values, Span) or not _has_several(values):
-        values = [values]
-    words = ["none" if v is None else f"{v:g}" if isinstance(v, float) else str(v) for v in values]
-    return " or ".join(words[:4]) + (" or others" if len(words) > 4 else "")
+from gradlab.suite.claims import Claim, plain
+from gradlab.suite.frames import NotMeasured
 
 
 @dataclass(eq=False)
@@ -170,7 +23,8 @@ class Experiment:
                measure(block) -> columns, a dict of arrays with one entry a point, which may hold
                "status" and "message". `estimate(block) -> (seconds, bytes)` beside it (in its
                module, or as its attribute) foretells one worker's time and peak memory.
-    figure     figure(frame) -> matplotlib figure, from the table alone.
+    figure     figure(frame) -> matplotlib figure, from the table alone: a `plots.page`, or a
+               function.
     constants  name -> value, the same for all points. None means text that was not given.
     quick      axis or constant -> values to put in their place under --quick.
     name       the stem of the experiment's file unless given.
@@ -200,7 +54,7 @@ class Experiment:
         self.name = self.name or os.path.splitext(os.path.basename(self.file))[0]
         products = [self.grid] if isinstance(self.grid, Mapping) else self.grid
         self.grid = [{axis: _values(v) for axis, v in product.items()} for product in products]
-        self.constants = {name: _plain(value) for name, value in self.constants.items()}
+        self.constants = {name: plain(value) for name, value in self.constants.items()}
         self._check()
         _unify(self.grid)
 
@@ -218,12 +72,6 @@ class Experiment:
             except NotMeasured:
                 names.append(claim.name)
         return names
-
-    def main(self):
-        """The closing line of an experiment file: the same as `gradlab run FILE ARGS...`."""
-        from gradlab.cli import main  # the one way up: a file that is run as a script starts there
-
-        sys.exit(main(["run", self.file, *sys.argv[1:]]))
 
     def _check(self):
         if len({frozenset(product) for product in self.grid}) != 1:
@@ -278,12 +126,7 @@ def _values(values):
     values = values.tolist() if hasattr(values, "tolist") else values
     if isinstance(values, str) or not hasattr(values, "__iter__"):
         values = [values]
-    return [_plain(value) for value in values]
-
-
-def _plain(value):
-    """A NumPy scalar as the Python number that it is."""
-    return value.item() if getattr(value, "shape", None) == () else value
+    return [plain(value) for value in values]
 
 
 def _unify(products):

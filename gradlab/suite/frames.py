@@ -1,41 +1,79 @@
 """What claims and figures ask of a table again and again."""
 
 import math
-
-import numpy as np
-
-from gradlab.suite.experiment import NotMeasured
+import re
 
 Z = 1.959963984540054  # of a 95 % interval
+LAG = re.compile(r"(?P<column>.+)_lag_(?P<lag>\d+)")
+
+
+class NotMeasured(Exception):
+    """Raised by what reads a table when the table lacks the rows it needs."""
+
+
+class near:
+    """For `rows`: the value of the column that is nearest to the wanted one."""
+
+    def __init__(self, wanted):
+        self.wanted = wanted
+
+    def __call__(self, values):
+        return nearest(values, self.wanted)
+
+    def __repr__(self):
+        return f"near {self.wanted:g}"
 
 
 def rows(frame, **values):
-    """The rows with these values. Raises NotMeasured if there are none."""
-    for name, value in values.items():
-        frame = frame[frame[name] == value]
+    """The rows with these values. Raises NotMeasured if there are none.
+
+    A value is one that the column must hold, a container of such (a list, a range, a Span), or a
+    function of the column that chooses one: max, min, near(1.2).
+    """
+    for name, wanted in values.items():
+        frame = frame[_chosen(frame[name], wanted)]
     if frame.empty:
-        wanted = ", ".join(f"{name}={value}" for name, value in values.items())
-        raise NotMeasured(f"needs rows with {wanted}")
+        raise NotMeasured(f"needs rows with {described(values)}")
     return frame
 
 
-def crossing(frame, axis, column):
-    """Where on an axis a column's median passes upwards through 0, by linear interpolation.
+def _chosen(column, wanted):
+    if callable(wanted):
+        return column == wanted(column) if len(column) else column.isna()
+    if hasattr(wanted, "__contains__") and not isinstance(wanted, str):
+        return column.map(lambda value: value in wanted).astype(bool)
+    return column == wanted
 
-    Medians: near an edge a few seeds settle on a fixed point and pull a mean far away. Raises
-    NotMeasured if the table does not hold both sides.
-    """
-    medians = frame.groupby(axis)[column].median()
-    above = np.flatnonzero(medians.to_numpy() > 0)
-    if not above.size or above[0] == 0:
-        raise NotMeasured(f"needs values of {axis} on both sides of {column} = 0")
-    (low, high), (x, y) = (part[above[0] - 1 :][:2] for part in (medians.array, medians.index))
-    return float(x + (y - x) * low / (low - high))
+
+def described(values):
+    """A selection of rows in words: "spectral_radius=0.8, sequence_length=max"."""
+    words = (f"{name}={_word(value)}" for name, value in values.items())
+    return ", ".join(words)
+
+
+def _word(value):
+    if isinstance(value, float):
+        return f"{value:g}"
+    return getattr(value, "__name__", None) or str(value)
 
 
 def nearest(values, wanted):
     """The value nearest to the wanted one."""
     return min(set(values), key=lambda value: abs(value - wanted))
+
+
+def lags(frame, column):
+    """The columns `column`_lag_N as rows: the frame with `lag` and `column`, one row a lag.
+
+    The only reader of a lag in a column's name. Raises NotMeasured if there is no such column.
+    """
+    named = {m.string: int(m["lag"]) for m in map(LAG.fullmatch, frame) if m}
+    found = {name: lag for name, lag in named.items() if name == f"{column}_lag_{lag}"}
+    if not found:
+        raise NotMeasured(f"needs columns {column}_lag_N")
+    kept = [name for name in frame if name not in named]
+    long = frame.melt(kept, list(found), "lag", column)
+    return long.assign(lag=long["lag"].map(found)).sort_values("lag", kind="stable")
 
 
 def wilson(hits, runs, z=Z):
@@ -51,7 +89,7 @@ def wilson(hits, runs, z=Z):
     return share, max(0.0, (middle - width) / whole), min(1.0, (middle + width) / whole)
 
 
-def share(frame, column, **values):
+def interval(frame, column, **values):
     """`wilson` of the rows with these values where a column of zeros and ones is 1."""
     known = rows(frame, **values)[column]
     return wilson(float(known.sum()), len(known))

@@ -8,7 +8,8 @@ from importlib import import_module
 from gradlab.errors import UserError, placed
 from gradlab.files import expanded, remove_stale, replacing
 from gradlab.suite import library, provenance, runs, store
-from gradlab.suite.experiment import Experiment, NotMeasured
+from gradlab.suite.experiment import Experiment
+from gradlab.suite.frames import NotMeasured
 from gradlab.suite.grid import changed
 from gradlab.suite.sweep import sweep
 
@@ -100,8 +101,8 @@ def draw(experiment, frame, path, kind=None):
     lacks rows that every figure of the experiment needs (NoRows), and, naming the line, if the
     figure cannot be drawn.
     """
-    figures = _figures()
-    with figures.style():
+    style = _style()
+    with style.style():
         try:
             figure = drawn(experiment, frame)
         except NotMeasured as lacking:
@@ -110,7 +111,7 @@ def draw(experiment, frame, path, kind=None):
             raise _no_figure(experiment, error) from error
         with replacing(path) as temporary:
             try:
-                figures.save(figure, temporary, kind or expanded(path).suffix[1:].lower())
+                style.save(figure, temporary, kind or expanded(path).suffix[1:].lower())
             except (ValueError, RuntimeError) as error:  # text that cannot be set
                 raise _no_figure(experiment, error) from error
     print(f"wrote {path}")
@@ -121,13 +122,12 @@ def drawn(experiment, frame):
 
     Its headline is then the question, and its last line names these claims.
     """
-    from gradlab.suite import figures
-
+    style = _style()
     figure = experiment.figure(frame)
     if strange := experiment.strange(frame):
-        figures.headline(figure, experiment.question)
+        style.headline(figure, experiment.question)
         line = f"another setting than that of the claims: {', '.join(strange)}"
-        figures.caption(figure, f"{figure.get_supxlabel()}\n{textwrap.fill(line, 190)}")
+        style.caption(figure, f"{figure.get_supxlabel()}\n{textwrap.fill(line, 190)}")
     return figure
 
 
@@ -135,10 +135,10 @@ def _no_figure(experiment, error):
     return UserError(f"{experiment.name} has no figure: {placed(error)}")
 
 
-def _figures():
+def _style():
     """The house style. Raises UserError for settings that matplotlib does not load with."""
     try:
-        return import_module("gradlab.suite.figures")
+        return import_module("gradlab.plots.style")
     except Exception as error:
         raise UserError(f"matplotlib does not load with your settings: {placed(error)}") from error
 
@@ -147,6 +147,6 @@ def _load_figures_meanwhile():
     # seaborn and matplotlib take a second to load, while the kernels do not hold the interpreter
     def load():
         with suppress(UserError):  # `draw` says it
-            _figures()
+            _style()
 
     threading.Thread(target=load, daemon=True).start()

@@ -9,12 +9,12 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
-from gradlab.suite import figures
+from gradlab.plots import palette, style
 
 RADIUS = 0.32
 # For lines on white: pale where they are lost, ink at 0, glowing far above it.
 FLOW = LinearSegmentedColormap.from_list(
-    "flow", ["#b4d6ee", figures.VANISHING, figures.CRITICAL, figures.EXPLODING, "#ff7a4d"]
+    "flow", ["#b4d6ee", palette.VANISHING, palette.CRITICAL, palette.EXPLODING, "#ff7a4d"]
 )
 
 
@@ -27,13 +27,13 @@ def stage(panel, width, height, equal=True):
 
 def whole_decades(bar):
     """Label a colour bar of decades by powers of ten, at whole ones."""
-    figures.powers_of_ten(bar.ax.yaxis)
+    style.powers_of_ten(bar.ax.yaxis)
     bar.outline.set_visible(False)
 
 
 def node(panel, at, text, color="white", radius=RADIUS):
     """A circle with a few letters in it."""
-    panel.add_patch(Circle(at, radius, fc=color, ec=figures.CRITICAL, lw=1.4, zorder=3))
+    panel.add_patch(Circle(at, radius, fc=color, ec=palette.CRITICAL, lw=1.4, zorder=3))
     size = 13 if len(text) < 3 or text[0] == "$" else 10
     panel.text(*at, text, ha="center", va="center", fontsize=size, zorder=4)
 
@@ -44,7 +44,7 @@ def edge(panel, start, end, value="", gradient=""):
     along = (end - start) / np.linalg.norm(end - start)
     first, last = start + along * RADIUS, end - along * RADIUS
     arrow = {"arrowstyle": "-|>", "mutation_scale": 13, "shrinkA": 0, "shrinkB": 0, "zorder": 2}
-    panel.add_patch(FancyArrowPatch(first, last, color=figures.MUTED, lw=1.3, **arrow))
+    panel.add_patch(FancyArrowPatch(first, last, color=palette.MUTED, lw=1.3, **arrow))
     steep = abs(along[1]) > abs(along[0])
     away = np.array([-0.12, 0.0]) if steep else np.array([0.0, 0.09])
     sides = (
@@ -53,7 +53,7 @@ def edge(panel, start, end, value="", gradient=""):
     middle = (first + last) / 2
     panel.text(*middle + away, value, ha=sides[0], va=sides[1], fontsize=11.5)
     label = panel.text(*middle - away, gradient, ha=sides[2], va=sides[3], fontsize=11.5)
-    label.set_color(figures.EXPLODING)
+    label.set_color(palette.EXPLODING)
 
 
 def written(values):
@@ -84,16 +84,16 @@ def tiles(panel, corner, values, title="", color_limit=1.0, cell=(1.0, 0.62)):
     The title stands above. Returns the x of its right edge.
     """
     values = np.atleast_2d(values)
-    shades = figures.centred(values, color_limit)
+    shades = style.centred(values, color_limit)
     (x, y), (width, height) = corner, cell
     for (i, j), value in np.ndenumerate(values):
         at = x + j * width, y - (i + 1) * height
         shade = 0.5 + 0.55 * (np.clip(shades(value), 0, 1) - 0.5)  # pale: the numbers are read
-        panel.add_patch(Rectangle(at, width, height, fc=figures.DIVERGING(shade), ec="white", lw=2))
+        panel.add_patch(Rectangle(at, width, height, fc=style.DIVERGING(shade), ec="white", lw=2))
         panel.text(at[0] + width / 2, at[1] + height / 2, number(value), ha="center", va="center",
                    fontsize=11)  # fmt: skip
     right = x + values.shape[1] * width
-    panel.text((x + right) / 2, y + 0.1, title, ha="center", va="bottom", color=figures.MUTED)
+    panel.text((x + right) / 2, y + 0.1, title, ha="center", va="bottom", color=palette.MUTED)
     return right
 
 

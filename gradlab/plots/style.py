@@ -14,10 +14,8 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-VANISHING = "#1f6fb2"
-EXPLODING = "#d1483a"
-CRITICAL = "#22252b"
-MUTED = "#6b7079"
+from gradlab.plots.palette import CRITICAL, MUTED
+
 DIVERGING = LinearSegmentedColormap.from_list(
     "vanish_explode",
     ["#0b2f5b", "#1f6fb2", "#8fc1e3", "#f7f5f2", "#f3b391", "#d1483a", "#6d1021"],
@@ -67,17 +65,18 @@ def style():
 
 def panels(rows, columns, size=(13.0, 8.5), **options):
     """(figure, axes): a grid of panels that make room for their labels; options as `subplots`."""
-    figure = _roomy(size)
+    figure = roomy(size)
     return figure, figure.subplots(rows, columns, **options)
 
 
 def mosaic(layout, size=(13.0, 8.5), **options):
     """(figure, name -> panel) for a layout such as "aab;ccb"; options as `subplot_mosaic`."""
-    figure = _roomy(size)
+    figure = roomy(size)
     return figure, figure.subplot_mosaic(layout, **options)
 
 
-def _roomy(size):
+def roomy(size):
+    """An empty figure, size in inches, whose panels make room for their labels."""
     figure = Figure(figsize=size, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12, wspace=0.04, hspace=0.05)
     return figure

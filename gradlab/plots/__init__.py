@@ -1,0 +1,14 @@
+"""Figures in one style, from a table alone: a page of panels, the shared panels, small graphs."""
+
+from gradlab.plots.late import Late
+from gradlab.plots.page import Panel, page
+from gradlab.plots.palette import CRITICAL, EXPLODING, MUTED, VANISHING
+from gradlab.plots.panels import by_lag, distribution, medians, regime_map, shares
+
+style = Late("gradlab.plots.style")
+graphs = Late("gradlab.plots.graphs")
+
+__all__ = [
+    "CRITICAL", "EXPLODING", "MUTED", "VANISHING", "Panel", "by_lag", "distribution", "graphs",
+    "medians", "page", "regime_map", "shares", "style",
+]  # fmt: skip

@@ -1,0 +1,206 @@
+"""A page: a headline, rows of panels and a caption, drawn from a table alone.
+
+    figure = page(
+        "Gradients vanish below the edge and explode above it",
+        "{network}, {hidden_size} units, task {task}, {seeds} seeds",
+        [
+            [Panel("the gradient on its way back", by_lag("log10_gradient", "spectral_radius"))],
+            [Panel("radius {spectral_radius}: losses", losses, {"spectral_radius": near(1.2)})],
+        ],
+    )
+
+Text in braces follows the table: a column's value, or its values; {seeds} counts them, {network}
+names the cell and what matters of it. A panel whose rows the table lacks is left out, and the
+others take its place.
+"""
+
+import math
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gradlab.plots.late import Late
+from gradlab.suite.claims import in_words
+from gradlab.suite.frames import NotMeasured, rows
+
+style = Late("gradlab.plots.style")
+WIDTH = 190  # characters of a caption's line
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel: draw(axes, frame) on the rows `where` (as `gradlab.suite.rows` takes them).
+
+    title   its title; text in braces follows these rows. A function of them may stand for it.
+    says    one sentence on what it shows, for `gradlab show`; else what `draw` says of itself.
+    """
+
+    title: str | Callable
+    draw: Callable
+    where: Mapping = field(default_factory=dict)
+    says: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """What the panel shows, in one sentence."""
+        return self.says or in_words(self.draw)
+
+
+@dataclass(frozen=True)
+class Page:
+    """What `page` makes: called with a table it is the figure."""
+
+    headline: str | Callable
+    caption: str | Callable
+    rows: Sequence[Sequence[Panel]]
+    size: tuple[float, float]
+
+    @property
+    def panels(self) -> list[Panel]:
+        """All panels in reading order."""
+        return [panel for row in self.rows for panel in row]
+
+    def __call__(self, frame):
+        """The figure. Raises NotMeasured if the table lacks the rows of every panel."""
+        figure = style.roomy(self.size)
+        places = _grid(figure, [len(row) for row in self.rows])
+        missing, kept = [], []
+        for letter, panel, place in zip(_letters(), self.panels, places, strict=False):
+            axes = figure.add_subplot(place)
+            try:
+                here = rows(frame, **panel.where)
+                panel.draw(axes, here)
+                if is_empty(axes):
+                    raise NotMeasured(f"has nothing to show in panel {letter}")
+            except NotMeasured as lacking:
+                _remove(figure, axes)
+                missing.append(lacking)
+                continue
+            axes.set_title(rf"$\bf{{{letter}}}$   {filled(panel.title, here)}")
+            kept.append((panel, axes))
+        if not kept:
+            raise missing[0]
+        if missing:
+            self._close_up(figure, kept)
+        style.headline(figure, filled(self.headline, frame))
+        style.caption(figure, filled(self.caption, frame))
+        return figure
+
+    def _close_up(self, figure, kept):
+        """The panels that are left take the place of those that are not."""
+        left = [[axes for panel, axes in kept if panel in row] for row in self.rows]
+        left = [row for row in left if row]
+        height = self.size[1] * len(left) / len(self.rows)
+        figure.set_size_inches(
+            self.size[0] * max(map(len, left)) / max(map(len, self.rows)), height
+        )
+        places = _grid(figure, [len(row) for row in left])
+        for axes, place in zip((axes for row in left for axes in row), places, strict=True):
+            axes.set_subplotspec(place)
+
+
+def page(headline, caption, panels, size=(14.5, 10.5)) -> Page:
+    """A figure of rows of panels under a headline, with a caption in a few quiet lines.
+
+    headline   what the claims bear out; on a table where they do not all hold, the experiment's
+               question stands there instead.
+    panels     rows of `Panel`s, or one row.
+    size       inches.
+    """
+    panels = [panels] if isinstance(panels[0], Panel) else panels
+    return Page(headline, caption, panels, size)
+
+
+def filled(text, frame) -> str:
+    """Text with its braces filled from a table, or what a function makes of the table."""
+    return text(frame) if callable(text) else text.format_map(_Fields(frame))
+
+
+class _Fields(dict):
+    """What stands for a name in braces."""
+
+    def __init__(self, frame):
+        super().__init__()
+        self.frame = frame
+
+    def __missing__(self, name):
+        if name == "seeds":
+            count = self.frame.seed.nunique()
+            return f"{count} seed" + "s" * (count != 1)
+        if name == "network":
+            return network(self.frame)
+        return values(self.frame[name]) if name in self.frame else "no"
+
+
+def values(column) -> str:
+    """The values of a column in a few words: "64", "0.5, 1 and 2", "0.5 to 2.5"."""
+    found = list(dict.fromkeys(column.dropna()))
+    words = [written(value) for value in found]
+    if len(words) < 2:
+        return words[0] if words else "none"
+    if len(words) < 5:
+        return f"{', '.join(words[:-1])} and {words[-1]}"
+    if isinstance(found[0], str):
+        return f"{', '.join(words[:3])} and {len(words) - 3} more"
+    return f"{written(min(found))} to {written(max(found))}"
+
+
+def written(value) -> str:
+    """A value as it stands on a figure; an infinite threshold is none."""
+    if isinstance(value, str):
+        return value.replace("_", " ")
+    return "none" if math.isinf(value) else f"{value:g}"
+
+
+def network(frame) -> str:
+    """The networks of a table: "tanh RNN", "LSTM, forget bias 1", or all their cells."""
+    cells = list(dict.fromkeys(frame.cell)) if "cell" in frame else ["elman"]
+    if cells == ["elman"]:
+        return f"{values(frame.activation)} RNN" if "activation" in frame else "RNN"
+    names = [
+        {"elman": "RNN", "jordan": "Jordan RNN", "lstm": "LSTM", "gru": "GRU"}.get(cell, cell)
+        for cell in cells
+    ]
+    bias = frame.forget_bias if "forget_bias" in frame else []
+    more = f", forget bias {values(bias)}" if any(value != 0 for value in bias) else ""
+    return " and ".join(names) + more
+
+
+def is_empty(axes) -> bool:
+    """Whether a panel shows nothing but lines across it."""
+
+    def is_data(line):
+        inside = all(line.get_transform().contains_branch_seperately(axes.transData))
+        return inside and np.isfinite(np.array(line.get_xydata(), float)).all(1).any()
+
+    shown = [*axes.texts, *axes.images, *axes.collections, *axes.patches]
+    return not (shown or any(map(is_data, axes.lines)))
+
+
+def wrapped(text) -> str:
+    """Text in lines as long as a caption's."""
+    return textwrap.fill(text, WIDTH)
+
+
+def _letters():
+    return "abcdefghijkl"
+
+
+def _grid(figure, counts):
+    """Places for rows of so many panels each, every row as wide as the figure."""
+    columns = math.lcm(*counts)
+    grid = figure.add_gridspec(len(counts), columns)
+    return [
+        grid[row, i * columns // count : (i + 1) * columns // count]
+        for row, count in enumerate(counts)
+        for i in range(count)
+    ]
+
+
+def _remove(figure, axes):
+    """Take a panel away, and with it the colour bar that it may have got."""
+    for other in list(figure.axes):
+        if other is axes or axes in getattr(other, "_colorbar_info", {}).get("parents", ()):
+            other.remove()

@@ -1,0 +1,205 @@
+"""The panels that experiments share. Each function here makes a draw(axes, frame) for a `Panel`.
+
+Lines are medians over seeds, with the quartiles between them as a band where one is asked for. A
+`hue` is a column whose values have a colour each: cool below its `edge`, ink on it, warm above it.
+"""
+
+import math
+
+import numpy as np
+
+from gradlab.plots.late import Late
+from gradlab.plots.page import written
+from gradlab.plots.palette import CRITICAL, EXPLODING, MUTED, VANISHING
+from gradlab.suite.frames import NotMeasured, lags, nearest, wilson
+from gradlab.suite.readings import crossing
+
+pd = Late("pandas")
+sns = Late("seaborn")
+style = Late("gradlab.plots.style")
+QUARTILES = ("pi", 50)
+
+
+def drawing(text):
+    """Give a drawing function the sentence that `gradlab show` prints of it."""
+
+    def described(function):
+        function.__doc__ = text
+        return function
+
+    return described
+
+
+def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, band=None, law=None,
+            points="o", line="-", decades=False, legend=None, loc="best", **axes):  # fmt: skip
+    """Medians of a column over another, a line a hue; theory's law over each.
+
+    chosen    the values of the hue that are shown, each the nearest there is; else all.
+    edge      the hue's value in ink, or palette: value -> colour.
+    band      seaborn's errorbar, such as QUARTILES; none by default.
+    law       law(hue's rows, x array) -> theory's y array, drawn dashed, points without a line.
+    decades   y is a log10: its axis is labelled by powers of ten.
+    legend    its title; "" for none.
+    axes      what `Axes.set` takes: xlabel, ylabel, xscale, ylim ...
+    """
+
+    @drawing(f"Median of {y} over {x}" + (f", a line for each {hue}" if hue else ""))
+    def draw(panel, frame):
+        known = frame[frame[y].notna()]
+        if known.empty:
+            raise NotMeasured(f"needs rows with {y}")
+        shades = hues(known, hue, chosen, edge, palette)
+        for value, colour in shades.items():
+            here = known if hue is None else known[known[hue] == value]
+            label = None if hue is None else written(value)
+            look = {"color": colour, "marker": points, "ms": 5, "mew": 0, "label": label}
+            sns.lineplot(
+                here, x=x, y=y, estimator="median", errorbar=band, ax=panel,
+                ls="" if law else line, **look,
+            )  # fmt: skip
+            if law:
+                fine = np.linspace(here[x].min(), here[x].max(), 200)
+                panel.plot(fine, law(here, fine), "--", lw=1.6, color=colour)
+        finish(panel, decades, legend if legend is not None else _title(hue), loc, **axes)
+
+    return draw
+
+
+def by_lag(column, hue, *, relative=True, theory=None, **options):
+    """The gradient by lag, a line a hue: the columns `column`_lag_N, and 0 at lag 0 if relative.
+
+    theory    a column of rates (decades a step): its straight line through the first point.
+    options   as of `medians`.
+    """
+
+    def rate(here, lag):
+        return lag * here[theory].mean()
+
+    inner = medians(
+        "lag", column, hue, decades=True, law=rate if theory else None,
+        **{"xlabel": "lag T - t (steps)"} | options,
+    )  # fmt: skip
+
+    @drawing(f"Median of {column} by lag, a line for each {hue}")
+    def draw(panel, frame):
+        long = lags(frame, column)
+        if relative:
+            start = long[long["lag"] == long["lag"].min()].assign(**{"lag": 0, column: 0.0})
+            long = pd.concat([start, long])
+        inner(panel, long)
+
+    return draw
+
+
+def regime_map(x, y, value, *, label, limit=None, cmap=None, contour=0.0, **axes):
+    """Medians of a column over two axes as a heat map, 0 in the middle, its contour in ink.
+
+    label   of the colour bar; limit: of its scale, else the 98th percentile.
+    cmap    a sequential colour map from 0 to 1 instead (no contour).
+    """
+
+    @drawing(f"Median of {value} over {x} and {y}")
+    def draw(panel, frame):
+        table = frame.groupby([y, x])[value].median().unstack()
+        levels, heights = table.to_numpy(), range(len(table))
+        if not np.isfinite(levels).any():
+            raise NotMeasured(f"needs rows with {value}")
+        scale = {"vmin": 0, "vmax": 1, "cmap": cmap} if cmap else {
+            "cmap": style.DIVERGING, "norm": style.centred(levels, limit)
+        }  # fmt: skip
+        mesh = panel.pcolormesh(table.columns, heights, levels, shading="nearest", **scale)
+        panel.figure.colorbar(mesh, ax=panel, label=label, pad=0.02)
+        if not cmap and min(table.shape) > 1 and levels.min() < contour < levels.max():
+            panel.contour(table.columns, heights, levels, [contour], colors=CRITICAL, linewidths=2)
+        panel.set_yticks(heights, [written(height) for height in table.index])
+        panel.grid(False)
+        panel.set(**axes)
+
+    return draw
+
+
+def shares(x, columns, *, palette=None, legend="", loc="best", **axes):
+    """Shares of rows in which columns of zeros and ones are 1, with Wilson's 95 % intervals.
+
+    columns   label -> column, by name or as a function of the frame. The axis x is one of
+              places, each under its value; an infinite one is "none".
+    """
+    palette = palette or dict(zip(columns, (VANISHING, MUTED, EXPLODING), strict=False))
+
+    @drawing(f"Share of rows by {x}: {', '.join(columns)}, with Wilson's 95 % intervals")
+    def draw(panel, frame):
+        steps = sorted(set(frame[x]))
+        for label, column in columns.items():
+            hit = (column(frame) if callable(column) else frame[column]).astype(float)
+            known = hit.groupby(frame[x])
+            parts = [wilson(known.sum()[step], known.count()[step]) for step in steps]
+            middle, low, high = (list(part) for part in zip(*parts, strict=True))
+            panel.plot(range(len(steps)), middle, "o-", color=palette[label], label=label)
+            panel.fill_between(range(len(steps)), low, high, color=palette[label], alpha=0.2, lw=0)
+        places(panel.xaxis, steps)
+        panel.set(**{"ylim": (-0.03, 1.03), "ylabel": "share"} | axes)
+        panel.legend(title=legend or None, loc=loc)
+
+    return draw
+
+
+def distribution(column, hue=None, *, chosen=None, edge=None, palette=None, legend=None,
+                 loc="best", **axes):  # fmt: skip
+    """The share of rows whose column is above a value (seaborn's ecdfplot), a line a hue."""
+
+    @drawing(f"Share of rows whose {column} is above a value" + (f", by {hue}" if hue else ""))
+    def draw(panel, frame):
+        known = frame[frame[column].notna()]
+        if known.empty:
+            raise NotMeasured(f"needs rows with {column}")
+        for value, colour in hues(known, hue, chosen, edge, palette).items():
+            here = known if hue is None else known[known[hue] == value]
+            label = None if hue is None else written(value)
+            sns.ecdfplot(here, x=column, complementary=True, color=colour, label=label, ax=panel)
+        finish(panel, False, legend if legend is not None else _title(hue), loc, **axes)
+
+    return draw
+
+
+def hues(frame, hue, chosen=None, edge=None, palette=None):
+    """value -> colour for the values of a column that are shown; {None: ink} without a hue."""
+    if hue is None:
+        return {None: CRITICAL}
+    there = list(dict.fromkeys(frame[hue].sort_values()))
+    if palette:
+        return {value: palette[value] for value in palette if value in there}
+    if chosen is not None:
+        there = sorted({nearest(there, value) for value in chosen})
+    centre = nearest(there, edge) if edge is not None else 1.0
+    return dict(zip(there, style.colours(there, centre), strict=True))
+
+
+def finish(panel, decades=False, legend=None, loc="best", **axes):
+    """Labels, a log10 axis by powers of ten, and the legend with its title."""
+    if decades:
+        style.powers_of_ten(panel.yaxis)
+    panel.set(**axes)
+    if legend != "":
+        if panel.get_legend_handles_labels()[0]:
+            panel.legend(title=legend, loc=loc)
+    elif panel.get_legend():
+        panel.get_legend().remove()
+
+
+def places(axis, values):
+    """Label whole places 0, 1, ... by values; an infinite one is "none"."""
+    axis.set_ticks(range(len(values)), [written(value) for value in values])
+
+
+def measured_zero(panel, frame, column, over, **look):
+    """A vertical line where a column's median passes through 0, if the table shows it."""
+    try:
+        edge = crossing(column, over)(frame)
+    except NotMeasured:
+        return math.nan
+    panel.axvline(edge, **{"ls": "--", "lw": 2, "color": CRITICAL} | look)
+    return edge
+
+
+def _title(hue):
+    return hue.replace("_", " ") if hue else None

@@ -1,0 +1,157 @@
+"""Readings: one number read from a table, which can say in words what it read.
+
+    median("log10_norm_W", spectral_radius=0.8, sequence_length=500)
+    abs(mean("slope", cell="lstm") - mean("slope", cell="gru")) / 2
+
+Each takes a column, by name or as a function frame -> values, and the rows to read as `rows` does.
+A reading is called with a table; it raises NotMeasured where the table lacks the rows.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+
+from gradlab.suite.frames import NotMeasured, described, rows
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A number that is read from a table: `words` says which, `read(frame)` reads it."""
+
+    words: str
+    read: Callable
+
+    def __call__(self, frame) -> float:
+        return float(self.read(frame))
+
+    def __str__(self):
+        return self.words
+
+    def __neg__(self):
+        return Reading(f"-({self})", lambda frame: -self(frame))
+
+    def __abs__(self):
+        return Reading(f"|{self}|", lambda frame: abs(self(frame)))
+
+    def __add__(self, other):
+        return _joined(self, "+", other, lambda a, b: a + b)
+
+    def __sub__(self, other):
+        return _joined(self, "-", other, lambda a, b: a - b)
+
+    def __mul__(self, other):
+        return _joined(self, "*", other, lambda a, b: a * b)
+
+    def __truediv__(self, other):
+        return _joined(self, "/", other, _ratio)
+
+
+def median(column, **where):
+    """The median of a column."""
+    return _of("median", column, where, lambda values: values.median())
+
+
+def mean(column, **where):
+    """The mean of a column."""
+    return _of("mean", column, where, lambda values: values.mean())
+
+
+def largest(column, **where):
+    """The largest value of a column; nan where one is nan."""
+    return _of("largest", column, where, lambda values: values.max(skipna=False))
+
+
+def smallest(column, **where):
+    """The smallest value of a column; nan where one is nan."""
+    return _of("smallest", column, where, lambda values: values.min(skipna=False))
+
+
+def worst(column, **where):
+    """The largest absolute value of a column; nan where one is nan."""
+    return _of("largest size of", column, where, lambda values: values.abs().max(skipna=False))
+
+
+def share(column, **where):
+    """The share of rows where a column of zeros and ones, or of truths, is 1."""
+    return _of("share of", column, where, lambda values: values.astype(float).mean())
+
+
+def slope(column, over, **where):
+    """The slope of the straight line through a column's medians over an axis (least squares).
+
+    Raises NotMeasured if the axis has fewer than two values.
+    """
+
+    def read(frame):
+        medians = _values(column, here := rows(frame, **where)).groupby(here[over]).median()
+        x, y = medians.index.to_numpy(float), medians.to_numpy(float)
+        if len(x) < 2:
+            raise NotMeasured(f"needs two values of {over}")
+        x = x - x.mean()
+        return (x * y).sum() / (x * x).sum()
+
+    return Reading(_words("slope of", column, where, over), read)
+
+
+def crossing(column, over, **where):
+    """Where on an axis a column's median passes upwards through 0, by linear interpolation.
+
+    Medians: near an edge a few seeds settle on a fixed point and pull a mean far away. Raises
+    NotMeasured if the table does not hold both sides.
+    """
+
+    def read(frame):
+        medians = _values(column, here := rows(frame, **where)).groupby(here[over]).median()
+        above = next((i for i, value in enumerate(medians) if value > 0), 0)
+        if not above:
+            raise NotMeasured(f"needs values of {over} on both sides of {_name(column)} = 0")
+        (low, high), (x, y) = (part[above - 1 :][:2] for part in (medians.array, medians.index))
+        return x + (y - x) * low / (low - high)
+
+    return Reading(_words("zero of", column, where, over), read)
+
+
+def most(*readings):
+    """The largest of several readings; nan where one is nan."""
+    words = f"the largest of ({'; '.join(map(str, readings))})"
+
+    def read(frame):
+        values = [reading(frame) for reading in readings]
+        return math.nan if any(map(math.isnan, values)) else max(values)
+
+    return Reading(words, read)
+
+
+def _of(word, column, where, reduce):
+    def read(frame):
+        return reduce(_values(column, rows(frame, **where)))
+
+    return Reading(_words(word, column, where), read)
+
+
+def _values(column, frame):
+    return column(frame) if callable(column) else frame[column]
+
+
+def _name(column):
+    return column.__name__ if callable(column) else column
+
+
+def _words(word, column, where, over=None):
+    of = f"{word} {_name(column)}" + (f" over {over}" if over else "")
+    return f"{of} ({described(where)})" if where else of
+
+
+def _joined(one, sign, other, compute):
+    if not isinstance(other, Real | Reading):
+        return NotImplemented
+    words = f"{other:g}" if isinstance(other, Real) else f"({other})"
+    return Reading(
+        f"({one}) {sign} {words}",
+        lambda frame: compute(one(frame), other if isinstance(other, Real) else other(frame)),
+    )
+
+
+def _ratio(one, other):
+    return one / other if other else math.nan
