@@ -7,7 +7,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import toy_measure
 from toy import experiment as toy
 
 from gradlab.errors import UserError
@@ -129,38 +128,10 @@ def test_a_missing_table_names_the_command(tmp_path):
         store.read_table(tmp_path, "toy")
 
 
-def test_a_key_follows_points_constants_and_sources():
+def test_a_points_key_follows_points_and_constants_in_any_order():
     block = blocks(toy)[0][0]
     other = Block(block.points, {**block.constants, "length": 11})
     reordered = Block(dict(reversed(block.points.items())), block.constants)
-    assert sources.key(block, "s") == sources.key(reordered, "s")
-    keys = [sources.key(block, "s"), sources.key(other, "s"), sources.key(block, "t")]
-    assert len({*keys, sources.key(blocks(toy)[1][0], "s")}) == 4
-
-
-def test_the_digest_sees_the_measure_and_the_rooms_of_numbers(tmp_path, monkeypatch):
-    assert sources.digest("toy_measure:decay") == sources.digest(toy_measure.decay)
-    room = tmp_path / "cells"
-    room.mkdir()
-    monkeypatch.setattr(sources, "PACKAGE", tmp_path)
-    digests = [sources.digest(toy_measure.decay)]
-    for content in ("x = 1", "x = 2"):
-        (room / "new.py").write_text(content)
-        digests.append(sources.digest(toy_measure.decay))
-    (room / "new.py").rename(room / "old.py")
-    digests.append(sources.digest(toy_measure.decay))
-    assert len(set(digests)) == 4
-    (tmp_path / "suite").mkdir()
-    (tmp_path / "suite" / "figures.py").write_text("x = 1")
-    assert sources.digest(toy_measure.decay) == digests[-1]
-    assert sources.digest(len_of_block) != digests[-1]
-
-
-def len_of_block(block):
-    """Another measure, in another file."""
-    return {"x": [1.0] * len(block)}
-
-
-def test_an_unknown_measure_is_named():
-    with pytest.raises(UserError, match="measure nowhere:f: no such module"):
-        sources.digest("nowhere:f")
+    assert sources.points_key(block) == sources.points_key(reordered)
+    keys = [sources.points_key(one) for one in (block, other, blocks(toy)[1][0])]
+    assert len(set(keys)) == 3

@@ -38,7 +38,7 @@ def describe(experiment, frame, origins):
 def _together(origins):
     groups = {}
     for who in origins:
-        seconds = who.pop("seconds")
+        seconds, _ = who.pop("seconds"), who.pop("sources", None)
         group = groups.setdefault(json.dumps(who), {**who, "blocks": 0, "seconds": 0.0})
         group["blocks"] += 1
         group["seconds"] = round(group["seconds"] + seconds, 3)

@@ -1,67 +1,225 @@
-"""Which numbers a stored block may stand for: the hash of its points and of its sources.
+"""Which numbers a stored block may stand for: its points, and the sources that computed them.
 
-Sources are the file of the measure and all that it may compute with, also a user's own task, cell
-or series; not the figure and the claims, so redrawing never recomputes. What these import from
-further files of the user is not seen: `--fresh` is for that.
+Sources are the measure's file and all files of gradlab that it imports, they import, and so on,
+also inside functions; where files are found by their names (tasks, cells) every file of the folder
+counts. Each counts by its syntax tree, so a docstring, a comment or a line's length runs nothing
+again; of the measure's own file only what the measure reaches counts, not a figure or a claim.
+Of the user's, the files beside the measure's that it imports count too, and a task, cell or series
+that the block names; what these import from elsewhere is not seen: `--fresh` is for that.
 """
 
+import ast
 import hashlib
 import importlib.util
 import inspect
 import json
+import textwrap
 from pathlib import Path
 
 from gradlab import found
 from gradlab.errors import UserError
+from gradlab.suite import syntax
 from gradlab.suite.grid import is_file
 from gradlab.suite.library import PACKAGE
 
-ROOMS = ("cells", "nets", "learning", "tasks", "measures")
-FILES = ("theory.py", "dynamics.py")
+OWN, INSTALLED = "gradlab", ("site-packages", "dist-packages")
+# They hand points and tables on, and compute no number of a table.
+NO_SOURCES = ("suite", "plots", "commands", "cli", "__main__", "template", "words")
 
 
-def digest(measure):
-    """sha256 over the measure's own file and gradlab's sources of numbers."""
-    rooms = [*ROOMS, *(["race"] if str(measure).startswith("gradlab.race.") else [])]
-    files = [file for room in rooms for file in sorted((PACKAGE / room).rglob("*.py"))]
-    files += [file for name in FILES if (file := PACKAGE / name).is_file()]
-    total = hashlib.sha256(_source(measure))
-    for file in files:
-        total.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
-    return total.hexdigest()
+def of(measure):
+    """{file: digest} of all that a measure may compute with. Raises UserError if it has no file."""
+    if isinstance(measure, str):
+        module, _, function = measure.partition(":")
+        file = _file(module) or _users(module)
+        if file is None:
+            raise UserError(f"measure {measure}: no such module")
+        return Sources(module, file).add(module, file, function).files
+    function = inspect.unwrap(measure)
+    file, name = Path(inspect.getfile(function)).absolute(), getattr(function, "__name__", None)
+    module = _module(file, getattr(function, "__module__", None) or "")
+    if file.is_file():
+        return Sources(module, file).add(module, file, name).files
+    return Sources(module, file).add_text("the measure", inspect.getsource(function)).files
 
 
-def key(block, sources):
-    """The name a block is stored under. A user's file counts by its content, not by its path."""
+def of_block(block):
+    """{file: digest} of the files of the user's that a block names: its tasks, cells and series."""
+    values = {name: {value} for name, value in block.constants.items() if _may_name(name)}
+    values |= {name: {*v.tolist()} for name, v in block.points.items() if _may_name(name)}
+    files = {}
+    for name, given in values.items():
+        for value in given:
+            if file := _users_file(name, value):
+                files[f"{name} {file.name}"] = _content(name, file)
+    return files
+
+
+def points_key(block):
+    """A hash of a block's points and constants; a user's file by its name, wherever it stands."""
     constants = {name: _identity(name, value) for name, value in block.constants.items()}
     points = {
         axis: [_identity(axis, value) for value in values.tolist()]
         for axis, values in block.points.items()
     }
-    text = json.dumps([points, constants, sources], sort_keys=True, default=repr)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return _hash([points, constants])[:32]
+
+
+def key(files):
+    """A hash of {file: digest}."""
+    return _hash(files)[:16]
+
+
+def differing(files, others):
+    """The files that are not the same in both, sorted."""
+    return sorted(file for file in {*files, *others} if files.get(file) != others.get(file))
+
+
+class Sources:
+    """The files that a first one leads to: gradlab's, and those of its own package or folder."""
+
+    def __init__(self, module, file):
+        self.files, self._seen = {}, set()
+        self._package = module.partition(".")[0] if "." in module else None
+        self._top = file.parents[module.count(".") + (file.name == "__init__.py")]
+
+    def add(self, module, file, function=None):
+        """A file and all that it leads to; `function`: of its definitions what this one reaches."""
+        content = _bytes(file)
+        package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+        try:
+            read = syntax.read(content, module, package, function)
+        except (SyntaxError, ValueError):  # what it holds is told where it is imported
+            read = syntax.Read(hashlib.sha256(content).hexdigest()[:16], frozenset())
+        label = self._label(file)
+        self.files[f"{label}:{function}" if function else label] = read.digest
+        self._follow(read.imports | ({package} if package else set()))
+        return self
+
+    def add_text(self, label, text):
+        """What was typed in, and all that it leads to."""
+        try:
+            read = syntax.read(textwrap.dedent(text))
+        except SyntaxError:  # one line cut out of a call
+            read = syntax.Read(_hash(text)[:16], frozenset())
+        self.files[label] = read.digest
+        self._follow(read.imports)
+        return self
+
+    def _follow(self, names):
+        for name in sorted(names - self._seen):
+            if name not in self._seen:
+                self._seen.add(name)
+                self._find(name)
+
+    def _find(self, name):
+        """Enter the modules that a dotted name may load: itself and all packages above it."""
+        parts = name.split(".")
+        if parts[0] == OWN and len(parts) > 1 and parts[1] in NO_SOURCES:
+            return
+        if parts[-1] == "*":
+            files = _file(name[:-2]).parent.glob("*.py") if _file(name[:-2]) else ()
+            return self._follow({f"{name[:-2]}.{file.stem}" for file in files})
+        for count in range(1, len(parts) + 1):
+            module = ".".join(parts[:count])
+            file = self._place(module)
+            if file is None:  # a name in a module, or a folder without __init__.py
+                self._follow(_lazy(".".join(parts[: count - 1]), parts[count - 1]))
+            elif self._label(file) not in self.files:
+                self.add(module, file)
+
+    def _place(self, module):
+        """A module's file: of gradlab, of the first one's package, or beside the first one."""
+        first = module.partition(".")[0]
+        if first == OWN:
+            return _file(module)
+        if first != self._package and (self._package or self._top.name in INSTALLED):
+            return None
+        return _first(self._top / module.replace(".", "/"))
+
+    def _label(self, file):
+        """A file by its place within gradlab, or in the first one's folder."""
+        top = PACKAGE.parent if file.is_relative_to(PACKAGE) else self._top
+        return file.relative_to(top).as_posix()
+
+
+def _file(module):
+    """The file of a module of gradlab, None if it is none."""
+    first, _, rest = module.partition(".")
+    return _first(PACKAGE / rest.replace(".", "/")) if first == OWN else None
+
+
+def _first(path):
+    """A module's file, or its package's; None if there is neither."""
+    files = (path / "__init__.py", path.with_name(f"{path.name}.py") if path.name else path)
+    return next((file for file in files if file.is_file()), None)
+
+
+def _users(module):
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin).absolute() if spec and spec.origin else None
+
+
+def _lazy(module, name):
+    """What a package says of a name that its __getattr__ loads: {name: "its.module"}."""
+    file = _file(module)
+    if file is None or file.name != "__init__.py":
+        return set()
+    return {
+        value.value
+        for one in ast.walk(ast.parse(_bytes(file)))
+        if isinstance(one, ast.Dict)
+        for key, value in zip(one.keys, one.values, strict=True)
+        if isinstance(key, ast.Constant) and key.value == name and isinstance(value, ast.Constant)
+    }
+
+
+def _module(file, name):
+    """The dotted name of a file of gradlab, or its own if it fits the file, else its stem."""
+    if not file.is_relative_to(PACKAGE):
+        parts = tuple(name.split("."))
+        return name if file.with_suffix("").parts[-len(parts) :] == parts else file.stem
+    parts = file.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join((OWN, *(parts[:-1] if parts[-1:] == ("__init__",) else parts)))
+
+
+def _may_name(name):
+    return is_file(name) or name in found.FOLDERS
+
+
+def _users_file(name, value):
+    """The user's file behind what a parameter holds, None if there is none."""
+    if value is None:
+        return None
+    return Path(value) if is_file(name) else found.users_file(name, value)
 
 
 def _identity(name, value):
     if is_file(name) and value is not None:
-        return _content(name, value)
-    if file := found.users_file(name, value):  # a task's random stream follows from its name
-        return [file.stem, _content(name, file)]
-    return value
+        return Path(value).name
+    file = found.users_file(name, value)
+    return [file.stem] if file else value  # a task's random stream follows from its name
 
 
-def _content(name, path):
+def _content(name, file):
+    content = _bytes(file, name)
+    if file.suffix == ".py":
+        file = file.absolute()
+        return key(Sources(file.stem, file).add(file.stem, file).files)
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _bytes(file, name=None):
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return file.read_bytes()
     except OSError as error:
-        raise UserError(f"{name}={path}: {error.strerror}") from None
+        named = f"{name}={file}" if name else file
+        raise UserError(f"{named}: {error.strerror}") from None
 
 
-def _source(measure):
-    if isinstance(measure, str):
-        spec = importlib.util.find_spec(measure.partition(":")[0])
-        if spec is None:
-            raise UserError(f"measure {measure}: no such module")
-        return Path(spec.origin).read_bytes()
-    file = Path(inspect.getfile(measure))
-    return file.read_bytes() if file.is_file() else inspect.getsource(measure).encode()
+def _hash(value):
+    text = json.dumps(value, sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()

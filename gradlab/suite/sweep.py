@@ -16,11 +16,12 @@ from gradlab.threads import one_blas_thread
 
 
 class Part(NamedTuple):
-    """A block, the places of its points in the grid, and the shard it is stored in."""
+    """A block, the places of its points in the grid, its shard, and the sources it is of."""
 
     block: Block
     positions: np.ndarray
     path: Path
+    files: dict
 
 
 def sweep(experiment, folder, executor=None, fresh=False):
@@ -48,11 +49,13 @@ def sweep(experiment, folder, executor=None, fresh=False):
 
 
 def _parts(experiment, shards):
-    digest = sources.digest(experiment.measure)
-    return [
-        Part(block, positions, shards / f"{sources.key(block, digest)}.parquet")
-        for block, positions in blocks(experiment)
-    ]
+    """The blocks, each with its shard POINTS-SOURCES.parquet."""
+    common, parts = sources.of(experiment.measure), []
+    for block, positions in blocks(experiment):
+        files = common | sources.of_block(block)
+        name = f"{sources.points_key(block)}-{sources.key(files)}.parquet"
+        parts.append(Part(block, positions, shards / name, files))
+    return parts
 
 
 def _stored(parts):
@@ -127,7 +130,7 @@ def _collect(futures, done):
             rows = table.of_block(part.block, columns, message)
             made = None if columns is None else {**origin, "seconds": seconds}
             if made:
-                store.write(rows, part.path, made)
+                store.write(rows, part.path, {**made, "sources": part.files})
             done[part.path] = rows, made
             del futures[future]
             bar.update(len(part.block))
