@@ -41,6 +41,8 @@ RULES = {
     "gradlab.theory": Rule(NUMERIC),
     "gradlab.dynamics": Rule(NUMERIC),
     "gradlab.nets": Rule({"errors", "files", "found", "given", "threads", "cells", ANY_PACKAGE}),
+    # net.plot() and gradients.plot() hand arrays up; what draws them knows no network.
+    "gradlab.nets.plotted": Rule({"numpy"}, {"plots"}),
     "gradlab.learning": Rule({"errors", "found", "given", "threads", "nets", ANY_PACKAGE}),
     "gradlab.learning.clipping": Rule({*NUMERIC, "given"}),
     "gradlab.learning.rules": Rule(NUMERIC),
@@ -116,6 +118,9 @@ WRONG = [
     ("gradlab.tasks.series", "import pandas"),
     ("gradlab.theory", "import gradlab.cells.elman"),
     ("gradlab.nets.network", "from gradlab.measures import gradients"),
+    ("gradlab.nets.network", "def f():\n    from gradlab.plots import networks"),
+    ("gradlab.nets.plotted", "from gradlab.plots import networks"),
+    ("gradlab.plots.networks", "from gradlab.nets import weights"),
     ("gradlab.learning.clipping", "from gradlab.nets import losses"),
     ("gradlab.measures.gradients", "from gradlab.cells import elman"),
     ("gradlab.suite.sweep", "from gradlab import Network"),

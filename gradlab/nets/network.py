@@ -8,7 +8,7 @@ import numpy as np
 from gradlab import given
 from gradlab.errors import UserError
 from gradlab.nets import cell as cells
-from gradlab.nets import draws, stack, view
+from gradlab.nets import draws, plotted, stack, view
 from gradlab.nets import weights as shapes
 from gradlab.nets.batch import Batch, Run, part_of
 from gradlab.nets.cell import one_of
@@ -120,7 +120,9 @@ class Network:
     def __repr__(self):
         inputs, outputs = np.shape(self.weights["U"])[1], len(self.weights["c"])
         sizes = f"{inputs} -> {self.hidden} -> {outputs}"
-        return f"Network({self.cell}, {self.activation}, {sizes}, {self.dtype})"
+        layers = f", layers={self.layers}" if self.layers > 1 else ""
+        ways = ", bidirectional=True" if self.bidirectional else ""
+        return f"Network({self.cell}, {self.activation}, {sizes}{layers}{ways}, {self.dtype})"
 
     def _repr_html_(self):
         return view.network(self)
@@ -231,3 +233,11 @@ class Network:
         if truncation is not None:
             truncation.check(self, at)
         return Gradients(batch, loss, truncation)
+
+    def plot(self):
+        """A matplotlib Figure: the eigenvalues of W beside the unit circle, its singular values.
+
+        A cell with gates has a panel for each gate's block of W, jordan one for W V, a stack a row
+        for each layer and direction. A notebook shows the figure; `.savefig(path)` writes it.
+        """
+        return plotted.network(self)

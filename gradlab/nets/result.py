@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 
 from gradlab import given
-from gradlab.nets import health, view
+from gradlab.nets import health, plotted, view
 from gradlab.nets.batch import check_has_cell, part_of
 from gradlab.nets.cell import one_of
 from gradlab.nets.part import Part
@@ -32,7 +32,7 @@ class Gradients:
 
     @np.errstate(over="ignore", invalid="ignore")
     def __init__(self, batch, loss, truncation=None):
-        self._batch = batch
+        self._batch, self._given = batch, (loss, truncation)
         self._parts = each(lambda group: Part(batch, group, loss, truncation), batch.groups)
         self._loss = added([(part.slope.value, part.slope.level) for part in self._parts])
         sums = {
@@ -190,6 +190,17 @@ class Gradients:
             if step == k
         ]
         return plain(*added(pieces)) if pieces else np.zeros_like(self.weights["W"])
+
+    def plot(self):
+        """A matplotlib Figure: ||dL/dh_t|| over the lag T - t, in powers of ten.
+
+        The median over lanes, with a band from the least to the largest; every layer of a stack; of
+        an LSTM ||dL/dc_t|| too. With elman and the loss at the last step two lines are drawn beside
+        it: (f' rho)^lag, rho the spectral radius of W, and the bound (f' s)^lag, s its largest
+        singular value, f' the activation's steepest slope. A notebook shows the figure;
+        `.savefig(path)` writes it.
+        """
+        return plotted.gradients(self, self._batch, *self._given)
 
     @property
     def _top(self):

@@ -44,11 +44,18 @@ def fed_back(cell, weights):
 
 
 def square(cell, weights):
-    """{label: square matrix} by which a step takes the state on: W, each gate's block, or W V."""
+    """{label: square matrix} by which a step takes the state on: W, each gate's block, or W V.
+
+    A user's cell need not name its gates: they are counted then; nothing if W is no stack of them.
+    """
     W = fed_back(cell, weights)
     if len(W) == W.shape[1]:
         return {"W V" if reads_out(cell) else "W": W}
-    return dict(zip(cell.GATES, np.split(W, len(cell.GATES)), strict=True))
+    gates, rest = divmod(*W.shape)
+    if rest:
+        return {}
+    names = getattr(cell, "GATES", map(str, range(1, gates + 1)))
+    return dict(zip(names, np.split(W, gates), strict=True))
 
 
 def check(cell, weights, places):

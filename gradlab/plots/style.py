@@ -75,9 +75,9 @@ def mosaic(layout, size=(13.0, 8.5), **options):
     return figure, figure.subplot_mosaic(layout, **options)
 
 
-def roomy(size):
+def roomy(size, kind=Figure):
     """An empty figure, size in inches, whose panels make room for their labels."""
-    figure = Figure(figsize=size, layout="constrained")
+    figure = kind(figsize=size, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12, wspace=0.04, hspace=0.05)
     return figure
 
