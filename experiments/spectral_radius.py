@@ -5,31 +5,41 @@ has its loss at the last step. How the gradient fares on its way back depends on
 of W, the length of the sequence and the size of the input, which flattens tanh and moves the edge.
 """
 
-import math
-
 import numpy as np
 
 from gradlab import theory
 from gradlab.cli import script
-from gradlab.plots import CRITICAL, EXPLODING, VANISHING, style
-from gradlab.suite import Claim, Experiment, NotMeasured, Span, crossing, nearest, rows
+from gradlab.plots import (
+    CRITICAL,
+    EXPLODING,
+    VANISHING,
+    Panel,
+    by_lag,
+    medians,
+    page,
+    regime_map,
+    style,
+)
+from gradlab.suite import (
+    Claim,
+    Experiment,
+    NotMeasured,
+    Span,
+    crossing,
+    median,
+    near,
+    nearest,
+    passes_for,
+    rows,
+    swap,
+)
 
-RADII = [round(0.5 + 0.05 * i, 2) for i in range(41)]
 SHOWN = 0.5  # the input scale of the figure: large enough to move the edge where one can see it
 ABOUT = {
     "cell": "elman", "activation": "tanh", "init": "gaussian", "hidden_size": Span(64),
     "task": "oscillator", "interval": 0.1, "file": None,
 }  # fmt: skip
-
-
-def measured_edge(scale):
-    """The radius at which the gradient keeps its size over 500 steps, for an input scale."""
-
-    def measured(frame):
-        longest = rows(frame, input_scale=scale, sequence_length=500)
-        return crossing("decades_per_step", "spectral_radius")(longest)
-
-    return measured
+VANISHED = {"spectral_radius": 0.8, "input_scale": SHOWN}
 
 
 def predicted_edge(scale):
@@ -43,140 +53,66 @@ def predicted_edge(scale):
     return expected
 
 
-def other_input(frame):
-    """The rows of scale 0.1 pass for those of scale 0.5: the edge has not moved."""
-    frame["input_scale"] = frame["input_scale"].map({0.0: 0.0, 0.1: 0.5, 0.5: 0.1})
-    return frame
-
-
-def growth(column, first, last):
-    """By how many decades a column's median grows from one length to another at radius 0.8."""
-
-    def measured(frame):
-        at = [
-            rows(frame, spectral_radius=0.8, input_scale=SHOWN, sequence_length=length)
-            for length in (first, last)
-        ]
-        return at[1][column].median() - at[0][column].median()
-
-    return measured
-
-
-def vanishing_whole(frame):
-    """The whole gradient of W behaves as its early half does."""
-    frame["log10_norm_W"] = frame["log10_norm_W_early"]
-    return frame
-
-
-def constant_early_half(frame):
-    """The early half of dL/dW keeps the size of the whole."""
-    frame["log10_norm_W_early"] = frame["log10_norm_W"]
-    return frame
-
-
-def figure(frame):
-    """Gradient by lag, the map of regimes, the early half of dL/dW, and what clipping would do."""
-    longest = frame.sequence_length.max()
-    scale = SHOWN if SHOWN in set(frame.input_scale) else frame.input_scale.max()
-    shown = frame[frame.input_scale == scale]
-    drawing, axes = style.panels(2, 2, size=(14.5, 10.5))
-    by_lag(axes[0, 0], shown[shown.sequence_length == longest])
-    regimes(axes[0, 1], shown)
-    early_half(axes[1, 0], shown)
-    clipped(axes[1, 1], shown[shown.sequence_length == nearest(shown.sequence_length, 100)])
-    style.titles(
-        axes,
-        [
-            "the gradient on its way back",
-            "where it vanishes and where it explodes",
-            "why the norm of dL/dW hides the vanishing",
-            f"what a clipping threshold would clip (T = {nearest(frame.sequence_length, 100)})",
-        ],
+def edge_claim(scale, why):
+    """The claim that the edge for an input scale lies where mean field puts it."""
+    return Claim(
+        f"edge at input scale {scale:g}",
+        "the radius at which gradients neither vanish nor explode moves with the input",
+        source="chi = 1 in the mean field of a driven net (Molgedey, Schuchhardt, Schuster 1992)",
+        measured=crossing(
+            "decades_per_step", "spectral_radius", input_scale=scale, sequence_length=500
+        ),
+        equals=predicted_edge(scale),
+        within=0.1,
+        relative=True,
+        why=why,
+        control=swap("input_scale", 0.1, 0.5),
+        about=ABOUT,
+        seeds=10,
     )
-    first = frame.iloc[0]
-    style.headline(drawing, "Gradients vanish below the edge and explode above it")
-    theory = "dashed: mean-field theory for the drawn W and the input that the network saw; "
-    style.caption(
-        drawing,
-        f"{described(first)}, {first.hidden_size} units, task {first.task}, input scale {scale:g}, "
-        f"loss at the last step, {frame.seed.nunique()} seeds; "
-        f"{theory if shown.rate_mean_field.notna().any() else ''}solid in b: measured edge",
+
+
+def growth(column):
+    """By how many decades a column's median grows from 50 to 500 steps, below the edge."""
+    return median(column, sequence_length=500, **VANISHED) - median(
+        column, sequence_length=50, **VANISHED
     )
-    return drawing
-
-
-def described(row):
-    """The network of a row: its activation or its cell, and its forget bias if it has one."""
-    if row.cell == "elman":
-        return f"{row.activation} RNN"
-    return row.cell + (f", forget bias {row.forget_bias:g}" if row.forget_bias else "")
-
-
-def by_lag(panel, frame):
-    """Median over seeds of log10 of the gradient's relative size, theory's line over each."""
-    lags = [int(name.rsplit("_", 1)[1]) for name in frame if name.startswith("log10_gradient_lag")]
-    lags = [lag for lag in lags if lag <= frame.sequence_length.max()]
-    radii = sorted(
-        {nearest(frame.spectral_radius, radius) for radius in (0.5, 0.8, 1.1, 1.5, 2.0, 2.5)}
-    )
-    edge = nearest(radii, 1.5)
-    for radius, colour in zip(radii, style.colours(radii, edge), strict=True):
-        here = frame[frame.spectral_radius == radius]
-        curve = [here[f"log10_gradient_lag_{lag}"].median() for lag in lags]
-        rate = here.rate_mean_field.mean()  # nan where there is no theory
-        points = "o-" if math.isnan(rate) else "o"
-        panel.plot([0, *lags], [0, *curve], points, ms=5, color=colour, label=f"{radius:g}")
-        panel.plot([0, lags[-1]], [0, rate * lags[-1]], "--", lw=1.6, color=colour)
-    style.powers_of_ten(panel.yaxis)
-    panel.set(xlabel="lag T - t (steps)", ylabel="||dL/dh$_t$|| relative to ||dL/dh$_T$||")
-    panel.legend(title="spectral radius", loc="lower left")
 
 
 def regimes(panel, frame):
-    """Decades a step over radius and length, its zero contour and mean field's critical radius."""
-    medians = frame.groupby(["sequence_length", "spectral_radius"]).decades_per_step.median()
-    table = medians.unstack()
-    rates, heights = table.to_numpy(), range(len(table))
-    mesh = panel.pcolormesh(
-        table.columns, heights, rates, cmap=style.DIVERGING, norm=style.centred(rates),
-        shading="nearest",
-    )  # fmt: skip
-    panel.figure.colorbar(mesh, ax=panel, label="decades a step", pad=0.02)
-    if min(table.shape) > 1 and rates.min() < 0 < rates.max():
-        panel.contour(table.columns, heights, rates, [0], colors=CRITICAL, linewidths=2)
-    panel.set(xlabel="spectral radius of W", ylabel="sequence length T (steps)")
-    panel.set_yticks(heights, table.index)
-    panel.grid(False)
+    """Decades a step over radius and length; solid: the measured edge, dashed: mean field's."""
+    regime_map(
+        "spectral_radius", "sequence_length", "decades_per_step", label="decades a step",
+        xlabel="spectral radius of W", ylabel="sequence length T (steps)",
+    )(panel, frame)  # fmt: skip
     try:
-        longest = rows(frame, sequence_length=table.index.max())
-        edge = crossing("rate_mean_field", "spectral_radius")(longest)
+        edge = crossing("rate_mean_field", "spectral_radius", sequence_length=max)(frame)
     except NotMeasured:
         return
     panel.axvline(edge, ls="--", lw=2, color=CRITICAL)
-    low, high = table.columns.min(), table.columns.max()
-    for radius, text, colour in (
-        ((low + edge) / 2, "vanishing", VANISHING),
-        ((high + edge) / 2, "exploding", EXPLODING),
-    ):
-        label = panel.text(radius, (len(table) - 1) / 2, text, ha="center", va="center")
-        label.set(color=colour, weight="bold", bbox={"fc": "white", "ec": "none", "alpha": 0.8})
+    low, high = frame.spectral_radius.min(), frame.spectral_radius.max()
+    height = frame.sequence_length.nunique()
+    style.label(panel, (low + edge) / 2, 0.55 * height, "vanishing", VANISHING)
+    style.label(panel, (high + edge) / 2, 0.55 * height, "exploding", EXPLODING)
+    if edge > 1.05:
+        why = f"edge at {edge:.2f}, not at 1:\nthe input flattens tanh,\nits slopes are below 1"
+        style.label(panel, (high + edge) / 2, 0.13 * height, why, CRITICAL, fontsize=10)
 
 
 def early_half(panel, frame):
     """Norms of dL/dW and of its terms k <= T/2 over the length, medians over seeds."""
     radii = [nearest(frame.spectral_radius, radius) for radius in (0.8, 1.1)]
     for radius, colour in zip(radii, (VANISHING, CRITICAL), strict=True):
-        here = frame[frame.spectral_radius == radius].groupby("sequence_length")
-        for column, line, text in (
-            ("log10_norm_W", "-o", "all terms"),
-            ("log10_norm_W_early", ":s", "terms k <= T/2"),
+        here = frame[frame.spectral_radius == radius]
+        for column, line, marker, text in (
+            ("log10_norm_W", "-", "o", "all terms"),
+            ("log10_norm_W_early", ":", "s", "terms k <= T/2"),
         ):
-            medians = here[column].median()
-            label = f"radius {radius:g}, {text}"
-            panel.plot(medians.index, medians, line, ms=6, color=colour, label=label)
-    style.powers_of_ten(panel.yaxis)
-    panel.set(xlabel="sequence length T (steps)", ylabel="||dL/dW||")
-    panel.legend(loc="lower left")
+            medians(
+                "sequence_length", column, colour=colour, line=line, points=marker, decades=True,
+                label=f"radius {radius:g}, {text}", xlabel="sequence length T (steps)",
+                ylabel="||dL/dW||", loc="lower left",
+            )(panel, here)  # fmt: skip
 
 
 def clipped(panel, frame):
@@ -191,41 +127,62 @@ def clipped(panel, frame):
     blank = np.full(len(thresholds), np.nan)
     share = [(h >= thresholds[:, None]).mean(1) if h.size else blank for h in heights]
     mesh = panel.pcolormesh(
-        list(norms.groups),
-        thresholds,
-        np.transpose(share),
-        cmap="Oranges",
-        vmin=0,
-        vmax=1,
+        list(norms.groups), thresholds, np.transpose(share), cmap="Oranges", vmin=0, vmax=1,
         shading="nearest",
-    )
+    )  # fmt: skip
     panel.figure.colorbar(mesh, ax=panel, label="share of seeds that are clipped", pad=0.02)
     style.powers_of_ten(panel.yaxis)
     panel.set(xlabel="spectral radius of W", ylabel="clipping threshold on the norm")
     panel.grid(False)
 
 
-def edge_claim(scale, tolerance, why):
-    """The claim that the edge for an input scale lies where mean field puts it."""
-    return Claim(
-        name=f"edge at input scale {scale:g}",
-        about=ABOUT,
-        seeds=10,
-        statement="the radius at which gradients neither vanish nor explode moves with the input",
-        source="chi = 1 in the mean field of a driven net (Molgedey, Schuchhardt, Schuster 1992)",
-        measured=measured_edge(scale),
-        equals=predicted_edge(scale),
-        within=tolerance,
-        why=why,
-        control=other_input,
-        relative=True,
+def caption(frame):
+    """What was measured; a word on theory where there is some for this cell."""
+    theory = "dashed: mean-field theory for the drawn W and the input that the network saw; "
+    scale = nearest(frame.input_scale, SHOWN)
+    known = frame.rate_mean_field[frame.input_scale == scale].notna().any()
+    return (
+        "{network}, {hidden_size} units, task {task}, input scale "
+        f"{scale:g}, loss at the last step, {{seeds}}; "
+        f"{theory if known else ''}solid in b: measured edge"
     )
 
 
+LONGEST = {"input_scale": near(SHOWN), "sequence_length": max}
+figure = page(
+    "Gradients vanish below the edge and explode above it",
+    caption,
+    [
+        [
+            Panel(
+                "the gradient on its way back",
+                by_lag(
+                    "log10_gradient", "spectral_radius", theory="rate_mean_field",
+                    chosen=(0.5, 0.8, 1.1, 1.5, 2.0, 2.5), edge=1.5, loc="lower left",
+                    ylabel="||dL/dh$_t$|| relative to ||dL/dh$_T$||",
+                ),
+                LONGEST,
+            ),
+            Panel("where it vanishes and where it explodes", regimes, {"input_scale": near(SHOWN)}),
+        ],
+        [
+            Panel(
+                "why the norm of dL/dW hides the vanishing",
+                early_half,
+                {"input_scale": near(SHOWN)},
+            ),
+            Panel(
+                "what a clipping threshold would clip (T = {sequence_length})",
+                clipped,
+                {"input_scale": near(SHOWN), "sequence_length": near(100)},
+            ),
+        ],
+    ],
+)  # fmt: skip
 experiment = Experiment(
     question="Where do gradients vanish and explode?",
     grid={
-        "spectral_radius": RADII,
+        "spectral_radius": [round(0.5 + 0.05 * i, 2) for i in range(41)],
         "sequence_length": [10, 20, 50, 100, 200, 500],
         "input_scale": [0.0, 0.1, 0.5],
         "seed": range(20),
@@ -249,29 +206,29 @@ experiment = Experiment(
     measure="gradlab.measures.last_step:measure",
     figure=figure,
     claims=[
-        edge_claim(0.1, 0.1, "64 units: rates within 0.001 of 0 from radius 1.05 to 1.3"),
-        edge_claim(0.5, 0.1, "64 units; experiment mean_field shows the limit of large N"),
+        edge_claim(0.1, "64 units: rates within 0.001 of 0 from radius 1.05 to 1.3"),
+        edge_claim(0.5, "64 units; experiment mean_field shows the limit of large N"),
         Claim(
-            name="dL/dW saturates",
-            about=ABOUT,
-            seeds=5,
-            statement="below the edge (radius 0.8) ||dL/dW|| stays as it is from T = 50 to 500",
+            "dL/dW saturates",
+            "below the edge (radius 0.8) ||dL/dW|| stays as it is from T = 50 to 500",
             source="the k = T term of dL_T/dW = sum over k does not know T",
-            measured=growth("log10_norm_W", 50, 500),
+            measured=growth("log10_norm_W"),
             equals=0.0,
             within=0.5,
             why="decades; the loss itself changes with the phase of the oscillation at T",
-            control=vanishing_whole,
-        ),
-        Claim(
-            name="its early half vanishes",
+            control=passes_for("log10_norm_W_early", "log10_norm_W"),
             about=ABOUT,
             seeds=5,
-            statement="while the terms k <= T/2 of dL/dW lose at least 10 decades",
+        ),
+        Claim(
+            "its early half vanishes",
+            "while the terms k <= T/2 of dL/dW lose at least 10 decades",
             source="Pascanu, Mikolov, Bengio (ICML 2013), section 2.1",
-            measured=growth("log10_norm_W_early", 50, 500),
+            measured=growth("log10_norm_W_early"),
             at_most=-10.0,
-            control=constant_early_half,
+            control=passes_for("log10_norm_W", "log10_norm_W_early"),
+            about=ABOUT,
+            seeds=5,
         ),
     ],
 )

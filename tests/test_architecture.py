@@ -52,7 +52,7 @@ RULES = {
         {"errors", "threads", "measures", "suite", *CORE, "numpy", "threadpoolctl"}, {ANY_PACKAGE}
     ),
     "gradlab.suite": Rule({"errors", "files", "found", "threads", "words", ANY_PACKAGE}, {"plots"}),
-    "gradlab.plots": Rule({"suite", ANY_PACKAGE}),
+    "gradlab.plots": Rule({"errors", "files", "suite", ANY_PACKAGE}),
     "gradlab.explorer": Rule({"errors", "measures", *CORE, ANY_PACKAGE}),
     "gradlab.commands": Rule({"", "errors", "files", "suite", "words"}, ALL - {"cli"}),
     "gradlab.cli": Rule({"commands", "errors"}, ALL),

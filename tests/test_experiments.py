@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from gradlab.errors import UserError
-from gradlab.plots import style
+from gradlab.plots import draw, style
 from gradlab.suite import NotMeasured, library, run, store
 from gradlab.suite.grid import changed
 from gradlab.suite.sweep import sweep
@@ -104,7 +104,7 @@ def empty(panel):
 def drawn(experiment, frame, laid_out=True):
     """The figure; its layout, and with it every label, takes longer than all else."""
     with style.style():
-        figure = run.drawn(experiment, frame)
+        figure = draw.drawn(experiment, frame)
         if laid_out:
             figure.draw_without_rendering()
     return figure
@@ -165,7 +165,7 @@ def test_no_claim_falls_short_where_it_is_not_about_the_setting(tmp_path, name, 
     verdicts = [claim.judge(frame) for claim in experiment.claims]
     assert not [str(v) for v in verdicts if v.outcome == "FALLS SHORT"]
     with style.style(), suppress(NotMeasured):
-        run.drawn(experiment, frame)
+        draw.drawn(experiment, frame)
 
 
 def test_a_reference_run_names_a_clean_commit_of_this_repository():

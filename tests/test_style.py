@@ -6,7 +6,8 @@ import pytest
 from toy import experiment as toy
 
 from gradlab.plots import palette, style
-from gradlab.suite.run import draw, run
+from gradlab.plots.draw import draw
+from gradlab.suite.run import run
 
 
 @pytest.fixture(scope="module")

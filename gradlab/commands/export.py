@@ -26,9 +26,9 @@ def command(options):
     path = expanded(options.output or run.beside(options.results, name, kind))
     if kind == "csv":
         frame.to_csv(path, index=False)
-        print(f"wrote {path}")
     else:
-        run.draw(experiment, frame, path, kind)
+        run.drawing().draw(experiment, frame, path, kind)
+    print(f"wrote {path}")
     return shared.FINE
 
 

@@ -17,5 +17,7 @@ def command(options):
 
     experiment, name = runs.of(options.name, options.results)
     frame = shared.read(options, name)
-    run.draw(experiment, frame, run.beside(options.results, name, "png"))
+    path = run.beside(options.results, name, "png")
+    run.drawing().draw(experiment, frame, path)
+    print(f"wrote {path}")
     return shared.FINE

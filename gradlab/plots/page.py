@@ -115,7 +115,8 @@ def page(headline, caption, panels, size=(14.5, 10.5)) -> Page:
 
 def filled(text, frame) -> str:
     """Text with its braces filled from a table, or what a function makes of the table."""
-    return text(frame) if callable(text) else text.format_map(_Fields(frame))
+    text = text(frame) if callable(text) else text
+    return text.format_map(_Fields(frame))
 
 
 class _Fields(dict):

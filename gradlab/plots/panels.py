@@ -30,14 +30,17 @@ def drawing(text):
     return described
 
 
-def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, band=None, law=None,
-            points="o", line="-", decades=False, legend=None, loc="best", **axes):  # fmt: skip
+def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRITICAL, label=None,
+            band=None, law=None, points="o", line="-", decades=False, legend=None, loc="best",
+            **axes):  # fmt: skip
     """Medians of a column over another, a line a hue; theory's law over each.
 
     chosen    the values of the hue that are shown, each the nearest there is; else all.
     edge      the hue's value in ink, or palette: value -> colour.
+    colour    of the one line without a hue, and its label.
     band      seaborn's errorbar, such as QUARTILES; none by default.
-    law       law(hue's rows, x array) -> theory's y array, drawn dashed, points without a line.
+    law       law(hue's rows, x array) -> theory's y array, drawn dashed, and points without a line
+              where it is finite.
     decades   y is a log10: its axis is labelled by powers of ten.
     legend    its title; "" for none.
     axes      what `Axes.set` takes: xlabel, ylabel, xscale, ylim ...
@@ -48,18 +51,17 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, band=None, 
         known = frame[frame[y].notna()]
         if known.empty:
             raise NotMeasured(f"needs rows with {y}")
-        shades = hues(known, hue, chosen, edge, palette)
-        for value, colour in shades.items():
+        shades = {None: colour} if hue is None else hues(known, hue, chosen, edge, palette)
+        for value, shade in shades.items():
             here = known if hue is None else known[known[hue] == value]
-            label = None if hue is None else written(value)
-            look = {"color": colour, "marker": points, "ms": 5, "mew": 0, "label": label}
+            fine = np.linspace(here[x].min(), here[x].max(), 200)
+            theory = law(here, fine) if law else np.nan * fine
             sns.lineplot(
-                here, x=x, y=y, estimator="median", errorbar=band, ax=panel,
-                ls="" if law else line, **look,
+                here, x=x, y=y, estimator="median", errorbar=band, ax=panel, color=shade,
+                label=label if hue is None else written(value), marker=points, ms=5, mew=0,
+                ls="" if np.isfinite(theory).any() else line,
             )  # fmt: skip
-            if law:
-                fine = np.linspace(here[x].min(), here[x].max(), 200)
-                panel.plot(fine, law(here, fine), "--", lw=1.6, color=colour)
+            panel.plot(fine, theory, "--", lw=1.6, color=shade)
         finish(panel, decades, legend if legend is not None else _title(hue), loc, **axes)
 
     return draw

@@ -14,7 +14,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from gradlab.plots.palette import CRITICAL, MUTED
+from gradlab.plots.palette import CRITICAL, EXPLODING, MUTED
 
 DIVERGING = LinearSegmentedColormap.from_list(
     "vanish_explode",
@@ -98,6 +98,19 @@ def headline(figure, text):
 def caption(figure, text):
     """What was measured and how, in one quiet line (or a few) at the bottom."""
     figure.supxlabel(text, x=0.01, ha="left", fontsize=10, color=MUTED)
+
+
+def stamp(figure, text):
+    """A word at the top right that tells this figure from a reference run's."""
+    box = {"boxstyle": "round,pad=0.3", "fc": "white", "ec": EXPLODING}
+    figure.text(0.99, 0.985, text, ha="right", va="top", color=EXPLODING, weight="bold", bbox=box)
+
+
+def label(panel, x, y, text, color, **options):
+    """A word or two on a map, bold and legible on any colour; options as `Axes.text`."""
+    look = {"ha": "center", "va": "center", "weight": "bold"} | options
+    drawn = panel.text(x, y, text, color=color, **look)
+    drawn.set_bbox({"fc": "white", "ec": "none", "alpha": 0.8})
 
 
 def titles(axes, texts):

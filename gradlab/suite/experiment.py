@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gradlab.suite.claims import Claim, plain
-from gradlab.suite.frames import NotMeasured
 
 
 @dataclass(eq=False)
@@ -28,6 +27,7 @@ class Experiment:
     constants  name -> value, the same for all points. None means text that was not given.
     quick      axis or constant -> values to put in their place under --quick.
     name       the stem of the experiment's file unless given.
+    base       what the file says, where --quick or --set put other values in its place.
     alone      blocks run here one after the other, each with the whole machine: BLAS keeps its
                threads. For measures of time.
 
@@ -46,6 +46,7 @@ class Experiment:
     name: str | None = None
     file: str | None = None
     alone: bool = False
+    base: "Experiment | None" = None
 
     def __post_init__(self):
         self.file = self.file or sys._getframe(2).f_code.co_filename
@@ -63,15 +64,33 @@ class Experiment:
         """The names of the grid's axes, in their order."""
         return tuple(self.grid[0])
 
-    def strange(self, frame):
-        """The names of the claims that are not about this table's setting."""
-        names = []
-        for claim in self.claims:
-            try:
-                claim.setting(frame)
-            except NotMeasured:
-                names.append(claim.name)
-        return names
+    def is_quick(self, frame):
+        """Whether a table is of the quick values, all else as in the file."""
+        base = self.base or self
+        return bool(base.quick) and not base._others(frame, base._expected(base.quick))
+
+    def other_values(self, frame) -> str:
+        """The axes and constants in which a table departs from the file, in words; "" if none.
+
+        Of a quick run those that its quick values do not explain.
+        """
+        base = self.base or self
+        others = [base._others(frame, base._expected(values)) for values in ({}, base.quick)]
+        return ", ".join(min(others, key=len))
+
+    def _expected(self, values):
+        """name -> the set of values that a table of this file has, with others in their place."""
+        axes = {a: {v for product in self.grid for v in product[a]} for a in self.axes}
+        known = axes | {name: set(_values(value)) for name, value in self.constants.items()}
+        return known | {name: set(_values(value)) for name, value in values.items()}
+
+    def _others(self, frame, expected):
+        others = []
+        for name, values in expected.items():
+            found = set(frame[name].dropna()) if name in frame else set()
+            if found != values - {None}:
+                others.append(name)
+        return others
 
     def _check(self):
         if len({frozenset(product) for product in self.grid}) != 1:

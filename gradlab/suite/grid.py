@@ -86,7 +86,8 @@ def changed(experiment, values):
             raise UserError(f"{experiment.name} has no {name}; it has {known}")
     grid = [{**part, **axes} for part in experiment.grid]
     _check_number([len(part[axis]) for axis in experiment.axes] for part in grid)
-    return replace(experiment, grid=grid, constants=constants)
+    base = experiment.base or experiment
+    return replace(experiment, grid=grid, constants=constants, base=base)
 
 
 def _check_number(sizes):

@@ -1,21 +1,15 @@
 """From an experiment to its table, figure, provenance and verdicts."""
 
-import textwrap
 import threading
 from contextlib import suppress
 from importlib import import_module
 
 from gradlab.errors import UserError, placed
-from gradlab.files import expanded, remove_stale, replacing
+from gradlab.files import expanded, remove_stale
 from gradlab.suite import library, provenance, runs, store
 from gradlab.suite.experiment import Experiment
-from gradlab.suite.frames import NotMeasured
 from gradlab.suite.grid import changed
 from gradlab.suite.sweep import sweep
-
-
-class NoRows(UserError):
-    """The table lacks the rows that the figure is drawn from."""
 
 
 def run(
@@ -79,8 +73,9 @@ def complete(experiment, folder, name=None, executor=None, fresh=False):
     store.write_json({**content, store.TABLE: digest}, origin)
     print(f"wrote {table}")
     try:
-        draw(experiment, frame, figure)
-    except NoRows as lacking:
+        drawing().draw(experiment, frame, figure)
+        print(f"wrote {figure}")
+    except drawing().NoRows as lacking:
         print(lacking)
         figure.unlink(missing_ok=True)  # of a table that stood here before
     verdicts = [claim.judge(frame) for claim in experiment.claims]
@@ -94,51 +89,11 @@ def beside(folder, name, suffix):
     return expanded(folder) / f"{name}.{suffix}"
 
 
-def draw(experiment, frame, path, kind=None):
-    """Draw the experiment's figure from a table alone into a PNG, PDF or SVG.
-
-    kind: "png", "pdf" or "svg", else what the path's suffix says. Raises UserError if the table
-    lacks rows that every figure of the experiment needs (NoRows), and, naming the line, if the
-    figure cannot be drawn.
-    """
-    style = _style()
-    with style.style():
-        try:
-            figure = drawn(experiment, frame)
-        except NotMeasured as lacking:
-            raise NoRows(f"no figure of {experiment.name}: it {lacking}") from None
-        except Exception as error:
-            raise _no_figure(experiment, error) from error
-        with replacing(path) as temporary:
-            try:
-                style.save(figure, temporary, kind or expanded(path).suffix[1:].lower())
-            except (ValueError, RuntimeError) as error:  # text that cannot be set
-                raise _no_figure(experiment, error) from error
-    print(f"wrote {path}")
-
-
-def drawn(experiment, frame):
-    """The figure; where claims are not about the table's setting it says no more than they do.
-
-    Its headline is then the question, and its last line names these claims.
-    """
-    style = _style()
-    figure = experiment.figure(frame)
-    if strange := experiment.strange(frame):
-        style.headline(figure, experiment.question)
-        line = f"another setting than that of the claims: {', '.join(strange)}"
-        style.caption(figure, f"{figure.get_supxlabel()}\n{textwrap.fill(line, 190)}")
-    return figure
-
-
-def _no_figure(experiment, error):
-    return UserError(f"{experiment.name} has no figure: {placed(error)}")
-
-
-def _style():
-    """The house style. Raises UserError for settings that matplotlib does not load with."""
+def drawing():
+    """gradlab.plots.draw. Raises UserError for settings that matplotlib does not load with."""
     try:
-        return import_module("gradlab.plots.style")
+        import_module("gradlab.plots.style")
+        return import_module("gradlab.plots.draw")
     except Exception as error:
         raise UserError(f"matplotlib does not load with your settings: {placed(error)}") from error
 
@@ -147,6 +102,6 @@ def _load_figures_meanwhile():
     # seaborn and matplotlib take a second to load, while the kernels do not hold the interpreter
     def load():
         with suppress(UserError):  # `draw` says it
-            _style()
+            drawing()
 
     threading.Thread(target=load, daemon=True).start()
