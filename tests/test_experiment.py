@@ -178,3 +178,19 @@ def test_the_toys_claim_holds_and_can_fail(tmp_path):
     (known,) = toy.claims
     assert known.judge(frame).outcome == "ok"
     assert known.judge(known.control(frame.copy())).outcome == "FALLS SHORT"
+
+
+def test_a_table_tells_quick_values_from_others():
+    whole = make({"a": [1.0, 2.0], "seed": [0, 1]}, constants={"n": 3, "file": None},
+                 quick={"seed": [0]})  # fmt: skip
+
+    def said(**values):
+        table = pd.DataFrame(points(e := changed(whole, values)), columns=list(e.axes)).assign(
+            n=e.constants["n"]
+        )
+        return e.is_quick(table), e.other_values(table)
+
+    assert said() == (False, "")
+    assert said(seed=[0]) == (True, "")
+    assert said(seed=[0], n=4) == (True, "n=4")
+    assert said(seed=[0, 1, 2], a=[1.0]) == (False, "a=1.0, seed")

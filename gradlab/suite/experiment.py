@@ -65,18 +65,21 @@ class Experiment:
         return tuple(self.grid[0])
 
     def is_quick(self, frame):
-        """Whether a table is of the quick values, all else as in the file."""
-        base = self.base or self
-        return bool(base.quick) and not base._others(frame, base._expected(base.quick))
+        """Whether a table is of quick values: they explain more of it than the file's own."""
+        own, quick = self._departures(frame)
+        return len(quick) < len(own)
 
     def other_values(self, frame) -> str:
         """The axes and constants in which a table departs from the file, in words; "" if none.
 
         Of a quick run those that its quick values do not explain.
         """
+        return ", ".join(min(self._departures(frame), key=len))
+
+    def _departures(self, frame):
+        """Where a table departs from what the file says, and from that with its quick values."""
         base = self.base or self
-        others = [base._others(frame, base._expected(values)) for values in ({}, base.quick)]
-        return ", ".join(min(others, key=len))
+        return [base._others(frame, base._expected(values)) for values in ({}, base.quick)]
 
     def _expected(self, values):
         """name -> the set of values that a table of this file has, with others in their place."""
@@ -89,7 +92,7 @@ class Experiment:
         for name, values in expected.items():
             found = set(frame[name].dropna()) if name in frame else set()
             if found != values - {None}:
-                others.append(name)
+                others.append(f"{name}={found.pop()}" if len(found) == 1 else name)
         return others
 
     def _check(self):
