@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from gradlab.suite import NotMeasured, share, wilson
+from gradlab.suite import NotMeasured, interval, wilson
 
 
 @pytest.mark.parametrize(("hits", "runs"), [(0, 1), (0, 5), (3, 5), (5, 5), (17, 210), (209, 210)])
@@ -16,7 +16,7 @@ def test_the_interval_is_wilsons(hits, runs):
 
 def test_a_share_counts_the_rows_with_these_values():
     frame = pd.DataFrame({"threshold": [1.0, 1.0, 1.0, 2.0], "solved": [1.0, 0.0, 1.0, 0.0]})
-    assert share(frame, "solved", threshold=1.0) == wilson(2, 3)
-    assert share(frame, "solved") == wilson(2, 4)
+    assert interval(frame, "solved", threshold=1.0) == wilson(2, 3)
+    assert interval(frame, "solved") == wilson(2, 4)
     with pytest.raises(NotMeasured, match="threshold=3"):
-        share(frame, "solved", threshold=3.0)
+        interval(frame, "solved", threshold=3.0)

@@ -92,10 +92,8 @@ class Page:
         """The panels that are left take the place of those that are not."""
         left = [[axes for panel, axes in kept if panel in row] for row in self.rows]
         left = [row for row in left if row]
-        height = self.size[1] * len(left) / len(self.rows)
-        figure.set_size_inches(
-            self.size[0] * max(map(len, left)) / max(map(len, self.rows)), height
-        )
+        # as wide as it was: headline and caption need their place
+        figure.set_size_inches(self.size[0], self.size[1] * len(left) / len(self.rows))
         places = _grid(figure, [len(row) for row in left])
         for axes, place in zip((axes for row in left for axes in row), places, strict=True):
             axes.set_subplotspec(place)
