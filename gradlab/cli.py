@@ -7,12 +7,13 @@ import argparse
 import contextlib
 import logging
 import os
+import re
 import signal
 import sys
 
 from gradlab.commands import check, diff, export, list, new, plot, reproduce, run
 from gradlab.commands.shared import INTERRUPTED, PIPE_CLOSED, TERMINATED, WRONG_USE, complain
-from gradlab.errors import UserError
+from gradlab.errors import UserError, did_you_mean
 
 COMMANDS = {
     "list": list, "run": run, "reproduce": reproduce, "diff": diff, "plot": plot, "check": check,
@@ -36,7 +37,7 @@ def main(arguments=None):
     before = signal.signal(signal.SIGTERM, _terminate)
     _draw_into_files()
     try:
-        options = _parser().parse_args(arguments)
+        options = _parsed(sys.argv[1:] if arguments is None else arguments)
         code = options.command(options)
         _flush(sys.stdout)  # here: at the interpreter's exit a closed pipe would be a traceback
         return code
@@ -79,11 +80,35 @@ def _flush(stream):
     getattr(stream, "flush", bool)()
 
 
+def _parsed(arguments):
+    """The options. Raises UserError, which says what was meant where it can be told."""
+    parser = _parser()
+    first = arguments[0] if arguments else "--"
+    if not first.startswith("-") and first not in COMMANDS:
+        raise UserError(_no_command(first))
+    options, strange = parser.parse_known_args(arguments)
+    if strange:
+        known = re.findall(r"--[\w-]+", options.parser.format_help())
+        hint = did_you_mean(strange[0].partition("=")[0], known)
+        more = f" (see `{options.parser.prog} --help`)"
+        raise UserError(f"{options.parser.prog} takes no {' '.join(strange)}{hint or more}")
+    return options
+
+
+def _no_command(given):
+    from gradlab.suite import library
+
+    if given in library.names():
+        return f"no command {given}: did you mean `gradlab run {given}`?"
+    listed = f"; there are {', '.join(COMMANDS)} (see `gradlab --help`)"
+    return f"no command {given}{did_you_mean(given, COMMANDS) or listed}"
+
+
 def _parser():
     parser = Parser(prog="gradlab", description="A laboratory for the gradients of recurrent nets.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
         command = commands.add_parser(name, help=module.TEXT, description=module.TEXT)
         module.arguments(command)
-        command.set_defaults(command=module.command)
+        command.set_defaults(command=module.command, parser=command)
     return parser

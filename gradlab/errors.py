@@ -6,6 +6,17 @@ import sys
 import traceback
 
 LONGEST = 1000  # characters: an array of thousands of lanes has a long name
+# What people call it -> its name here.
+SYNONYMS = {
+    "B": "batch", "N": "hidden_size", "T": "sequence_length",
+    "alpha": "omega", "bias": "forget_bias", "clip": "clip_threshold", "clipping": "clip_threshold",
+    "dt": "interval", "epochs": "updates", "hidden": "hidden_size", "initialization": "init",
+    "length": "sequence_length", "linear": "identity", "lr": "learning_rate", "model": "cell",
+    "nonlinearity": "activation", "radius": "spectral_radius", "rate": "learning_rate",
+    "rho": "spectral_radius", "rnn": "elman", "scale": "input_scale", "seeds": "seed",
+    "seq_len": "sequence_length", "steps": "sequence_length", "threshold": "clip_threshold",
+    "units": "hidden_size", "vanilla": "elman",
+}  # fmt: skip
 
 
 class UserError(ValueError):
@@ -48,7 +59,30 @@ def placed(error):
 
 
 def one_of(name, value, known):
-    """The value, if it is among the known ones. Raises UserError."""
+    """The text, if it is among the known ones. Raises UserError, one line, if not."""
+    if not isinstance(value, str):
+        raise UserError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+    value = str(value)  # NumPy's text prints its type
     if value not in known:
-        raise UserError(f"{name}={value}: must be one of {', '.join(map(str, known))}")
+        hint = did_you_mean(value, known)
+        raise UserError(f"{name} must be one of {', '.join(known)}, not {value!r}{hint}")
     return value
+
+
+def did_you_mean(given, known):
+    """ ": did you mean X?", or nothing where no known name is near."""
+    meant = nearest(given, known)
+    return f": did you mean {meant}?" if meant else ""
+
+
+def nearest(given, known):
+    """The known name that was probably meant, by SYNONYMS or by its letters; None if none is."""
+    import difflib
+
+    given, known = str(given), list(map(str, known))
+    for name in (SYNONYMS.get(given), SYNONYMS.get(given.lower())):
+        if name in known:
+            return name
+    folded = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(given.lower(), folded, 1, 0.65)
+    return folded[near[0]] if near else None

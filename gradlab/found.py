@@ -14,7 +14,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from gradlab.errors import UserError, named, to_stderr
+from gradlab.errors import UserError, did_you_mean, named, to_stderr
 
 FOLDERS = {"experiment": "experiments", "task": "tasks", "cell": "cells"}
 
@@ -52,8 +52,9 @@ def find(kind, name, own):
     name = str(name)  # a list has no hash
     users = files(kind).get(name)
     if users is None and name not in own:
-        listed = ", ".join(names(kind, own))
-        raise UserError(f"no {kind} {name}; there are {listed}, or give a FILE.py")
+        known = names(kind, own)
+        listed = f"; there are {', '.join(known)}, or give a FILE.py"
+        raise UserError(f"no {kind} {name}{did_you_mean(name, known) or listed}")
     if users and name in own and _content(users) != _content(own[name]):
         raise UserError(f"{users} has the name of gradlab's own {kind}: rename it or give its path")
     return own.get(name, users)

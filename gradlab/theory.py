@@ -18,6 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.interpolate import CubicSpline
 
+from gradlab.errors import one_of
+
 LINEAR_SHARE = {"identity": 1.0, "relu": 0.5}  # <phi^2>/q and <phi'^2>, the same at every q
 
 
@@ -133,9 +135,7 @@ def critical_gain_driven(drives, activation="tanh", start=0.0):
 
 
 def _activation(name):
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation={name!r}: must be one of {', '.join(ACTIVATIONS)}")
-    return ACTIVATIONS[name]
+    return ACTIVATIONS[one_of("activation", name, ACTIVATIONS)]
 
 
 def _exponent(gain, q, activation):

@@ -14,16 +14,17 @@ WORDS, LETTERS, SETTINGS, COLUMNS = "Words", "Letters and shapes", "Settings", "
 ENTRY = re.compile(r"^- \*\*(.+?)\*\*: (.*(?:\n  .*)*)", re.MULTILINE)
 NUMBER = re.compile(r"(?<=_)(p?)\d+(?=_|$)")  # of a lag, an eigenvalue, a percentile
 # Where the choices of a setting live: what gives their names is asked for when they are needed.
+# Of two settings that have a value of one name (identity, torch) the first one is meant by it.
 CHOICES = {
-    "activation": "gradlab.cells.elementwise:ACTIVATIONS",
     "cell": "gradlab.nets.cell:names",
-    "clip_per": "gradlab.learning.clipping:PER",
-    "clip_style": "gradlab.learning.clipping:STYLES",
+    "task": "gradlab.tasks:names",
+    "activation": "gradlab.cells.elementwise:ACTIVATIONS",
     "init": "gradlab.nets.draws:INITS",
     "optimizer": "gradlab.learning.optimizers:OPTIMIZERS",
     "schedule": "gradlab.learning.schedules:SCHEDULES",
-    "task": "gradlab.tasks:names",
     "truncation": "gradlab.nets.truncated:KINDS",
+    "clip_style": "gradlab.learning.clipping:STYLES",
+    "clip_per": "gradlab.learning.clipping:PER",
 }
 
 
@@ -63,6 +64,11 @@ def choices(name):
     module, _, attribute = CHOICES[name].partition(":")
     found = getattr(import_module(module), attribute)
     return tuple(found() if callable(found) else found)
+
+
+def values():
+    """{value: setting} of the settings with choices: lstm is a cell."""
+    return {value: name for name in reversed(CHOICES) for value in choices(name)}
 
 
 def entries(word):

@@ -179,10 +179,10 @@ def test_export(capsys):
     ("arguments", "message"),
     [
         ([], "required: COMMAND"),
-        (["fly"], "invalid choice: 'fly'"),
+        (["fly"], "no command fly; there are list, run,"),
         (["run", "nothing"], "no experiment nothing; there are toy, or give a FILE.py"),
         (["run", "nothing.py"], "no file nothing.py"),
-        (["run", "toy", "--set", "wieght=1"], "toy has no wieght; it has weight, seed, length"),
+        (["run", "toy", "--set", "wieght=1"], "toy has no wieght: did you mean weight?"),
         (["run", "toy", "--set", "weight"], "--set weight: not KEY=VALUE"),
         (["run", "toy", "--set", "length=x"], "length=x: not a whole number"),
         (["run", "toy", "--set", "length=0"], "length 0: not at least 1"),

@@ -80,7 +80,7 @@ def test_values_take_the_type_of_what_they_replace():
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("lenght", "1", "toy has no lenght; it has weight, seed, length"),
+        ("lenght", "1", "toy has no lenght: did you mean length?"),
         ("weight", "one", "weight=one: not a number"),
         ("weight", "nan", "weight=nan: not a number"),
         ("weight", "1:2", "weight=1:2: not a range FROM:TO:COUNT"),

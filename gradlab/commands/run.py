@@ -26,9 +26,11 @@ def arguments(run):
 
 def command(options):
     """Run one experiment, or all."""
+    from gradlab.suite import library
+
     if options.all:
         return _run_all(options)
-    return _run_one(options, options.experiment or "spectral_radius")
+    return _run_one(options, options.experiment or library.DEFAULT)
 
 
 def _run_one(options, name):

@@ -2,6 +2,7 @@
 
 import argparse
 
+from gradlab import words
 from gradlab.errors import UserError, to_stderr
 from gradlab.suite.claims import FALLS_SHORT
 
@@ -36,7 +37,9 @@ def values(options):
 def _pair(text):
     name, equals, value = text.partition("=")
     if not equals:
-        raise UserError(f"--set {text}: not KEY=VALUE")
+        setting = words.values().get(text)
+        hint = f": did you mean --set {setting}={text}?" if setting else ""
+        raise UserError(f"--set {text}: not KEY=VALUE{hint}")
     return name, value
 
 

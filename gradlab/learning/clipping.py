@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradlab import given
-from gradlab.errors import UserError
+from gradlab.errors import UserError, one_of
 from gradlab.learning import fields
 from gradlab.learning.rules import RULES, Case, flat, norm
 
@@ -52,8 +52,8 @@ def clip(gradients, threshold, style="norm", per="mean", weights=None):
     without the axes of `per`.
     """
     threshold = _threshold(threshold)
-    fields.one_of("style", style, STYLES)
-    fields.one_of("per", per, PER)
+    one_of("style", style, STYLES)
+    one_of("per", per, PER)
     arrays, exponents = _arrays(gradients)
     kinds = {name: array.dtype for name, array in arrays.items()}
     arrays = {name: _wide(array) for name, array in arrays.items()}

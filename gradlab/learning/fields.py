@@ -51,13 +51,6 @@ def text(name, value):
     return str(value)
 
 
-def one_of(name, value, choices):
-    """One of the names that `choices` lists."""
-    if not isinstance(value, str) or value not in choices:
-        raise UserError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
-    return str(value)
-
-
 def options(name, value):
     """A dict, name -> what JSON gives back as it was: numbers, text, True, False, None, lists."""
     if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):

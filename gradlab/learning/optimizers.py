@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gradlab.errors import UserError
+from gradlab.errors import UserError, did_you_mean, one_of
 from gradlab.learning import fields
 
 
@@ -89,13 +89,14 @@ OPTIMIZERS = {"sgd": SGD, "momentum": Momentum, "adam": Adam, "rmsprop": RMSprop
 
 def optimizer(name, options=None):
     """The optimizer of that name with its options. Raises UserError for what there is not."""
-    if name not in OPTIMIZERS:
-        raise UserError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, not {name!r}")
-    kind, options = OPTIMIZERS[name], options or {}
+    kind, options = OPTIMIZERS[one_of("optimizer", name, OPTIMIZERS)], options or {}
     known = [field.name for field in dataclasses.fields(kind)]
     if wrong := [option for option in options if option not in known]:
         listed = ", ".join(known) or "none"
-        raise UserError(f"optimizer {name} has no option {wrong[0]}; it has {listed}")
+        raise UserError(
+            f"optimizer {name} has no option {wrong[0]}; it has {listed}"
+            f"{did_you_mean(wrong[0], known)}"
+        )
     return kind(**{k: _checked(f"optimizer {name}: {k}", k, v) for k, v in options.items()})
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from gradlab.errors import UserError
+from gradlab.errors import UserError, one_of
 from gradlab.learning import fields
 from gradlab.learning.clipping import PER, STYLES
 from gradlab.learning.optimizers import OPTIMIZERS, optimizer
@@ -14,7 +14,7 @@ def _whole(least):
 
 
 def _name(choices):
-    return lambda name, value: fields.one_of(name, value, choices)
+    return lambda name, value: one_of(name, value, choices)
 
 
 def _number(right, holds):

@@ -9,8 +9,9 @@ the code's normalisation: the papers print the plain sum over steps.
 
 import numpy as np
 
+from gradlab.errors import one_of
 from gradlab.learning.plan import Plan
-from gradlab.nets import cell, draws
+from gradlab.nets import draws
 from gradlab.nets.network import Network
 
 HIDDEN, BATCH, UPDATES = 50, 20, 5_000_000
@@ -30,7 +31,7 @@ def plan(version, task, sequence_length, **changes):
     it), below 1 % wrong as in the papers (the code stops at 0). Raises UserError for an unknown
     version.
     """
-    cell.one_of("version", version, VERSIONS)
+    one_of("version", version, VERSIONS)
     style = "pascanu" if version == "code" else "norm"
     settings = VERSIONS[version] | {
         "updates": UPDATES, "batch": BATCH, "clip_style": style, "log_every": 2000,
@@ -46,8 +47,8 @@ def start(name, version, sizes, seed=0):
     15 nonzeros a unit, rescaled to radius .95: incoming (a row of W) for the papers, outgoing (a
     column) for the code. Raises UserError for unknown names.
     """
-    cell.one_of("start", name, STARTS)
-    cell.one_of("version", version, VERSIONS)
+    one_of("start", name, STARTS)
+    one_of("version", version, VERSIONS)
     activation, deviation = STARTS[name]
     inputs, hidden, outputs = sizes
     stream = draws.stream(seed=seed, start=name, hidden_size=hidden)

@@ -2,7 +2,7 @@
 
 import math
 
-from gradlab.errors import UserError
+from gradlab.errors import one_of
 
 HALVINGS = 10  # of `exponential`: it ends at 1/1024
 
@@ -21,6 +21,4 @@ def factor(name, update, updates):
     (1 + cos(pi part))/2 (Loshchilov and Hutter 2017, without restarts); exponential: 2^(-10 part).
     Raises UserError for an unknown name.
     """
-    if name not in SCHEDULES:
-        raise UserError(f"schedule must be one of {', '.join(SCHEDULES)}, not {name!r}")
-    return SCHEDULES[name]((update - 1) / updates)
+    return SCHEDULES[one_of("schedule", name, SCHEDULES)]((update - 1) / updates)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradlab.errors import UserError
+from gradlab.errors import UserError, one_of
 from gradlab.learning.plan import Plan
 from gradlab.learning.training import Training
 from gradlab.measures.setting import constant
@@ -56,7 +56,8 @@ class Motion(NamedTuple):
 
 def measure(block):
     """One row a time of a block that shares model, mode and seed: the columns of COLUMNS."""
-    model, mode = constant(block, "model"), constant(block, "mode")
+    model = one_of("model", constant(block, "model"), (*RNNS, "lstm", "window"))
+    mode = one_of("mode", constant(block, "mode"), FORECASTS)
     interval, times = constant(block, "interval"), block.points["time"]
     index = _steps(times, interval)
     motion = _motion(int(_steps(np.array([constant(block, "until")]), interval)[0]), interval)

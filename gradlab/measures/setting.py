@@ -94,7 +94,9 @@ def draw(block, length):
     try:
         sizes = (task.INPUTS, hidden, task.OUTPUTS)
         drawn = weights.draw(stream, cell, sizes, init=init, spectral_radius=1.0)
-    except ValueError as error:
+    except UserError:
+        raise
+    except ValueError as error:  # this seed's draw cannot be scaled
         raise UserError(f"seed={seed}: {error}") from None
     weights.add_forget_bias(cell, drawn, constant(block, "forget_bias", 0.0))
     net = Network(drawn, cell_of(block), activation)

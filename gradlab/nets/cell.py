@@ -7,7 +7,7 @@ from pathlib import Path
 import gradlab.cells
 from gradlab import found
 from gradlab.cells import elementwise
-from gradlab.errors import UserError
+from gradlab.errors import one_of
 from gradlab.nets.check import check_cell
 
 PARTS = ("shapes", "prepare", "sources", "state_size", "saved_size", "forward", "backward")
@@ -57,10 +57,3 @@ def _loaded(file, content):
 def activation(name, module=elementwise):
     """The activation's name, if the cell has one of that name. Raises UserError if not."""
     return one_of("activation", name, getattr(module, "ACTIVATIONS", elementwise.ACTIVATIONS))
-
-
-def one_of(what, value, choices):
-    """The value, if it is one of the choices. Raises UserError, one line, if not."""
-    if not isinstance(value, str) or value not in choices:
-        raise UserError(f"{what} must be one of {', '.join(choices)}, not {value!r}")
-    return value

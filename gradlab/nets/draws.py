@@ -5,6 +5,8 @@ import json
 import numpy as np
 import scipy.linalg
 
+from gradlab.errors import one_of
+
 SPARSE_NONZEROS = 15
 
 
@@ -57,8 +59,7 @@ def recurrent(rng, n, init="gaussian", spectral_radius=None):
     Radius 0 gives zeros. Raises ValueError for an unknown init, a radius that is negative or not
     finite, and a nilpotent draw that is asked for a radius > 0; the message names init.
     """
-    if not isinstance(init, str) or init not in INITS:
-        raise ValueError(f"init={init!r}: must be one of {', '.join(INITS)}")
+    init = one_of("init", init, INITS)
     if n < 1:
         raise ValueError(f"n={n}: a recurrent matrix needs at least one unit")
     W = INITS[init](rng, n)

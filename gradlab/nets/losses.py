@@ -6,8 +6,7 @@ Each takes the readout o = c + V h as it is; the squashing belongs to the loss o
 import numpy as np
 from scipy.special import expit, softmax
 
-from gradlab.errors import UserError
-from gradlab.nets.cell import one_of
+from gradlab.errors import UserError, one_of
 from gradlab.nets.scaled import normal_rows
 
 

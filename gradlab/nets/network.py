@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradlab import given
-from gradlab.errors import UserError
+from gradlab.errors import UserError, one_of
 from gradlab.nets import cell as cells
 from gradlab.nets import draws, plotted, stack, view
 from gradlab.nets import weights as shapes
 from gradlab.nets.batch import Batch, Run, part_of
-from gradlab.nets.cell import one_of
 from gradlab.nets.gradients import state_parts
 from gradlab.nets.result import Gradients
 from gradlab.nets.slopes import Loss

@@ -5,9 +5,9 @@ from functools import cached_property
 import numpy as np
 
 from gradlab import given
+from gradlab.errors import one_of
 from gradlab.nets import health, plotted, view
 from gradlab.nets.batch import check_has_cell, part_of
-from gradlab.nets.cell import one_of
 from gradlab.nets.part import Part
 from gradlab.nets.scaled import added, in_reach, log2_norm, plain, the_exponent
 from gradlab.threads import each

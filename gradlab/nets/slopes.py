@@ -5,8 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab import given
-from gradlab.errors import UserError
-from gradlab.nets.cell import one_of
+from gradlab.errors import UserError, one_of
 from gradlab.nets.losses import loss_of, scaled_loss_of
 from gradlab.nets.scaled import (
     LOWEST,

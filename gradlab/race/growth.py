@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gradlab.errors import one_of
 from gradlab.measures import last_step
 from gradlab.nets.network import Network
 from gradlab.race.ceiling import cores, limits
@@ -19,6 +20,7 @@ from gradlab.suite.grid import blocks
 
 BATCH = {"T": 200, "N": 32, "B": 32}  # of Network.gradients
 SWEEP = {"T": 200, "N": 32, "points": 32}  # of a block of spectral_radius: length, units, radii
+SIZES = {"batch": BATCH, "sweep": SWEEP}
 COLUMNS = {
     "call": "batch: Network.gradients; sweep: a block of the main job, all cores at work",
     "quantity": "what is doubled",
@@ -42,6 +44,7 @@ def measure(block):
     Its columns: COLUMNS, and the machine.
     """
     call, quantity = (np.unique(block.points[name]).item() for name in ("call", "quantity"))
+    one_of("quantity", quantity, SIZES[one_of("call", call, SIZES)])
     doublings = block.points["doubling"]
     order = [call, quantity, sorted(doublings.tolist()), block.constants["rounds"]]
     memory = _order([*order[:3], 0], {"MALLOC_MMAP_THRESHOLD_": str(OWN_PAGES)})

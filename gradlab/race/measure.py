@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gradlab.errors import one_of
 from gradlab.race import agree, ceiling, clock, ours, process, with_jax, with_torch, works
 from gradlab.race.arithmetic import arithmetic
 from gradlab.race.clock import Way
@@ -60,7 +61,11 @@ def measure(block):
 
     status: ok, not installed, not raced (no form for this work), differs, error.
     """
-    name = np.unique(block.points["work"]).item()
+    name = one_of(
+        "work", np.unique(block.points["work"]).item(), (*process.PROCESSES, *works.WORKS)
+    )
+    for contender in block.points["contender"]:
+        one_of("contender", contender, LIBRARIES)
     if name in process.PROCESSES:
         return process.measure(block, name)
     quick = block.constants["shrink"] > 1

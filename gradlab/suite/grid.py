@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.errors import UserError
+from gradlab.errors import UserError, did_you_mean
 
 LARGEST_WHOLE = 2**53  # above it a float64 is no exact whole number any more
 MANY = 10**7  # points: some 5 GB and minutes before the first block could start
@@ -82,8 +82,9 @@ def changed(experiment, values):
         elif name in constants:
             constants[name] = _convert(name, value, experiment.constants[name])
         else:
-            known = ", ".join((*experiment.axes, *constants))
-            raise UserError(f"{experiment.name} has no {name}; it has {known}")
+            known = (*experiment.axes, *constants)
+            hint = did_you_mean(name, known) or f"; it has {', '.join(known)}"
+            raise UserError(f"{experiment.name} has no {name}{hint}")
     grid = [{**part, **axes} for part in experiment.grid]
     _check_number([len(part[axis]) for axis in experiment.axes] for part in grid)
     base = experiment.base or experiment

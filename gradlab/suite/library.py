@@ -3,11 +3,12 @@
 import ast
 from pathlib import Path
 
-from gradlab import found
-from gradlab.errors import UserError
+from gradlab import found, words
+from gradlab.errors import UserError, nearest
 from gradlab.suite.experiment import Experiment
 
 PACKAGE = Path(__file__).parents[1]
+DEFAULT = "spectral_radius"  # what `gradlab run` alone runs
 
 
 def folder():
@@ -26,7 +27,7 @@ def load(name):
 
     Raises UserError if there is none, or if its file cannot be run.
     """
-    file = found.find("experiment", name, found.stems(folder()))
+    file = _find(name)
     look(file)
     # not kept in sys.modules: a cluster's pickler then sends a measure defined there by value
     experiment = getattr(found.load("experiment", file), "experiment", None)
@@ -54,7 +55,7 @@ def question(name):
     That is `question=` where it is plain text, else the first line of the docstring. Raises
     UserError as `load` does, as far as one can tell from the text.
     """
-    tree = look(found.find("experiment", name, found.stems(folder())))
+    tree = look(_find(name))
     asked = [
         keyword.value.value
         for call in ast.walk(tree)
@@ -82,6 +83,28 @@ def look(file):
     if not any(_binds(node) for node in ast.walk(tree)):
         raise UserError(_no_experiment(file))
     return tree
+
+
+def _find(name):
+    unknown = not str(name).endswith(".py") and str(name) not in names()
+    if unknown and (instead := _instead(str(name))):
+        raise UserError(f"no experiment {name}: did you mean `gradlab run {instead}`?")
+    return found.find("experiment", name, found.stems(folder()))
+
+
+def _instead(name):
+    """What runs what was asked for: "--set cell=lstm" for lstm, "training_map --set ..."."""
+    known = words.values()
+    if name not in known and (nearest(name, names()) or not nearest(name, known)):
+        return None
+    value = name if name in known else nearest(name, known)
+    setting = f"--set {known[value]}={value}"
+    own = found.stems(folder())
+    for other in dict.fromkeys((DEFAULT, *own)):
+        experiment = load(other) if other in own else None
+        if experiment and known[value] in (*experiment.axes, *experiment.constants):
+            return setting if other == DEFAULT else f"{other} {setting}"
+    return None
 
 
 def _binds(node):
