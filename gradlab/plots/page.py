@@ -34,6 +34,7 @@ class Panel:
     """One panel: draw(axes, frame) on the rows `where` (as `gradlab.suite.rows` takes them).
 
     title   its title; text in braces follows these rows. A function of them may stand for it.
+    width   its share of its row, a whole number: 3 beside 1 is three times as wide.
     says    one sentence on what it shows, for `gradlab show`; else what `draw` says of itself.
     """
 
@@ -41,6 +42,7 @@ class Panel:
     draw: Callable
     where: Mapping = field(default_factory=dict)
     says: str = ""
+    width: int = 1
 
     @property
     def sentence(self) -> str:
@@ -56,6 +58,7 @@ class Page:
     caption: str | Callable
     rows: Sequence[Sequence[Panel]]
     size: tuple[float, float]
+    heights: Sequence[float]
 
     @property
     def panels(self) -> list[Panel]:
@@ -65,7 +68,7 @@ class Page:
     def __call__(self, frame):
         """The figure. Raises NotMeasured if the table lacks the rows of every panel."""
         figure = style.roomy(self.size)
-        places = _grid(figure, [len(row) for row in self.rows])
+        places = _grid(figure, self.rows, self.heights)
         missing, kept = [], []
         for letter, panel, place in zip(_letters(), self.panels, places, strict=False):
             axes = figure.add_subplot(place)
@@ -90,25 +93,30 @@ class Page:
 
     def _close_up(self, figure, kept):
         """The panels that are left take the place of those that are not."""
-        left = [[axes for panel, axes in kept if panel in row] for row in self.rows]
-        left = [row for row in left if row]
-        # as wide as it was: headline and caption need their place
-        figure.set_size_inches(self.size[0], self.size[1] * len(left) / len(self.rows))
-        places = _grid(figure, [len(row) for row in left])
-        for axes, place in zip((axes for row in left for axes in row), places, strict=True):
-            axes.set_subplotspec(place)
+        there = {id(panel): axes for panel, axes in kept}
+        left = [[panel for panel in row if id(panel) in there] for row in self.rows]
+        share = max(_width(some) / _width(row) for some, row in zip(left, self.rows, strict=True))
+        heights = [height for some, height in zip(left, self.heights, strict=True) if some]
+        left = [some for some in left if some]
+        figure.set_size_inches(
+            self.size[0] * share, self.size[1] * sum(heights) / sum(self.heights)
+        )
+        panels = [panel for row in left for panel in row]
+        for panel, place in zip(panels, _grid(figure, left, heights), strict=True):
+            there[id(panel)].set_subplotspec(place)
 
 
-def page(headline, caption, panels, size=(14.5, 10.5)) -> Page:
+def page(headline, caption, panels, size=(14.5, 10.5), heights=None) -> Page:
     """A figure of rows of panels under a headline, with a caption in a few quiet lines.
 
     headline   what the claims bear out; on a table where they do not all hold, the experiment's
                question stands there instead.
     panels     rows of `Panel`s, or one row.
     size       inches.
+    heights    of the rows, relative to each other; the same unless given.
     """
     panels = [panels] if isinstance(panels[0], Panel) else panels
-    return Page(headline, caption, panels, size)
+    return Page(headline, caption, panels, size, heights or [1] * len(panels))
 
 
 def filled(text, frame) -> str:
@@ -187,15 +195,21 @@ def _letters():
     return "abcdefghijkl"
 
 
-def _grid(figure, counts):
-    """Places for rows of so many panels each, every row as wide as the figure."""
-    columns = math.lcm(*counts)
-    grid = figure.add_gridspec(len(counts), columns)
-    return [
-        grid[row, i * columns // count : (i + 1) * columns // count]
-        for row, count in enumerate(counts)
-        for i in range(count)
-    ]
+def _grid(figure, rows, heights):
+    """Places for rows of panels, every row as wide as the figure."""
+    columns = math.lcm(*map(_width, rows))
+    grid = figure.add_gridspec(len(rows), columns, height_ratios=heights)
+    places = []
+    for i, row in enumerate(rows):
+        unit, start = columns // _width(row), 0
+        for panel in row:
+            places.append(grid[i, start : start + unit * panel.width])
+            start += unit * panel.width
+    return places
+
+
+def _width(row):
+    return sum(panel.width for panel in row)
 
 
 def _remove(figure, axes):
