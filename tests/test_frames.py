@@ -4,7 +4,17 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from gradlab.suite import NotMeasured, interval, wilson
+from gradlab.suite import (
+    Claim,
+    NotMeasured,
+    above,
+    every,
+    interval,
+    largest,
+    rows,
+    share,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(("hits", "runs"), [(0, 1), (0, 5), (3, 5), (5, 5), (17, 210), (209, 210)])
@@ -20,3 +30,24 @@ def test_a_share_counts_the_rows_with_these_values():
     assert interval(frame, "solved") == wilson(2, 4)
     with pytest.raises(NotMeasured, match="threshold=3"):
         interval(frame, "solved", threshold=3.0)
+
+
+def test_every_value_must_be_there_and_above_leaves_the_limit_out():
+    frame = pd.DataFrame({"n": [1, 2, 2, 3], "x": range(4)})
+    assert list(rows(frame, n=every([1, 2])).x) == [0, 1, 2]
+    assert list(rows(frame, n=above(1), x=above(2)).x) == [3]
+    for wanted, words in ((every([2, 4]), "n=4"), (above(3), "n=above 3")):
+        with pytest.raises(NotMeasured, match=f"needs rows with {words}"):
+            rows(frame, n=wanted)
+    assert str(share("x", n=every([1, 2.5]))) == "share of x (n=each of 1, 2.5)"
+
+
+def test_a_claim_about_every_value_is_not_measured_without_one():
+    def claim(values):
+        about = {"n": every(values)}
+        return Claim("c", "s", source="-", measured=largest("x"), equals=2, within=0, about=about)
+
+    frame = pd.DataFrame({"n": [1, 2, 2, 3], "x": range(4)})
+    assert claim([1, 2]).judge(frame).outcome == "ok"
+    lacking = claim([1, 2, 4]).judge(frame)
+    assert (lacking.outcome, lacking.reason) == ("not measured", "needs rows with n=4")

@@ -4,13 +4,24 @@ Experiment, Claim, Span                          what an experiment file says
 median mean largest smallest worst share
 slope crossing most                              readings: one number from a table
 swap passes_for scaled shifted always shuffled   controls: a wrong table
-rows near nearest lags wilson NotMeasured        what functions ask of a table
+rows near above every                            which rows a reading or a panel takes
+nearest lags wilson interval NotMeasured         what functions ask of a table
 """
 
 from gradlab.suite.claims import Claim, Span, Verdict
 from gradlab.suite.controls import always, passes_for, scaled, shifted, shuffled, swap
 from gradlab.suite.experiment import Experiment
-from gradlab.suite.frames import NotMeasured, interval, lags, near, nearest, rows, wilson
+from gradlab.suite.frames import (
+    NotMeasured,
+    above,
+    every,
+    interval,
+    lags,
+    near,
+    nearest,
+    rows,
+    wilson,
+)
 from gradlab.suite.readings import (
     crossing,
     largest,
@@ -24,8 +35,8 @@ from gradlab.suite.readings import (
 )
 
 __all__ = [
-    "Claim", "Experiment", "NotMeasured", "Span", "Verdict", "always", "crossing",
-    "interval", "lags",
-    "largest", "mean", "median", "most", "near", "nearest", "passes_for", "rows", "scaled",
-    "share", "shifted", "shuffled", "slope", "smallest", "swap", "wilson", "worst",
+    "Claim", "Experiment", "NotMeasured", "Span", "Verdict", "above", "always", "crossing",
+    "every", "interval", "lags", "largest", "mean", "median", "most", "near", "nearest",
+    "passes_for", "rows", "scaled", "share", "shifted", "shuffled", "slope", "smallest", "swap",
+    "wilson", "worst",
 ]  # fmt: skip

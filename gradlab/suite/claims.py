@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 from gradlab.errors import placed
-from gradlab.suite.frames import NotMeasured
+from gradlab.suite.frames import NotMeasured, every
 
 OK, FALLS_SHORT, NOT_MEASURED = "ok", "FALLS SHORT", "not measured"
 KINDS = ("equals", "at_least", "at_most")
@@ -57,8 +57,9 @@ class Claim:
     control  control(frame) returns a table with a stated error, a plausible wrong world on which
              the claim must fall short (`gradlab.suite.controls`, or a function).
     about    axis or constant -> the value, or a container of the values, that the claim is about:
-             it reads the rows with them alone, and where a table has none it is not measured. None
-             stands for text that was not given. What is not named does not matter to the claim.
+             it reads the rows with them alone, and where a table has none, or not `every` one of
+             them, it is not measured. None stands for text that was not given. What is not named
+             does not matter to the claim.
     seeds    the fewest seeds that bear the claim.
     """
 
@@ -125,6 +126,8 @@ class Claim:
             if not any(chosen):
                 values = _in_words(dict.fromkeys(map(plain, found)))
                 raise NotMeasured(f"is about {name}={_in_words(wanted)}, not {values}")
+            if isinstance(wanted, every):
+                wanted.check(name, found)
             frame = frame if all(chosen) else frame[chosen]
         return frame
 

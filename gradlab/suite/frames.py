@@ -24,13 +24,41 @@ class near:
         return f"near {self.wanted:g}"
 
 
+class above:
+    """For `rows`: the values above a limit."""
+
+    def __init__(self, limit):
+        self.limit = limit
+
+    def __contains__(self, value):
+        return value > self.limit
+
+    def __repr__(self):
+        return f"above {self.limit:g}"
+
+
+class every(tuple):
+    """For `rows` and a claim's `about`: these values, each of which the table must have."""
+
+    def check(self, name, column):
+        """Raises NotMeasured if the column lacks one of them."""
+        there = set(column)
+        if missing := [value for value in self if value not in there]:
+            raise NotMeasured(f"needs rows with {described({name: missing[0]})}")
+
+    def __repr__(self):
+        return f"each of {', '.join(map(_word, self))}"
+
+
 def rows(frame, **values):
     """The rows with these values. Raises NotMeasured if there are none.
 
-    A value is one that the column must hold, a container of such (a list, a range, a Span), or a
-    function of the column that chooses one: max, min, near(1.2).
+    A value is one that the column must hold, a container of such (a list, a range, a Span,
+    above(0), `every` of some), or a function of the column that chooses one: max, min, near(1.2).
     """
     for name, wanted in values.items():
+        if isinstance(wanted, every):
+            wanted.check(name, frame[name])
         frame = frame[_chosen(frame[name], wanted)]
     if frame.empty:
         raise NotMeasured(f"needs rows with {described(values)}")
