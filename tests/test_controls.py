@@ -9,11 +9,16 @@ from gradlab.suite.claims import in_words
 FRAME = pd.DataFrame({"r": [0.5, 0.5, 1.0, 2.0], "y": [1.0, 2.0, 3.0, 4.0], "z": [9, 8, 7, 6]})
 
 
+def doubled(frame):
+    return 2 * frame.z
+
+
 @pytest.mark.parametrize(
     ("control", "column", "wrong", "words"),
     [
         (swap("r", 0.5, 1.0), "r", [1.0, 1.0, 0.5, 2.0], "r 0.5 and 1.0 change places"),
         (passes_for("z", "y"), "y", [9, 8, 7, 6], "z passes for y"),
+        (passes_for(doubled, "y"), "y", [18, 16, 14, 12], "doubled passes for y"),
         (scaled("y", 0.5), "y", [0.5, 1.0, 1.5, 2.0], "y times 0.5"),
         (shifted("y", 1), "y", [2.0, 3.0, 4.0, 5.0], "y plus 1"),
         (shifted("z", -1), "z", [8, 7, 6, 5], "z plus -1"),

@@ -36,8 +36,8 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRIT
     """Medians of a column over another, a line a hue; theory's law over each.
 
     chosen    the values of the hue that are shown, each the nearest there is; else all.
-    edge      the hue's value in ink, or palette: value -> colour.
-    colour    of the one line without a hue, and its label.
+    edge      the hue's value in ink, or a function of the frame; or palette: value -> colour.
+    colour    of the one line without a hue, and its label; label(hue's rows) -> text with one.
     band      seaborn's errorbar, such as QUARTILES; none by default.
     law       law(hue's rows, x array) -> theory's y array, drawn dashed, and points without a line
               where it is finite.
@@ -58,7 +58,7 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRIT
             theory = law(here, fine) if law else np.nan * fine
             sns.lineplot(
                 here, x=x, y=y, estimator="median", errorbar=band, ax=panel, color=shade,
-                label=label if hue is None else written(value), marker=points, ms=5, mew=0,
+                label=_label(label, here, value), marker=points, ms=5, mew=0,
                 ls="" if np.isfinite(theory).any() else line,
             )  # fmt: skip
             panel.plot(fine, theory, "--", lw=1.6, color=shade)
@@ -172,6 +172,7 @@ def hues(frame, hue, chosen=None, edge=None, palette=None):
         return {value: palette[value] for value in palette if value in there}
     if chosen is not None:
         there = sorted({nearest(there, value) for value in chosen})
+    edge = edge(frame) if callable(edge) else edge
     centre = nearest(there, edge) if edge is not None else 1.0
     return dict(zip(there, style.colours(there, centre), strict=True))
 
@@ -201,6 +202,12 @@ def measured_zero(panel, frame, column, over, **look):
         return math.nan
     panel.axvline(edge, **{"ls": "--", "lw": 2, "color": CRITICAL} | look)
     return edge
+
+
+def _label(label, here, value):
+    if callable(label):
+        return label(here)
+    return label if value is None else written(value)
 
 
 def _title(hue):

@@ -7,6 +7,8 @@ wrong with it. A function (frame) -> frame with a docstring may stand wherever o
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gradlab.suite.frames import column_name, read_column
+
 
 @dataclass(frozen=True)
 class Control:
@@ -33,9 +35,10 @@ def swap(column, one, other):
 
 
 def passes_for(wrong, right):
-    """A column passes for another one."""
+    """A column, by name or as a function frame -> values, passes for another one."""
     return Control(
-        f"{wrong} passes for {right}", lambda frame: frame.assign(**{right: frame[wrong]})
+        f"{column_name(wrong)} passes for {right}",
+        lambda frame: frame.assign(**{right: read_column(wrong, frame)}),
     )
 
 

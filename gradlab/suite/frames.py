@@ -73,6 +73,16 @@ def _chosen(column, wanted):
     return column == wanted
 
 
+def read_column(column, frame):
+    """A column of a table, by name or as a function of the table."""
+    return column(frame) if callable(column) else frame[column]
+
+
+def column_name(column):
+    """The name of what `read_column` reads."""
+    return column.__name__ if callable(column) else column
+
+
 def described(values):
     """A selection of rows in words: "spectral_radius=0.8, sequence_length=max"."""
     words = (f"{name}={_word(value)}" for name, value in values.items())

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 
-from gradlab.suite.frames import NotMeasured, described, rows
+from gradlab.suite.frames import NotMeasured, column_name, described, read_column, rows
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def slope(column, over, **where):
     """
 
     def read(frame):
-        medians = _values(column, here := rows(frame, **where)).groupby(here[over]).median()
+        medians = read_column(column, here := rows(frame, **where)).groupby(here[over]).median()
         x, y = medians.index.to_numpy(float), medians.to_numpy(float)
         if len(x) < 2:
             raise NotMeasured(f"needs two values of {over}")
@@ -102,10 +102,10 @@ def crossing(column, over, **where):
     """
 
     def read(frame):
-        medians = _values(column, here := rows(frame, **where)).groupby(here[over]).median()
+        medians = read_column(column, here := rows(frame, **where)).groupby(here[over]).median()
         above = next((i for i, value in enumerate(medians) if value > 0), 0)
         if not above:
-            raise NotMeasured(f"needs values of {over} on both sides of {_name(column)} = 0")
+            raise NotMeasured(f"needs values of {over} on both sides of {column_name(column)} = 0")
         (low, high), (x, y) = (part[above - 1 :][:2] for part in (medians.array, medians.index))
         return x + (y - x) * low / (low - high)
 
@@ -125,21 +125,13 @@ def most(*readings):
 
 def _of(word, column, where, reduce):
     def read(frame):
-        return reduce(_values(column, rows(frame, **where)))
+        return reduce(read_column(column, rows(frame, **where)))
 
     return Reading(_words(word, column, where), read)
 
 
-def _values(column, frame):
-    return column(frame) if callable(column) else frame[column]
-
-
-def _name(column):
-    return column.__name__ if callable(column) else column
-
-
 def _words(word, column, where, over=None):
-    of = f"{word} {_name(column)}" + (f" over {over}" if over else "")
+    of = f"{word} {column_name(column)}" + (f" over {over}" if over else "")
     return f"{of} ({described(where)})" if where else of
 
 
