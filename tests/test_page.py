@@ -1,11 +1,186 @@
-"""A page puts its panels up: in rows, as wide and high as they say, without those that lack rows."""
+"""A page: text that follows the table, panels that close up, a headline that claims bear out."""
 
+from dataclasses import replace
+
+import matplotlib
+import numpy as np
 import pandas as pd
 import pytest
 
-from gradlab.plots import Panel, page, style
+from gradlab.plots import Panel, draw, medians, page, regime_map, style
+from gradlab.plots.page import filled, is_empty
+from gradlab.suite import Claim, Experiment, NotMeasured, mean
 
-FRAME = pd.DataFrame({"kind": ["a"], "value": [1.0]})
+FRAME = pd.DataFrame({
+    "cell": "elman", "activation": "tanh", "hidden_size": 64, "seed": [0, 1] * 6,
+    "radius": np.repeat([0.5, 1.0, 1.5], 4), "length": [10, 10, 50, 50] * 3,
+    "rate": np.arange(12.0),
+})  # fmt: skip
+LINES = medians("radius", "rate", "length")
+
+
+@pytest.fixture(autouse=True)
+def house_style():
+    with style.style():
+        yield
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "said"),
+    [
+        ("{network}, {hidden_size} units", {}, "tanh RNN, 64 units"),
+        ("{seeds}", {}, "2 seeds"),
+        ("{seeds}", {"seed": 3}, "1 seed"),
+        ("{length}, {radius}", {}, "10 and 50, 0.5, 1 and 1.5"),
+        ("{rate}", {}, "0 to 11"),
+        ("{file}, {task}", {"file": None}, "none, no"),
+        ("{task}", {"task": "random_permutation"}, "random permutation"),
+        ("{activation}", {"activation": list("abcdef") * 2}, "a, b, c and 3 more"),
+        ("{clip_threshold}", {"clip_threshold": [1.0, np.inf] * 6}, "1 and none"),
+        ("{network}", {"activation": ["tanh", "relu"] * 6}, "tanh and relu RNN"),
+        ("{network}", {"cell": "lstm", "forget_bias": 1.0}, "LSTM, forget bias 1"),
+        ("{network}", {"cell": "gru", "forget_bias": 0.0}, "GRU"),
+        ("{network}", {"cell": ["elman", "jordan"] * 6}, "RNN and Jordan RNN"),
+        ("{network}", {"cell": "leaky"}, "leaky"),
+        ("h$_{{t-1}}$", {}, "h$_{t-1}$"),
+        (lambda frame: f"{len(frame)} rows of {{hidden_size}} units", {}, "12 rows of 64 units"),
+    ],
+)
+def test_text_in_braces_follows_the_table(text, change, said):
+    assert filled(text, FRAME.assign(**change)) == said
+
+
+def three(**where):
+    """Two panels above, a map below; `where` picks the rows of one, by its letter."""
+
+    def panel(letter, title, draw):
+        return Panel(title, draw, where.get(letter, {}))
+
+    return page("Rates of {network}s", "{seeds}", [
+        [panel("a", "lengths {length}", LINES), panel("b", "radius {radius}", LINES)],
+        [panel("c", "a map", regime_map("radius", "length", "rate", label="a step"))],
+    ])  # fmt: skip
+
+
+def titles(figure):
+    return [panel.get_title(loc="left") for panel in figure.axes if panel.get_title(loc="left")]
+
+
+def test_a_panel_draws_the_rows_that_it_is_about():
+    figure = three(a={"length": 50}, b={"radius": [0.5, 1.5]})(FRAME)
+    assert titles(figure) == [
+        r"$\bf{a}$   lengths 50", r"$\bf{b}$   radius 0.5 and 1.5", r"$\bf{c}$   a map"
+    ]  # fmt: skip
+    first, second = figure.axes[:2]
+    assert first.lines[0].get_xydata().tolist() == [[0.5, 2.5], [1.0, 6.5], [1.5, 10.5]]
+    assert [line.get_xydata().tolist() for line in second.lines if len(line.get_xydata()) == 2] == [
+        [[0.5, 0.5], [1.5, 8.5]], [[0.5, 2.5], [1.5, 10.5]]
+    ]  # fmt: skip
+    assert (figure.get_suptitle(), figure.get_supxlabel()) == ("Rates of tanh RNNs", "2 seeds")
+
+
+@pytest.mark.parametrize(
+    ("missing", "kept", "axes", "size"),
+    [
+        ({"a": 7}, "bc", 3, (14.5, 10.5)),
+        ({"c": 7}, "ab", 2, (14.5, 5.25)),
+        ({"a": 7, "b": 7}, "c", 2, (14.5, 5.25)),
+    ],
+)
+def test_a_panel_without_rows_is_left_out_and_the_others_close_up(missing, kept, axes, size):
+    """With a map goes its colour bar; the letters stay those of `gradlab show`."""
+    figure = three(**{letter: {"length": value} for letter, value in missing.items()})(FRAME)
+    assert [title[len(r"$\bf{")] for title in titles(figure)] == list(kept)
+    assert len(figure.axes) == axes
+    assert tuple(figure.get_size_inches()) == size
+    figure.draw_without_rendering()
+    boxes = [panel.get_position() for panel in figure.axes]
+    assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
+    assert max(box.x1 for box in boxes) > 0.85 and min(box.x0 for box in boxes) < 0.15
+
+
+def test_a_panel_that_finds_nothing_leaves_with_its_colour_bar():
+    def bar_first(panel, frame):
+        panel.figure.colorbar(matplotlib.cm.ScalarMappable(), ax=panel)
+        raise NotMeasured("needs more")
+
+    def nothing(panel, frame):
+        panel.axhline(0)
+        panel.plot([1.0], [np.nan])
+
+    figure = page("-", "-", [Panel("x", bar_first), Panel("y", nothing), Panel("z", LINES)])(FRAME)
+    assert titles(figure) == [r"$\bf{c}$   z"] and len(figure.axes) == 1
+
+
+NOWHERE = page("-", "-", [Panel("x", LINES, {"length": 7})])
+
+
+def test_a_page_without_any_rows_is_no_figure(tmp_path):
+    with pytest.raises(NotMeasured, match="needs rows with length=7"):
+        NOWHERE(FRAME)
+    with pytest.raises(draw.NoRows, match="no figure of e: it needs rows with length=7"):
+        draw.draw(replace(made(), figure=NOWHERE), FRAME, tmp_path / "e.png")
+
+
+def test_an_empty_panel_is_one_of_nothing_but_lines_across_it():
+    _figure, (bare, full) = style.panels(1, 2)
+    for panel in (bare, full):
+        panel.axhline(1)
+        panel.axvline(1)
+        panel.plot([], [])
+        panel.plot([1.0], [np.nan])
+    full.plot([1.0], [2.0])
+    assert is_empty(bare) and not is_empty(full)
+
+
+def made(at_most=99.0, **where):
+    """An experiment of the table above, whose quick run has one seed."""
+    return Experiment(
+        "How fast?", {"radius": [0.5, 1.0, 1.5], "length": [10, 50], "seed": [0, 1]}, ["seed"],
+        measure="m:f", figure=three(**where), name="e", constants={"hidden_size": 64},
+        quick={"seed": [0]},
+        claims=[Claim("slow", "-", source="-", measured=mean("rate", length=50), at_most=at_most)],
+    )  # fmt: skip
+
+
+def said(experiment, frame):
+    figure = draw.drawn(experiment, frame)
+    headline, caption, *stamps = [text.get_text() for text in figure.texts]
+    return headline, caption.split("\n"), stamps
+
+
+def test_the_headline_is_the_question_where_a_claim_does_not_hold():
+    assert said(made(), FRAME)[:2] == ("Rates of tanh RNNs", ["2 seeds"])
+    headline, caption, _ = said(made(at_most=0.0), FRAME)
+    assert headline == "How fast?" and caption == ["2 seeds", "this table does not bear out: slow"]
+    headline, caption, _ = said(made(), FRAME[FRAME.length == 10])
+    assert headline == "How fast?" and caption[-1] == "not measured by this table: slow"
+    assert caption[1] == "another grid than the reference run's: length=10"
+
+
+def test_a_quick_run_and_another_setting_are_said_on_the_figure():
+    one = FRAME[FRAME.seed == 0]
+    assert "quick run" not in said(made(), FRAME)[2]
+    assert said(made(), one)[1:] == (["1 seed"], ["quick run"])
+    _, caption, stamps = said(made(), one.assign(hidden_size=8))
+    assert caption[1:] == ["another grid than the reference run's: hidden_size=8"]
+    assert "quick run" in stamps
+    _, caption, stamps = said(made(), FRAME.assign(hidden_size=8))
+    assert caption[1:] == ["another grid than the reference run's: hidden_size=8"] and not stamps
+
+
+def test_a_panel_says_what_it_shows():
+    """For `gradlab show`: its own sentence, else that of what draws it."""
+    assert Panel("t", LINES).sentence == "Median of rate over radius, a line for each length"
+    assert Panel("t", LINES, says="Rates.").sentence == "Rates."
+    assert [panel.title for panel in three().panels] == [
+        "lengths {length}",
+        "radius {radius}",
+        "a map",
+    ]
+
+
+DOT = pd.DataFrame({"kind": ["a"], "value": [1.0]})
 
 
 def dot(panel, frame):
@@ -24,14 +199,13 @@ def laid_out(figure):
     return found
 
 
-def drawn(panels, **options):
-    with style.style():
-        return page("headline", "caption", panels, size=(10, 9), **options)(FRAME)
+def dots(panels, **options):
+    return page("headline", "caption", panels, size=(10, 9), **options)(DOT)
 
 
 def test_widths_and_heights_are_shares():
     wide, one, last = (Panel(title, dot, width=w) for title, w in (("A", 3), ("B", 1), ("C", 1)))
-    at = laid_out(drawn([[wide, one], [last]], heights=[1, 2]))
+    at = laid_out(dots([[wide, one], [last]], heights=[1, 2]))
     gap = 0.6  # inches between panels that the shares leave out
     assert at["A"][2] == pytest.approx(3 * at["B"][2], abs=gap * 2)
     assert at["C"][2] == pytest.approx(at["A"][2] + at["B"][2], abs=gap * 2)
@@ -41,6 +215,6 @@ def test_widths_and_heights_are_shares():
 
 def test_what_is_left_takes_the_place_of_what_is_not():
     there, gone = Panel("A", dot, width=2), Panel("B", dot, {"kind": "b"})
-    figure = drawn([[there, gone], [gone, gone]], heights=[1, 2])
+    figure = dots([[there, gone], [gone, gone]], heights=[1, 2])
     assert [panel.get_title(loc="left")[-1] for panel in figure.axes] == ["A"]
-    assert tuple(figure.get_size_inches()) == pytest.approx((10 * 2 / 3, 9 / 3))
+    assert tuple(figure.get_size_inches()) == pytest.approx((10, 9 / 3))

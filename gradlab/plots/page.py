@@ -95,12 +95,10 @@ class Page:
         """The panels that are left take the place of those that are not."""
         there = {id(panel): axes for panel, axes in kept}
         left = [[panel for panel in row if id(panel) in there] for row in self.rows]
-        share = max(_width(some) / _width(row) for some, row in zip(left, self.rows, strict=True))
         heights = [height for some, height in zip(left, self.heights, strict=True) if some]
         left = [some for some in left if some]
-        figure.set_size_inches(
-            self.size[0] * share, self.size[1] * sum(heights) / sum(self.heights)
-        )
+        # as wide as it was: headline and caption need their place
+        figure.set_size_inches(self.size[0], self.size[1] * sum(heights) / sum(self.heights))
         panels = [panel for row in left for panel in row]
         for panel, place in zip(panels, _grid(figure, left, heights), strict=True):
             there[id(panel)].set_subplotspec(place)
