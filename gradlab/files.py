@@ -13,7 +13,7 @@ from gradlab.errors import UserError
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 TEMPORARY = re.compile(r"\.\d+(-[0-9a-f]{12})?\.")  # .PID-RANDOM.NAME; .PID.NAME until 0.1
 YOUNG, OLD = 60.0, 86400.0  # seconds

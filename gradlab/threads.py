@@ -15,7 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 _lock = threading.Lock()
 _holders = 0
-_before = []
+_before: list = []
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from gradlab.cells.elementwise import copy
 from gradlab.cells.jit import kernel
 from gradlab.cells.reduce import collect, collect_lanes, receive
 
-_CELLS = {}
+_CELLS: dict = {}
 
 
 def know(weights, cell):

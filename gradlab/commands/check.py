@@ -24,8 +24,8 @@ def command(options):
             wrong.append(error)
     for verdict in verdicts:
         print(verdict)
-    for error in wrong:
-        shared.complain(error)
+    for fault in wrong:
+        shared.complain(fault)
     return shared.code(verdicts) or (shared.WRONG_USE if wrong else shared.FINE)
 
 

@@ -54,7 +54,7 @@ def measure(block):
     bad, kinds = health.first_bad_step(run.trace.state, shared.inputs, ends)
     lost = np.isneginf(columns[f"log10_memory_lag_{max(LAGS)}"])
     columns["status"] = health.status_of(bad, kinds, lost)
-    return {name: column[lanes.index] for name, column in columns.items()}
+    return {name: column[lanes.places] for name, column in columns.items()}
 
 
 def estimate(block):

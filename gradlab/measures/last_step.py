@@ -59,7 +59,7 @@ def measure(block):
         parts = [_measure(block, task, lanes)]
     else:
         parts = [_measure(block, task, lanes._replace(lengths=n)) for n in lanes.lengths[:, None]]
-    return {name: np.concatenate([part[name] for part in parts])[lanes.index] for name in parts[0]}
+    return {name: np.concatenate([part[name] for part in parts])[lanes.places] for name in parts[0]}
 
 
 def estimate(block):

@@ -45,7 +45,7 @@ def measure(block):
     lost = np.isneginf(table[f"log10_gradient_lag_{max(GRADIENT_LAGS)}"])
     bad, kinds = health.first_bad_step(run.trace.state, x, np.full(len(lost), len(x)))
     table["status"] = health.status_of(bad, kinds, lost)
-    return {name: column[lanes.index] for name, column in table.items()}
+    return {name: column[lanes.places] for name, column in table.items()}
 
 
 def estimate(block):

@@ -32,7 +32,7 @@ def measure(block):
     for i in (0, 1):
         columns[f"lyapunov_{i + 1}"] = logs[:, :, i].T.ravel()
     columns["status"] = _status(run, shared, lanes, columns["log10_gradient"])
-    return {name: column[lanes.index] for name, column in columns.items()}
+    return {name: column[lanes.places] for name, column in columns.items()}
 
 
 def estimate(block):

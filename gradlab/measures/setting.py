@@ -25,7 +25,7 @@ class Lanes(NamedTuple):
     radius: np.ndarray
     scale: np.ndarray
     lengths: np.ndarray
-    index: np.ndarray
+    places: np.ndarray
 
     @classmethod
     def of(cls, block):

@@ -176,7 +176,7 @@ def adjoint_of(run, spans, head, keep):
     """Room for what the backward pass over `spans` fills; the exponents of head are in place."""
     head, level = head if isinstance(head, tuple) else (head, None)
     rows = max((stop - start) * lanes for start, stop, lanes in spans)
-    steps, lanes, size = len(run.trace.state), *head.shape
+    steps, (lanes, size) = len(run.trace.state), head.shape
     parts = len(state_parts(run.cell))
     exponent, begun = np.zeros((steps, lanes), np.int64), 0
     for _, stop, active in spans if level is not None else ():

@@ -28,7 +28,7 @@ def jacobian(run, start, stop):
 
     Raises ValueError for a pass of several lanes, and unless 0 <= start < stop <= T.
     """
-    steps, lanes, size = len(run.trace.saved), *run.trace.state.shape[1:]
+    steps, (lanes, size) = len(run.trace.saved), run.trace.state.shape[1:]
     if lanes != 1:
         raise ValueError(f"a Jacobian needs a pass of one lane (see `lane`), not of {lanes}")
     if not 0 <= start < stop <= steps:

@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from gradlab.suite.claims import Claim, plain
 
@@ -62,7 +62,7 @@ class Experiment:
     @property
     def axes(self) -> tuple[str, ...]:
         """The names of the grid's axes, in their order."""
-        return tuple(self.grid[0])
+        return tuple(cast(list, self.grid)[0])
 
     def is_quick(self, frame):
         """Whether a table is of quick values: they explain more of it than the file's own."""
@@ -74,18 +74,19 @@ class Experiment:
 
         Of a quick run those that its quick values do not explain.
         """
-        return ", ".join(min(self._departures(frame), key=len))
+        own, quick = self._departures(frame)
+        return ", ".join(quick if len(quick) < len(own) else own)
 
-    def _departures(self, frame):
+    def _departures(self, frame) -> list[list[str]]:
         """Where a table departs from what the file says, and from that with its quick values."""
-        base = self.base or self
+        base: Any = self.base or self
         return [base._others(frame, base._expected(values)) for values in ({}, base.quick)]
 
     def _expected(self, values):
         """name -> the set of values that a table of this file has, with others in their place."""
         axes = {a: {v for product in self.grid for v in product[a]} for a in self.axes}
-        known = axes | {name: set(_values(value)) for name, value in self.constants.items()}
-        return known | {name: set(_values(value)) for name, value in values.items()}
+        others = {**self.constants, **values}
+        return axes | {name: set(_values(value)) for name, value in others.items()}
 
     def _others(self, frame, expected):
         others = []
