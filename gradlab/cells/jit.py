@@ -70,7 +70,7 @@ def _narrow():
 
 # Called in a kernel, it lets that function alone use 512-bit vectors, which LLVM avoids on many
 # machines that have them: tanh takes 0.9 ns an element instead of 1.2 (float32: 0.38 and 0.45).
-wide = _narrow if getattr(numba.config, "DISABLE_JIT") else _wide
+wide = _narrow if numba.config.DISABLE_JIT else _wide  # type: ignore[attr-defined]
 
 
 _PLACES = {"win32": ("LOCALAPPDATA", "AppData/Local"), "darwin": ("", "Library/Caches")}

@@ -80,7 +80,8 @@ class Experiment:
     def _departures(self, frame) -> list[list[str]]:
         """Where a table departs from what the file says, and from that with its quick values."""
         base: Any = self.base or self
-        return [base._others(frame, base._expected(values)) for values in ({}, base.quick)]
+        expected = [base._expected({}), base._expected(base.quick)]
+        return [base._others(frame, values) for values in expected]
 
     def _expected(self, values):
         """name -> the set of values that a table of this file has, with others in their place."""
