@@ -11,13 +11,13 @@ import re
 import signal
 import sys
 
-from gradlab.commands import check, diff, export, list, new, plot, reproduce, run
+from gradlab.commands import check, diff, export, list, new, plot, reproduce, run, show
 from gradlab.commands.shared import INTERRUPTED, PIPE_CLOSED, TERMINATED, WRONG_USE, complain
 from gradlab.errors import UserError, did_you_mean
 
 COMMANDS = {
-    "list": list, "run": run, "reproduce": reproduce, "diff": diff, "plot": plot, "check": check,
-    "new": new, "export": export,
+    "list": list, "show": show, "run": run, "reproduce": reproduce, "diff": diff, "plot": plot,
+    "check": check, "new": new, "export": export,
 }  # fmt: skip
 
 

@@ -72,13 +72,23 @@ def values():
 
 
 def entries(word):
-    """[(section, name, meaning)] of all entries of that name, in whatever case.
+    """[(section, name, meaning)] of the entries of that name; else of those that have it in theirs.
 
-    An entry may have several names: "lane, batch element".
+    An entry may have several names: "lane, batch element". Case counts for letters alone (T, t).
+    "glossary" is the name of all.
     """
-    return [
-        (section, name, meaning)
-        for section, known in glossary().items()
-        for name, meaning in known.items()
-        if word.lower() in (part.strip().lower() for part in (name, *name.split(",")))
-    ]
+    known = [(s, name, text) for s, part in glossary().items() for name, text in part.items()]
+    if word == "glossary":
+        return known
+    named = [entry for entry in known if _is_named(word, entry[1])]
+    part = re.compile(rf"(?<!\w){re.escape(_folded(word))}(?!\w)")
+    return named or [entry for entry in known if len(word) > 1 and part.search(_folded(entry[1]))]
+
+
+def _is_named(word, name):
+    names = (name, *(part.strip() for part in name.split(",")))
+    return word in names or (len(word) > 1 and _folded(word) in map(_folded, names))
+
+
+def _folded(name):
+    return name.lower().replace("_", " ")

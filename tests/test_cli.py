@@ -179,7 +179,7 @@ def test_export(capsys):
     ("arguments", "message"),
     [
         ([], "required: COMMAND"),
-        (["fly"], "no command fly; there are list, run,"),
+        (["fly"], "no command fly; there are list, "),
         (["run", "nothing"], "no experiment nothing; there are toy, or give a FILE.py"),
         (["run", "nothing.py"], "no file nothing.py"),
         (["run", "toy", "--set", "wieght=1"], "toy has no wieght: did you mean weight?"),

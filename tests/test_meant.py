@@ -70,7 +70,7 @@ def test_a_name_that_is_looked_up(find, given, message):
 COMMANDS = {
     "lst": "no command lst: did you mean list?",
     "cost": "no command cost: did you mean `gradlab run cost`?",
-    "zzz": "no command zzz; there are list, run, ",
+    "zzz": "no command zzz; there are list, ",
     "run lstm": "no experiment lstm: did you mean `gradlab run --set cell=lstm`?",
     "run lsmt": "no experiment lsmt: did you mean `gradlab run --set cell=lstm`?",
     "run adding": "no experiment adding: did you mean `gradlab run --set task=adding`?",

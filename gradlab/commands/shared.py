@@ -1,6 +1,8 @@
 """What several commands need: exit codes, KEY=VALUE, where tables stand, one line for an error."""
 
 import argparse
+import json
+import math
 
 from gradlab import words
 from gradlab.errors import UserError, to_stderr
@@ -17,6 +19,24 @@ def complain(error):
 def add_results(command, default="results", text="default: results"):
     """--results DIR."""
     command.add_argument("--results", metavar="DIR", default=default, help=text)
+
+
+def add_json(command):
+    """--json."""
+    command.add_argument("--json", action="store_true", help="for a program: one JSON document")
+
+
+def print_json(content):
+    """One JSON document; what is not finite is the text "inf", "-inf" or "nan"."""
+    print(json.dumps(_finite(content), indent=1))
+
+
+def _finite(content):
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_finite(value) for value in content]
+    return str(content) if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def read(options, name):

@@ -123,14 +123,19 @@ def _linspace(name, text):
         raise UserError(f"{name}={text}: not a range FROM:TO:COUNT such as 0.5:1.5:21") from None
 
 
+def kind(default):
+    """What values a setting takes, in words: "a number"; "" if it cannot be set."""
+    return _KINDS.get(str if default is None else type(default), ("",))[0]
+
+
 def _convert(name, value, default):
     """The value in the type of the default: text, a switch, a whole number or a number."""
     if value is None and default is None:
         return None
-    kind = str if default is None else type(default)
-    if kind not in _KINDS:
+    what = kind(default)
+    if not what:
         raise UserError(f"{name} cannot be set: {default!r} is not a single value")
-    what, convert = _KINDS[kind]
+    convert = _KINDS[str if default is None else type(default)][1]
     try:
         return convert(value)
     except (KeyError, ValueError, TypeError, OverflowError):

@@ -1,0 +1,143 @@
+"""What an experiment is, in plain data: question, settings, columns, panels, claims, time."""
+
+import ast
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from gradlab import words
+from gradlab.errors import UserError
+from gradlab.suite import library, machine, plan, store, work
+from gradlab.suite.claims import in_words
+from gradlab.suite.grid import blocks, changed, kind, points
+
+BRACES = re.compile(r"{(\w+)}")
+
+
+def summary(experiment, run=None):
+    """A dict of JSON's types; run: a finished one, whose table and time are told.
+
+    name, question, text     text: what its file says below the question
+    points, blocks           of the grid; quick: {"points", "blocks"} of --quick's
+    axes, constants          [{"name", "values" or "value", "quick", "meaning", "type", "choices"}];
+                             quick is None where --quick changes nothing
+    columns                  [{"name", "columns", "meaning"}]: one that stands for many has an N in
+                             its name
+    panels                   [{"title", "text"}]
+    claims                   [{"name", "statement", "source", "measured", "asked", "control"}]
+    seconds                  {"last_run", "estimate", "quick_estimate"} on this machine's cores,
+                             None where nobody can tell; last_run as its .json says
+    """
+    quick = changed(experiment, experiment.quick)
+    own = work.columns(experiment.measure)
+    return {
+        "name": experiment.name,
+        "question": experiment.question,
+        "text": _text(experiment.file),
+        "points": len(points(experiment)),
+        "blocks": len(blocks(experiment)),
+        "quick": {"points": len(points(quick)), "blocks": len(blocks(quick))},
+        "axes": [_axis(experiment, quick, axis, own) for axis in experiment.axes],
+        "constants": [_constant(experiment, quick, name, own) for name in experiment.constants],
+        "columns": _columns(experiment, run, own),
+        "panels": [_panel(panel) for panel in _panels(experiment.figure)],
+        "claims": [_claim(claim) for claim in experiment.claims],
+        "seconds": {
+            "last_run": _last_run(experiment, run),
+            "estimate": _estimate(experiment),
+            "quick_estimate": _estimate(quick),
+        },
+    }
+
+
+def _last_run(experiment, run):
+    with suppress(OSError, store.Damaged, KeyError, TypeError, AttributeError):
+        made = store.read_json(run.folder / f"{run.name}.json")["computed_by"]
+        return sum(who["seconds"] for who in made) / _workers(experiment)
+
+
+def _text(file):
+    """The docstring of an experiment's file below its first line."""
+    with suppress(UserError):
+        said = ast.get_docstring(library.look(Path(file))) or ""
+        return said.partition("\n")[2].strip()
+    return ""
+
+
+def _axis(experiment, quick, name, own):
+    values, few = (_values(each, name) for each in (experiment, quick))
+    said = {"name": name, "values": values, "quick": None if values == few else few}
+    return said | _meaning(name, values[0], own)
+
+
+def _values(experiment, axis):
+    found = list(dict.fromkeys(value for part in experiment.grid for value in part[axis]))
+    return found if isinstance(found[0], str) else sorted(found)
+
+
+def _constant(experiment, quick, name, own):
+    value, other = experiment.constants[name], quick.constants[name]
+    said = {"name": name, "value": value, "quick": None if value == other else other}
+    return said | _meaning(name, value, own)
+
+
+def _meaning(name, value, own):
+    return {
+        "meaning": words.setting(name, own),
+        "type": kind(value),
+        "choices": list(words.choices(name)),
+    }
+
+
+def _columns(experiment, run, own):
+    """The table's columns but for its parameters; those of a measure that has not run: its own."""
+    parameters = {*experiment.axes, *experiment.constants}
+    names = list(run.read()) if run else [*own, "status"]
+    groups = {}
+    for name in names:
+        if name not in parameters:
+            groups.setdefault(words.pattern(name), []).append(name)
+    return [
+        {
+            "name": name if len(columns) > 1 else columns[0],
+            "columns": columns,
+            "meaning": words.column(columns[0], own),
+        }
+        for name, columns in groups.items()
+    ]
+
+
+def _panels(figure):
+    return getattr(figure, "panels", None) or ([figure] if figure else [])
+
+
+def _panel(panel):
+    """Title and sentence; of a figure that is a function, what its docstring says."""
+    title = getattr(panel, "title", "")
+    title = BRACES.sub(r"\1", title) if isinstance(title, str) else in_words(title)
+    return {"title": title, "text": getattr(panel, "sentence", None) or in_words(panel)}
+
+
+def _claim(claim):
+    bound = in_words(claim.bound) if callable(claim.bound) else f"{claim.bound:g}"
+    slack = f" within {claim.within:g}{' of it' if claim.relative else ''}" if claim.within else ""
+    return {
+        "name": claim.name,
+        "statement": claim.statement,
+        "source": claim.source,
+        "measured": in_words(claim.measured),
+        "asked": f"{claim.kind.replace('_', ' ')} {bound}{slack}",
+        "control": in_words(claim.control) if claim.control else "",
+    }
+
+
+def _estimate(experiment):
+    """Seconds that a run will take on this machine's cores; None if the measure cannot tell."""
+    parts = [block for block, _ in blocks(experiment)]
+    with suppress(UserError):
+        costs = [cost for cost, _ in plan.estimates(experiment.measure, parts)]
+        return max(sum(costs) / _workers(experiment), *costs, 0.0) or None
+
+
+def _workers(experiment):
+    return 1 if experiment.alone else min(machine.cores(), len(blocks(experiment)))
