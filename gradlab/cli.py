@@ -11,13 +11,14 @@ import re
 import signal
 import sys
 
-from gradlab.commands import check, diff, export, list, new, plot, reproduce, run, show
+from gradlab.commands import check, diff, export, list, new, plot, reproduce, run, show, status
 from gradlab.commands.shared import INTERRUPTED, PIPE_CLOSED, TERMINATED, WRONG_USE, complain
 from gradlab.errors import UserError, did_you_mean
+from gradlab.suite import tell
 
 COMMANDS = {
-    "list": list, "show": show, "run": run, "reproduce": reproduce, "diff": diff, "plot": plot,
-    "check": check, "new": new, "export": export,
+    "list": list, "show": show, "run": run, "status": status, "reproduce": reproduce, "diff": diff,
+    "plot": plot, "check": check, "new": new, "export": export,
 }  # fmt: skip
 
 
@@ -38,7 +39,8 @@ def main(arguments=None):
     _draw_into_files()
     try:
         options = _parsed(sys.argv[1:] if arguments is None else arguments)
-        code = options.command(options)
+        with tell.aloud():
+            code = options.command(options)
         _flush(sys.stdout)  # here: at the interpreter's exit a closed pipe would be a traceback
         return code
     except BrokenPipeError:  # `gradlab list | head -1`: the reader has what it wanted

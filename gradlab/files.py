@@ -35,7 +35,7 @@ def replacing(path):
     temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(6)}.{path.name}")
     try:
         with open(temporary, "xb") as file:
-            lock = _locked(file) and os.dup(file.fileno())
+            lock = locked(file) and os.dup(file.fileno())
         try:
             yield temporary
             with open(temporary, "rb+") as file:
@@ -75,13 +75,13 @@ def _is_stale(path):
         if age < YOUNG:
             return False
         with open(path, "rb") as file:
-            free = _locked(file)
+            free = locked(file)
     except OSError:  # gone meanwhile, or somebody else's
         return False
     return age > OLD if free is None else free
 
 
-def _locked(file):
+def locked(file):
     """True if the file's lock could be had, False if another has it, None if there are none."""
     if fcntl is None:
         return None

@@ -55,7 +55,7 @@ RULES = {
     "gradlab.plots": Rule({"errors", "files", "suite", ANY_PACKAGE}),
     "gradlab.explorer": Rule({"errors", "measures", *CORE, ANY_PACKAGE}),
     "gradlab.commands": Rule({"", "errors", "files", "suite", "words"}, ALL - {"cli"}),
-    "gradlab.cli": Rule({"commands", "errors"}, ALL),
+    "gradlab.cli": Rule({"commands", "errors", "suite"}, ALL),
     "gradlab.__main__": Rule({"cli"}),
     # A measure that only one experiment needs stands in its file, and may use a network.
     "experiments": EXPERIMENT,

@@ -38,7 +38,7 @@ def test_run_writes_table_figure_and_provenance(capsys):
         *("toy.json", "toy.parquet", "toy.png", "toy.shards"),
     ]
     out = capsys.readouterr().out
-    assert "toy: 12 points in 4 blocks, 0 of them stored" in out
+    assert "toy: 12 points in 4 blocks\n0 of 4 blocks are stored, 4 to run on" in out
     assert "ok            chain" in out
     pd.testing.assert_frame_equal(gradlab.read("toy"), gradlab.run("toy"))
 
@@ -250,7 +250,7 @@ def test_an_interrupt_keeps_what_is_done(number, code):
     missing = int(re.search(r"the same command, without --fresh, runs the (\d) missing", out)[1])
     assert 1 <= missing <= 3 and not Path("toy.parquet").exists()
     script = start(*slow, "--workers", "4")
-    assert f"{4 - missing} of them stored" in script.communicate(timeout=60)[0]
+    assert f"{4 - missing} of 4 blocks are stored, " in script.communicate(timeout=60)[0]
     assert Path("toy.parquet").exists()
 
 

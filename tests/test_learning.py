@@ -20,8 +20,8 @@ CURVE = {
 
 
 def test_a_map_is_one_row_a_training_and_the_same_bits_again(tmp_path):
-    first = gradlab.run("training_map", set=TINY, results=tmp_path / "a", executor=1)
-    again = gradlab.run("training_map", set=TINY, results=tmp_path / "b", executor=2)
+    first = gradlab.run("training_map", set=TINY, results=tmp_path / "a", workers=1)
+    again = gradlab.run("training_map", set=TINY, results=tmp_path / "b", workers=2)
     pd.testing.assert_frame_equal(first, again, check_exact=True)
     assert len(first) == 2 and set(first.status) == {"ok"}
     clipped, free = first.share_clipped

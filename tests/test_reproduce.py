@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from toy import experiment as toy
 
 from gradlab.cli import main
+from gradlab.errors import UserError
 from gradlab.suite import library, reproduce, run, store
 from gradlab.suite.compare import DIFFERENT, EQUAL, INTERVALS, ROUNDING, compare, every_row
 
@@ -97,7 +99,8 @@ def home(tmp_path, monkeypatch):
     (tmp_path / "experiments").mkdir()
     shutil.copy(Path(__file__).parent / "toy.py", tmp_path / "experiments")
     monkeypatch.setattr(library, "folder", lambda: tmp_path / "experiments")
-    monkeypatch.setattr(run, "draw", lambda *_: None)
+    undrawn = SimpleNamespace(draw=lambda *_: None, NoRows=UserError)
+    monkeypatch.setattr(run, "drawing", lambda: undrawn)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -140,7 +140,7 @@ def test_the_blocks_are_one_store_for_all_names(checkout, capsys):
     gradlab.run("toy")
     capsys.readouterr()
     assert main(["run", "toy", "--name", "again"]) == 0
-    assert "4 of them stored" in capsys.readouterr().out
+    assert "4 of 4 blocks are stored, nothing to run" in capsys.readouterr().out
 
 
 NAMES = ["toy", "TOY", "", "a/b", "../a", ".a", "a.py", "a.parquet", "a b", "-a", "a" * 101, "a\n"]

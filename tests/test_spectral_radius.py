@@ -20,7 +20,7 @@ SMALL = {"spectral_radius": [0.7, 1.6], "sequence_length": [5, 40], "seed": rang
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     return gradlab.run(
-        "spectral_radius", set=SMALL, results=tmp_path_factory.mktemp("one"), executor=1
+        "spectral_radius", set=SMALL, results=tmp_path_factory.mktemp("one"), workers=1
     )
 
 

@@ -1,16 +1,23 @@
 """A sweep gives the same bits however it is run, goes on where it stopped, and survives errors."""
 
+import contextvars
+import os
 import random
+import threading
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
+from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 import toy_measure
 from toy import experiment as toy
 
+import gradlab
 from gradlab.errors import UserError
-from gradlab.suite import machine, plan, sweep, work
+from gradlab.suite import machine, plan, progress, running, sweep, tell, work
+from gradlab.suite import run as run_module
 from gradlab.suite.grid import changed
 
 
@@ -36,6 +43,13 @@ def run(folder, executor=None, fresh=False, **values):
 
 def shards(folder):
     return sorted((folder / "toy.shards").glob("*.parquet"))
+
+
+@pytest.fixture(autouse=True)
+def told():
+    """What a sweep says is printed."""
+    with tell.aloud():
+        yield
 
 
 @pytest.fixture
@@ -112,9 +126,9 @@ def test_a_changed_block_runs_again_and_a_line_says_so(tmp_path, calls, capsys):
     run(tmp_path)
     run(tmp_path, weight="0.5,1")
     assert len(calls) == 8
-    assert "4 stored blocks belong to another grid or to older sources; 4 blocks" in (
-        capsys.readouterr().out
-    )
+    out = capsys.readouterr().out
+    assert "0 of 4 blocks are stored, 4 to run on 2 threads" in out
+    assert "\n  4: other points or settings than what is stored\n" in out
 
 
 def test_a_damaged_shard_is_told_and_run_again(tmp_path, calls, capsys):
@@ -124,7 +138,8 @@ def test_a_damaged_shard_is_told_and_run_again(tmp_path, calls, capsys):
     data[len(data) // 3] ^= 1
     shard.write_bytes(data)
     after = run(tmp_path)
-    assert f"stored block {shard.stem} is damaged: it runs again" in capsys.readouterr().out
+    assert "3 of 4 blocks are stored, 1 to run" in (out := capsys.readouterr().out)
+    assert "\n  1: damaged\n" in out
     assert len(calls) == 5
     pd.testing.assert_frame_equal(before, after, check_exact=True)
 
@@ -183,7 +198,7 @@ def test_memory_is_minded(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(machine, "available", lambda: 3 * 2**30)
     monkeypatch.setattr(machine, "cores", lambda: 4)
     run(tmp_path, gib=1.4)
-    assert "4 blocks to run on 2 threads: about 0.0 s, 2.8 GiB" in capsys.readouterr().out
+    assert "4 to run on 2 threads: about 0.0 s, 2.8 GiB" in capsys.readouterr().out
     with pytest.raises(UserError, match=r"a block needs 3.50 GiB and 3.00 GiB are free"):
         run(tmp_path, gib=3.5)
 
@@ -213,3 +228,167 @@ def test_estimates_that_refuse_are_wrong_use_and_none_is_none():
     assert plan.estimates(len, [None, None]) == [(0.0, 0), (0.0, 0)]
     assert plan.describe([(0.0, 0)], 1) == " on 1 thread"
     assert plan.describe([(9000.0, 2**30)] * 2, None) == ": about 5.0 h of one worker, 1.0 GiB each"
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Runs without their figures, which take most of the time."""
+    nothing = SimpleNamespace(draw=lambda *_: None, NoRows=UserError)
+    monkeypatch.setattr(run_module, "drawing", lambda: nothing)
+
+
+def edited(monkeypatch, name="toy_measure.py:decay"):
+    """Pretend that a source has been edited since."""
+    of = sweep.sources.of
+    monkeypatch.setattr(sweep.sources, "of", lambda measure: of(measure) | {name: "edited"})
+
+
+def foretold(folder, workers=2, fresh=False, retry_errors=False, **values):
+    return sweep.foretell(changed(toy, values), folder, workers, fresh, retry_errors)
+
+
+def everything(folder):
+    return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+def test_a_dry_run_says_what_would_run_and_why_and_writes_nothing(tmp_path, calls, monkeypatch):
+    first = "toy: 12 points in 4 blocks"
+    unknown = "nobody can tell how long"  # the counted measure has no estimate beside it
+    assert foretold(tmp_path) == [
+        first, f"0 of 4 blocks are stored, 4 would run on 2 threads: {unknown}", "  4: new",
+    ]  # fmt: skip
+    assert not everything(tmp_path)
+    run(tmp_path)
+    before, ran = everything(tmp_path), len(calls)
+    assert foretold(tmp_path) == [first, "4 of 4 blocks are stored, nothing would run"]
+    assert foretold(tmp_path, seed="3,4")[1:] == [
+        "1 of 2 blocks are stored, 1 would run on 1 thread: nobody can tell how long",
+        "  1: other points or settings than what is stored",
+    ]
+    assert foretold(tmp_path, fresh=True)[2:] == ["  4: --fresh is given"]
+    edited(monkeypatch)
+    edited(monkeypatch, "gradlab/nets/new.py")
+    assert foretold(tmp_path, seed="3,4")[2:] == [
+        "  1: other sources than what is stored: gradlab/nets/new.py, toy_measure.py:decay",
+        "  1: other points or settings than what is stored",
+    ]
+    assert everything(tmp_path) == before and len(calls) == ran
+
+
+def test_a_dry_run_foretells_time_and_memory_and_refuses_what_the_run_would(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "available", lambda: 3 * 2**30)
+    assert foretold(tmp_path, None, gib=1.4)[1].endswith("on 2 threads: about 0.0 s, 2.8 GiB")
+    with pytest.raises(UserError, match=r"a block needs 3.50 GiB and 3.00 GiB are free"):
+        foretold(tmp_path, gib=3.5)
+
+
+def test_blocks_of_other_sources_run_again_and_stay(tmp_path, calls, monkeypatch, capsys):
+    run(tmp_path)
+    with monkeypatch.context() as patched:
+        edited(patched)
+        run(tmp_path)
+        assert "\n  4: other sources than what is stored: toy_measure.py:decay\n" in (
+            capsys.readouterr().out
+        )
+    assert len(calls) == len(shards(tmp_path)) == 8
+    run(tmp_path)
+    assert len(calls) == 8 and "4 of 4 blocks are stored, nothing to run" in capsys.readouterr().out
+
+
+def test_stored_rows_of_status_error_are_counted_and_run_again_on_request(
+    tmp_path, monkeypatch, capsys
+):
+    def half(block):
+        status = np.where(block.points["weight"] > 1, "error", "ok")
+        return {"x": block.points["weight"], "status": status}
+
+    with monkeypatch.context() as patched:
+        patched.setattr(toy_measure, "decay", half)
+        run(tmp_path, seed="0,1")
+    assert set(run(tmp_path, seed="0,1")["status"]) == {"ok", "error"}
+    words = "2 rows of 2 stored blocks have status error; --retry-errors runs these"
+    assert words in capsys.readouterr().out
+    assert foretold(tmp_path, retry_errors=True, seed="0,1")[2:] == [
+        "  2: rows with status error, to try again"
+    ]
+    frame = sweep.sweep(changed(toy, {"seed": "0,1"}), tmp_path, retry_errors=True)[0]
+    assert set(frame["status"]) == {"ok"}
+    assert "status error; " not in capsys.readouterr().out
+
+
+def test_a_run_at_work_says_so_and_a_dead_one_is_told_from_it(tmp_path, monkeypatch):
+    found = []
+    decay = toy_measure.decay
+    folder = tmp_path / "toy.shards"
+    folder.mkdir()
+    (folder / "1-00000000.running").write_text('{"pid": 1, "started": "then"}')
+    assert running.at_work(folder) == []
+
+    def watched(block):
+        found.append(running.at_work(folder))
+        return decay(block)
+
+    monkeypatch.setattr(toy_measure, "decay", watched)
+    run(tmp_path)
+    assert [[one["pid"] for one in who] for who in found] == [[os.getpid()]] * 4
+    assert running.at_work(folder) == [] and not list(folder.glob("*.running"))
+
+
+def lines(monkeypatch, capsys, total, expected, steps):
+    """What is said: steps are (seconds after the last one, points done, seconds expected)."""
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with progress.bar(total, expected) as bar:
+        for wait, points, seconds in steps:
+            now[0] += wait
+            bar.update(points, seconds)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_without_a_terminal_a_line_says_how_far_it_is(monkeypatch, capsys):
+    tenths = [(10.0, 10, 0.0)] * 10
+    said = lines(monkeypatch, capsys, 100, 0.0, tenths)
+    assert len(said) == 9 and said[0] == "10 of 100 points, 10.0 s gone, about 90.0 s left"
+    quick = lines(monkeypatch, capsys, 100, 0.0, [(1.0, 10, 0.0)] * 10)
+    assert quick == ["50 of 100 points, 5.0 s gone, about 5.0 s left"]
+    slow = lines(monkeypatch, capsys, 1000, 0.0, [(16.0, 1, 0.0)] * 4)
+    assert slow[0] == "2 of 1000 points, 32.0 s gone, about 4.4 h left" and len(slow) == 2
+    uneven = lines(monkeypatch, capsys, 100, 30.0, [(20.0, 10, 20.0), (10.0, 90, 10.0)])
+    assert uneven == ["10 of 100 points, 20.0 s gone, about 10.0 s left"]
+
+
+def test_nobody_who_does_not_listen_hears_a_word(tmp_path, capsys, undrawn):
+    def quiet():
+        gradlab.run(changed(toy, {"broken_seed": 0}), results=tmp_path / "quiet")
+
+    thread = threading.Thread(target=quiet)
+    with tell.aloud():
+        thread.start()
+        thread.join()
+    assert capsys.readouterr() == ("", "")
+    gradlab.run(toy, results=tmp_path, progress=True)
+    assert "toy: 12 points in 4 blocks" in capsys.readouterr().out
+
+
+def test_a_library_call_prints_nothing(tmp_path, capsys, undrawn):
+    contextvars.Context().run(gradlab.run, toy, results=tmp_path)
+    contextvars.Context().run(gradlab.run, toy, results=tmp_path, progress=True)
+    assert capsys.readouterr().out.count("4 of 4 blocks are stored, nothing to run") == 1
+
+
+def test_workers_are_a_number_or_an_executor(tmp_path, capsys, undrawn):
+    def call(**how):
+        return gradlab.run(toy, results=tmp_path, fresh=True, progress=True, **how)
+
+    call(workers=1)
+    assert "to run on 1 thread:" in capsys.readouterr().out
+    pd.testing.assert_frame_equal(call(executor=Shuffled(0)), call(), check_exact=True)
+    for how, words in (
+        ({"workers": 1, "executor": Shuffled(0)}, "workers=1 and an executor: give one of them"),
+        ({"executor": 2}, "executor=2: not an executor; workers=N gives N threads"),
+        ({"workers": 0}, "workers=0: not a whole number above 0"),
+        ({"workers": True}, "workers=True: not a whole number above 0"),
+        ({"workers": 1.5}, "workers=1.5: not a whole number above 0"),
+    ):
+        with pytest.raises(UserError, match=words):
+            call(**how)

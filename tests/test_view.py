@@ -9,7 +9,7 @@ import pytest
 
 from gradlab.nets import view
 from gradlab.nets.network import Network
-from gradlab.suite import progress
+from gradlab.suite import progress, tell
 
 
 def network(radius=1.1, **options):
@@ -77,6 +77,8 @@ def test_a_terminal_has_a_bar_only_if_somebody_watches(capsys):
     assert not progress.in_notebook()
     with progress.bar(3) as bar:
         bar.update(3)
+    with tell.aloud(), progress.bar(3) as bar:
+        bar.update(3)
     assert capsys.readouterr() == ("", "")
 
 
@@ -91,6 +93,9 @@ def test_a_notebook_has_a_bar_that_goes_at_the_end(monkeypatch):
     monkeypatch.setitem(sys.modules, "IPython.display", display)
     monkeypatch.setattr(progress, "EVERY", 0)
     with progress.bar(4) as bar:
+        bar.update(4)
+    assert not shown
+    with tell.aloud(), progress.bar(4) as bar:
         bar.update(3)
         bar.update(1)
     assert 'value="3" max="4"' in shown[0] and shown[1].endswith("4 of 4 points")

@@ -22,6 +22,12 @@ def arguments(run):
     run.add_argument("--quick", action="store_true", help="a small grid, into DIR/quick")
     run.add_argument("--workers", metavar="N", type=shared.positive, help="default: all cores")
     run.add_argument("--fresh", action="store_true", help="run blocks again that are stored")
+    run.add_argument(
+        "--retry-errors", action="store_true", help="run stored blocks again with rows of error"
+    )
+    run.add_argument(
+        "--dry-run", action="store_true", help="say what would run, why and how long; run nothing"
+    )
 
 
 def command(options):
@@ -34,12 +40,17 @@ def command(options):
 
 
 def _run_one(options, name):
-    from gradlab.suite import run
+    from gradlab.suite import run, runs, sweep
 
     experiment = run.prepare(name, options.quick, shared.values(options))
     folder = run.place(options.results, options.quick)
-    done = run.complete(experiment, folder, options.name, options.workers, options.fresh)
-    return shared.code(done[1])
+    if options.name is not None:
+        runs.named(options.name)
+    how = options.workers, options.fresh, options.retry_errors
+    if options.dry_run:
+        print("\n".join(sweep.foretell(experiment, folder, *how)))
+        return shared.FINE
+    return shared.code(run.complete(experiment, folder, options.name, *how)[1])
 
 
 def _run_all(options):
@@ -49,6 +60,8 @@ def _run_all(options):
         raise UserError(f"run {options.experiment} --all: a name or --all, not both")
     if options.name:
         raise UserError(f"--all --name {options.name}: a name is one run's")
+    if options.dry_run:
+        return max(_run_one(options, name) for name in library.names())
     folders = [run.place(options.results, options.quick)]
     if not options.quick:
         folders.append(runs.reference())

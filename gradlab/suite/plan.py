@@ -55,8 +55,8 @@ def _wanted(wanted):
     """The number of threads that is asked for, None for all cores."""
     if wanted is None:
         return machine.cores()
-    if not isinstance(wanted, numbers.Integral) or wanted < 1:
-        raise UserError(f"executor={wanted!r}: not an executor, nor a whole number above 0")
+    if not isinstance(wanted, numbers.Integral) or isinstance(wanted, bool) or wanted < 1:
+        raise UserError(f"workers={wanted!r}: not a whole number above 0")
     return int(wanted)
 
 

@@ -1,21 +1,26 @@
-"""How far a sweep is: a bar in a terminal, one in a notebook, none where nobody watches."""
+"""How far a sweep is: a bar in a terminal or a notebook, else lines; nothing if nobody listens."""
 
 import sys
 import time
 from contextlib import nullcontext
 
+from gradlab.suite import tell
+from gradlab.suite.plan import duration
+
 EVERY = 0.2  # seconds between two looks at a notebook's bar
+APART, LONGEST = 5.0, 30.0  # seconds between two lines, at least and about at most
 
 
-def bar(total):
-    """An object with `update(points)` for a `with` statement."""
+def bar(total, expected=0.0):
+    """An object with `update(points, seconds)` for a `with` statement.
+
+    total points; expected: the seconds of one worker that all of them take, as far as one knows.
+    """
+    if not tell.is_aloud():
+        return NoBar()
     if in_notebook():
         return NotebookBar(total)
-    if not watched(sys.stderr):
-        return NoBar()
-    from tqdm import tqdm
-
-    return tqdm(total=total, unit=" points")
+    return TerminalBar(total) if watched(sys.stderr) else Lines(total, expected)
 
 
 def in_notebook():
@@ -39,8 +44,52 @@ class NoBar(nullcontext):
     def __enter__(self):
         return self
 
-    def update(self, points):
+    def update(self, points, seconds=0.0):
         """Nobody counts."""
+
+
+class TerminalBar(NoBar):
+    """tqdm's bar on stderr."""
+
+    def __init__(self, total):
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=total, unit=" points")
+
+    def update(self, points, seconds=0.0):
+        """Count points that are done."""
+        self._bar.update(points)
+
+    def __exit__(self, *_):
+        self._bar.close()
+
+
+class Lines(NoBar):
+    """A line at each tenth of the points, but some seconds apart, and after each half minute.
+
+    What is left follows from the time gone and the share that is done: of the expected seconds,
+    for blocks differ and the slowest run first, or of the points where nothing is expected.
+    """
+
+    def __init__(self, total, expected):
+        self.total, self.expected = total, expected
+        self.done, self.past, self._tenth = 0, 0.0, 0
+        self._start = self._told = time.monotonic()
+
+    def update(self, points, seconds=0.0):
+        """Count points that are done, of which these seconds were expected."""
+        self.done, self.past = self.done + points, self.past + seconds
+        tenth, waited = 10 * self.done // self.total, time.monotonic() - self._told
+        due = waited >= (APART if tenth > self._tenth else LONGEST)
+        if due and self.done < self.total:
+            self._tenth, self._told = tenth, time.monotonic()
+            tell.say(self)
+
+    def __str__(self):
+        share = self.past / self.expected if self.expected else self.done / self.total
+        gone = time.monotonic() - self._start
+        left = f"about {duration(gone / share - gone)} left" if share else "time left not known"
+        return f"{self.done} of {self.total} points, {duration(gone)} gone, {left}"
 
 
 class NotebookBar:
@@ -58,7 +107,7 @@ class NotebookBar:
         self._handle = display(self, display_id=True)
         return self
 
-    def update(self, points):
+    def update(self, points, seconds=0.0):
         """Count points that are done."""
         self.done += points
         if time.monotonic() - self._shown > EVERY:

@@ -13,6 +13,7 @@ from gradlab.suite import compare, library, machine, plan, runs, store
 from gradlab.suite.experiment import Experiment
 from gradlab.suite.grid import changed, shown
 from gradlab.suite.sweep import sweep
+from gradlab.suite.tell import say
 from gradlab.suite.work import resolve
 
 
@@ -82,12 +83,12 @@ def in_turn(names, work, folders):
         left = [wanted[other] for other in names[number - 1 :]]
         known = sum(seconds for seconds in left if seconds is not None) * pace
         more = f" and {left.count(None)} of unknown length" if None in left else ""
-        print(f"[{number}/{len(names)}] {name}: about {plan.duration(known)} left{more}")
+        say(f"[{number}/{len(names)}] {name}: about {plan.duration(known)} left{more}")
         started = time.monotonic()
         try:
             done[name] = work(name)
         except Exception as error:
-            print(f"{name} failed: {told(error) if isinstance(error, UserError) else named(error)}")
+            say(f"{name} failed: {told(error) if isinstance(error, UserError) else named(error)}")
             done[name] = None
         if wanted[name] and done[name] is not None:
             spent, expected = spent + time.monotonic() - started, expected + wanted[name]

@@ -6,10 +6,11 @@ from importlib import import_module
 
 from gradlab.errors import UserError, placed
 from gradlab.files import expanded, remove_stale
-from gradlab.suite import library, provenance, runs, store
+from gradlab.suite import library, provenance, runs, store, tell
 from gradlab.suite.experiment import Experiment
 from gradlab.suite.grid import changed
-from gradlab.suite.sweep import sweep
+from gradlab.suite.sweep import is_executor, sweep
+from gradlab.suite.tell import say
 
 
 def run(
@@ -19,8 +20,11 @@ def run(
     results="results",
     executor=None,
     *,
+    workers=None,
     fresh=False,
+    retry_errors=False,
     name=None,
+    progress=False,
 ):
     """Run an experiment, write NAME.parquet, NAME.png and NAME.json, and return the table.
 
@@ -28,14 +32,19 @@ def run(
     name         another NAME than the experiment's, which keeps this run apart from others.
     quick        with its quick values, into results/quick.
     set          name -> value, values or text such as "0.5:1.5:21" for axes and constants.
-    executor     any concurrent.futures.Executor, a number of threads, or None: a thread a core.
+    workers      how many threads run blocks; None: one a core, as memory allows.
+    executor     any concurrent.futures.Executor that runs them instead.
     fresh        do not use the blocks that a former run stored.
+    retry_errors run stored blocks again that hold a row with status "error".
+    progress     print what the command prints, and show a bar; else nothing is printed.
 
     The table is a pandas DataFrame, one row a point in the grid's order: parameters,
     measurements, status (and message). Raises gradlab.errors.UserError for wrong input.
     """
-    experiment = prepare(experiment, quick, set)
-    return complete(experiment, place(results, quick), name, executor, fresh)[0]
+    with tell.aloud(progress):
+        experiment = prepare(experiment, quick, set)
+        folder, workers = place(results, quick), _workers(workers, executor)
+        return complete(experiment, folder, name, workers, fresh, retry_errors)[0]
 
 
 def read(name, results="results"):
@@ -61,26 +70,37 @@ def place(results, quick):
     return expanded(results) / "quick" if quick else expanded(results)
 
 
-def complete(experiment, folder, name=None, executor=None, fresh=False):
+def _workers(workers, executor):
+    """The one that is given. Raises UserError if both are, and for what is no executor."""
+    if executor is None:
+        return workers
+    if workers is not None:
+        raise UserError(f"workers={workers!r} and an executor: give one of them")
+    if not is_executor(executor):
+        raise UserError(f"executor={executor!r}: not an executor; workers=N gives N threads")
+    return executor
+
+
+def complete(experiment, folder, name=None, workers=None, fresh=False, retry_errors=False):
     """(table, verdicts) of a prepared experiment, all written to `folder` as `name`."""
     name = experiment.name if name is None else runs.named(name)
     _load_figures_meanwhile()
     remove_stale(folder)
-    frame, origins = sweep(experiment, folder, executor, fresh)
+    frame, origins = sweep(experiment, folder, workers, fresh, retry_errors)
     table, figure, origin = (beside(folder, name, x) for x in ("parquet", "png", "json"))
     digest = store.write(frame, table)
     content = provenance.describe(experiment, frame, origins)
     store.write_json({**content, store.TABLE: digest}, origin)
-    print(f"wrote {table}")
+    say(f"wrote {table}")
     try:
         drawing().draw(experiment, frame, figure)
-        print(f"wrote {figure}")
+        say(f"wrote {figure}")
     except drawing().NoRows as lacking:
-        print(lacking)
+        say(lacking)
         figure.unlink(missing_ok=True)  # of a table that stood here before
     verdicts = [claim.judge(frame) for claim in experiment.claims]
     for verdict in verdicts:
-        print(verdict)
+        say(verdict)
     return frame, verdicts
 
 

@@ -1,9 +1,9 @@
 """Tables on disk: one immutable Parquet shard a block, and one table when a sweep is complete.
 
-results/NAME.shards/HASH.parquet is written by the driver alone. Every byte of a file is under a
-digest: of 4,000 single flipped bits in a shard, Parquet's page checksums let 86 rename a column
-and 9 change the provenance, for they leave headers and footer open. A table's digest stands in
-NAME.json too. Shards of other grids and older sources stay (an edited grid often comes back);
+results/NAME.shards/POINTS-SOURCES.parquet is written by the driver alone. Every byte of a file is
+under a digest: of 4,000 single flipped bits in a shard, Parquet's page checksums let 86 rename a
+column and 9 change the provenance, for they leave headers and footer open. A table's digest stands
+in NAME.json too. Shards of other grids and older sources stay (an edited grid often comes back);
 deleting NAME.shards is always safe.
 """
 
@@ -61,6 +61,14 @@ def read_shard(path, block):
         if axis not in frame or frame[axis].tolist() != values.tolist():
             raise Damaged(str(path))
     return frame, origin
+
+
+def sources(path):
+    """{file: digest} that a shard says it is of, unchecked; {} if it says none."""
+    try:
+        return json.loads(pq.read_schema(path).metadata[ORIGIN]).get("sources", {})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException):
+        return {}
 
 
 def read_table(folder, name) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """Grid -> blocks -> executor -> rows. Only the driver, which is here, writes."""
 
+from collections import Counter
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -9,10 +10,14 @@ import numpy as np
 
 from gradlab.errors import UserError, named
 from gradlab.files import remove_stale
-from gradlab.suite import plan, progress, provenance, sources, store, table
+from gradlab.suite import plan, progress, provenance, running, sources, store, table
 from gradlab.suite.grid import Block, blocks
+from gradlab.suite.tell import say
 from gradlab.suite.work import run_block
 from gradlab.threads import one_blas_thread
+
+FRESH, DAMAGED, ERRORS = "--fresh is given", "damaged", "rows with status error, to try again"
+NEW, OTHER_POINTS = "new", "other points or settings than what is stored"
 
 
 class Part(NamedTuple):
@@ -24,81 +29,163 @@ class Part(NamedTuple):
     files: dict
 
 
-def sweep(experiment, folder, executor=None, fresh=False):
+class Survey(NamedTuple):
+    """What a sweep finds: its blocks, what is stored of them, and why each other one runs."""
+
+    parts: list
+    done: dict  # path -> (rows, origin)
+    why: dict  # path -> reason
+
+    @property
+    def missing(self):
+        """The parts that run."""
+        return [part for part in self.parts if part.path in self.why]
+
+    @property
+    def points(self):
+        """The number of points of the grid."""
+        return sum(len(part.block) for part in self.parts)
+
+    def errors(self):
+        """(rows, blocks) that are stored with status error."""
+        counts = [errors for rows, _ in self.done.values() if (errors := _errors(rows))]
+        return sum(counts), len(counts)
+
+
+def sweep(experiment, folder, workers=None, fresh=False, retry_errors=False):
     """(table, origins): the rows in the grid's order, and what computed the blocks.
 
-    executor: any concurrent.futures.Executor, a number of threads, or None for a thread a core.
-    Blocks that are stored under `folder` are not run again unless `fresh`; a block that raises
-    gives rows with status "error" and runs again the next time. Raises UserError for input that
-    the measure refuses, for a block that does not fit into memory, and if every block fails.
+    workers: a number of threads, None for one a core, or any concurrent.futures.Executor.
+    Blocks that are stored under `folder` are not run again unless `fresh`, or `retry_errors` and
+    they hold a row with status "error"; a block that raises gives such rows, is not stored and runs
+    again the next time. Raises UserError for input that the measure refuses, for a block that does
+    not fit into memory, and if every block fails.
     """
-    shards = Path(folder) / f"{experiment.name}.shards"
-    remove_stale(shards)
-    parts = _parts(experiment, shards)
-    done = {} if fresh else _stored(parts)
-    missing = [part for part in parts if part.path not in done]
-    points = sum(len(part.block) for part in parts)
-    print(f"{experiment.name}: {points} points in {len(parts)} blocks, {len(done)} of them stored")
+    remove_stale(_shards(experiment, folder))
+    found = survey(experiment, folder, fresh, retry_errors)
+    done, missing = found.done, found.missing
+    say(f"{experiment.name}: {found.points} points in {len(found.parts)} blocks")
+    _tell_errors_stored(found)
     if missing:
-        _tell_strangers(parts, missing)
-        _run(experiment, missing, done, 1 if experiment.alone else executor)
-        _tell_errors(parts, done)
-    rows = [done[part.path][0] for part in parts]
-    frame = table.in_order(rows, [part.positions for part in parts])
+        _run(experiment, found, 1 if experiment.alone else workers)
+        _tell_errors(found.parts, done)
+    else:
+        say(f"{len(done)} of {len(found.parts)} blocks are stored, nothing to run")
+    rows = [done[part.path][0] for part in found.parts]
+    frame = table.in_order(rows, [part.positions for part in found.parts])
     return frame, [origin for _, origin in done.values() if origin]
 
 
-def _parts(experiment, shards):
+def survey(experiment, folder, fresh=False, retry_errors=False):
+    """The Survey of a sweep; nothing runs and nothing is written."""
+    found = Survey(blocks_of(experiment, folder), {}, {})
+    shards = {path.name for path in _shards(experiment, folder).glob("[!.]*.parquet")}
+    stale = {}
+    for name in sorted(shards):
+        stale.setdefault(name.partition("-")[0], []).append(name)
+    for part in found.parts:
+        try:
+            shard = None if fresh else store.read_shard(part.path, part.block)
+            reason = FRESH if fresh else _why(part, shards, stale)
+        except store.Damaged:
+            shard, reason = None, DAMAGED
+        if shard and retry_errors and _errors(shard[0]):
+            shard, reason = None, ERRORS
+        if shard:
+            found.done[part.path] = shard
+        else:
+            found.why[part.path] = reason
+    return found
+
+
+def foretell(experiment, folder, workers=None, fresh=False, retry_errors=False):
+    """Lines: which blocks would run and why, and what that takes. Raises UserError as `sweep`."""
+    found = survey(experiment, folder, fresh, retry_errors)
+    missing, blocks_, stored = found.missing, len(found.parts), len(found.done)
+    lines = [f"{experiment.name}: {found.points} points in {blocks_} blocks"]
+    if missing:
+        costs, threads = _costs(experiment, missing, 1 if experiment.alone else workers)
+        much = plan.describe(costs, threads)
+        more = "" if ":" in much else ": nobody can tell how long"
+        lines += [f"{stored} of {blocks_} blocks are stored, {len(missing)} would run{much}{more}"]
+    else:
+        lines += [f"{stored} of {blocks_} blocks are stored, nothing would run"]
+    lines += [f"  {count}: {reason}" for reason, count in Counter(found.why.values()).items()]
+    return lines
+
+
+def blocks_of(experiment, folder):
     """The blocks, each with its shard POINTS-SOURCES.parquet."""
     common, parts = sources.of(experiment.measure), []
     for block, positions in blocks(experiment):
         files = common | sources.of_block(block)
         name = f"{sources.points_key(block)}-{sources.key(files)}.parquet"
-        parts.append(Part(block, positions, shards / name, files))
+        parts.append(Part(block, positions, _shards(experiment, folder) / name, files))
     return parts
 
 
-def _stored(parts):
-    """path -> (rows, origin) of the blocks that a former run left."""
-    done = {}
-    for part in parts:
-        try:
-            if shard := store.read_shard(part.path, part.block):
-                done[part.path] = shard
-        except store.Damaged:
-            print(f"stored block {part.path.stem} is damaged: it runs again")
-    return done
+def _shards(experiment, folder):
+    return Path(folder) / f"{experiment.name}.shards"
 
 
-def _run(experiment, missing, done, executor):
-    """Run blocks, the slowest first; each goes into `done` and into its shard."""
+def _why(part, shards, stale):
+    """Why a block that is not stored runs: what is stored, if anything, is of something else."""
+    others = stale.get(part.path.name.partition("-")[0], [])
+    if others:
+        apart = [
+            sources.differing(part.files, store.sources(part.path.with_name(name)))
+            for name in others
+        ]
+        files = min(apart, key=len)
+        more = f" and {len(files) - 3} more" if len(files) > 3 else ""
+        return f"other sources than what is stored: {', '.join(files[:3])}{more}"
+    return OTHER_POINTS if shards else NEW
+
+
+def _errors(rows):
+    return int((rows["status"] == "error").sum()) if "status" in rows else 0
+
+
+def _costs(experiment, missing, workers):
+    """What each block costs, and how many threads run them, None for an executor."""
     waiting = [part.block for part in missing]
     costs = plan.estimates(experiment.measure, waiting)
-    threads = None if _takes(executor) else plan.threads(costs, executor, waiting)
-    print(f"{len(missing)} blocks to run{plan.describe(costs, threads)}")
-    missing[0].path.parent.mkdir(parents=True, exist_ok=True)  # before the work, not after it
+    return costs, None if is_executor(workers) else plan.threads(costs, workers, waiting)
+
+
+def _run(experiment, found, workers):
+    """Run blocks, the slowest first; each goes into `done` and into its shard."""
+    missing = found.missing
+    costs, threads = _costs(experiment, missing, workers)
+    stored, much = f"{len(found.done)} of {len(found.parts)}", plan.describe(costs, threads)
+    say(f"{stored} blocks are stored, {len(missing)} to run{much}")
+    _tell_why(found)
     order = sorted(range(len(missing)), key=lambda i: -costs[i][0])
     hold = nullcontext() if experiment.alone else one_blas_thread()
-    with hold, _workers(executor, threads) as workers:
-        futures = {_submit(workers, experiment, missing[i].block): missing[i] for i in order}
+    mark = running.mark(missing[0].path.parent)  # its folder is made before the work, not after it
+    with mark, hold, _executor(workers, threads) as executor:
+        futures = {
+            _submit(executor, experiment, missing[i].block): (missing[i], costs[i][0])
+            for i in order
+        }
         try:
-            _collect(futures, done)
+            _collect(futures, found.done)
         except KeyboardInterrupt:
             left = sum(not part.path.exists() for part in missing)
-            print(f"interrupted: the same command, without --fresh, runs the {left} missing blocks")
+            say(f"interrupted: the same command, without --fresh, runs the {left} missing blocks")
             raise
         finally:  # one by one: not every executor knows shutdown(cancel_futures=)
             for future in futures:
                 future.cancel()
 
 
-def _takes(executor):
+def is_executor(workers):
     """Whether it is an executor: of concurrent.futures, or what looks like one (a cluster's)."""
-    return isinstance(executor, Executor) or hasattr(executor, "submit")
+    return isinstance(workers, Executor) or hasattr(workers, "submit")
 
 
 @contextmanager
-def _workers(executor, threads):
+def _executor(executor, threads):
     """The executor itself, or threads that are left alone at the end: they cannot be stopped."""
     if threads is None:
         yield executor
@@ -110,9 +197,9 @@ def _workers(executor, threads):
         pool.shutdown(wait=False)
 
 
-def _submit(workers, experiment, block):
+def _submit(executor, experiment, block):
     try:
-        return workers.submit(run_block, experiment.measure, block, experiment.alone)
+        return executor.submit(run_block, experiment.measure, block, experiment.alone)
     except BrokenExecutor as error:
         failed = Future()
         failed.set_exception(error)
@@ -122,10 +209,10 @@ def _submit(workers, experiment, block):
 def _collect(futures, done):
     """Take results as they come; each future is let go at once, a cluster keeps what is held."""
     origin = provenance.origin()
-    total = sum(len(part.block) for part in futures.values())
-    with progress.bar(total) as bar:
+    total = sum(len(part.block) for part, _ in futures.values())
+    with progress.bar(total, sum(seconds for _, seconds in futures.values())) as bar:
         for future in as_completed(list(futures)):
-            part = futures[future]
+            part, expected = futures[future]
             columns, message, seconds = _outcome(future)
             rows = table.of_block(part.block, columns, message)
             made = None if columns is None else {**origin, "seconds": seconds}
@@ -133,7 +220,7 @@ def _collect(futures, done):
                 store.write(rows, part.path, {**made, "sources": part.files})
             done[part.path] = rows, made
             del futures[future]
-            bar.update(len(part.block))
+            bar.update(len(part.block), expected)
 
 
 def _outcome(future):
@@ -146,13 +233,17 @@ def _outcome(future):
         return None, named(error), 0.0
 
 
-def _tell_strangers(parts, missing):
-    known = {part.path for part in parts}
-    if others := [p for p in parts[0].path.parent.glob("[!.]*.parquet") if p not in known]:
-        print(
-            f"{len(others)} stored blocks belong to another grid or to older sources; "
-            f"{len(missing)} blocks run again"
-        )
+def _tell_why(found):
+    """Why what is stored is not used; that a block is new needs no word."""
+    for reason, count in Counter(found.why.values()).items():
+        if reason not in (NEW, FRESH):
+            say(f"  {count}: {reason}")
+
+
+def _tell_errors_stored(found):
+    rows, count = found.errors()
+    if rows:
+        say(f"{rows} rows of {count} stored blocks have status error; --retry-errors runs these")
 
 
 def _tell_errors(parts, done):
@@ -162,4 +253,7 @@ def _tell_errors(parts, done):
     first = failed[0]["message"].iloc[0]
     if len(failed) == len(parts):
         raise UserError(f"every block failed, the first with {first}")
-    print(f"{len(failed)} blocks failed and are rows with status error, the first with {first}")
+    say(
+        f"{len(failed)} blocks failed: rows with status error, which run again the next time; "
+        f"the first with {first}"
+    )

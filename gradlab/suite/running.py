@@ -1,0 +1,56 @@
+"""Which runs are at work in a folder of shards: each keeps a locked file PID-RANDOM.running there.
+
+The lock goes with its process, however that ends; a file that nobody holds is of a dead one.
+"""
+
+import json
+import os
+import secrets
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from gradlab.files import locked
+
+
+@contextmanager
+def mark(folder):
+    """Say in the folder, which is made, that a run is at work; what dead ones left is removed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in _marks(folder):
+        if not _is_held(path):
+            path.unlink(missing_ok=True)
+    path = folder / f"{os.getpid()}-{secrets.token_hex(4)}.running"
+    try:
+        with open(path, "x", encoding="ascii") as file:
+            locked(file)
+            json.dump({"pid": os.getpid(), "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}, file)
+            file.flush()
+            yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def at_work(folder):
+    """[{"pid", "started"}] of the runs that are at work there."""
+    found = []
+    for path in _marks(folder):
+        if _is_held(path):
+            try:
+                found.append(json.loads(path.read_text("ascii")))
+            except (OSError, ValueError):  # it has ended, or has not written yet
+                continue
+    return found
+
+
+def _marks(folder):
+    return sorted(Path(folder).glob("*.running"))
+
+
+def _is_held(path):
+    """Whether a process holds the file; where there are no locks, that it is there must do."""
+    try:
+        with open(path, "rb") as file:
+            return not locked(file)
+    except OSError:
+        return False
