@@ -1,8 +1,8 @@
 """How far back does the gradient reach?
 
-dL_T/dh_0 is a product of T Jacobians, J_1^T ... J_T^T dL_T/dh_T, so its size is a straight line in
-T on a logarithmic scale. For the linear cell h_t = rho Q h_{t-1} + U x_t with Q orthogonal every
-Jacobian multiplies every norm by rho: the slope is log10(rho) decades a step, exactly. For tanh,
+dL_T/dh_0 is a product of T Jacobians, J_1^T ... J_T^T dL_T/dh_T, so the logarithm of its size is a
+straight line in T. For the linear cell h_t = rho Q h_{t-1} + U x_t with Q orthogonal every Jacobian
+multiplies every norm by rho: the slope is log10(rho) decades a step, exactly. For tanh,
 J_t = diag(1 - h_t^2) W depends on where the network is, and the slope is the largest Lyapunov
 exponent over ln 10: the mean rate at which a small change of h_0 grows along the same states.
 The gradient goes back from v at step T; the exponent comes from the other end, by a QR of
@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from gradlab.cli import script
-from gradlab.plots import CRITICAL, EXPLODING, VANISHING, style
-from gradlab.suite import Claim, Experiment, NotMeasured, Span, rows
+from gradlab.plots import CRITICAL, EXPLODING, VANISHING, Panel, medians, page
+from gradlab.suite import Claim, Experiment, NotMeasured, Span, passes_for, rows, scaled, worst
 
 LINEAR = {"init": "orthogonal", "activation": "identity"}
 TANH = {"init": "gaussian", "activation": "tanh"}
@@ -24,18 +24,17 @@ NOISE = {"task": "noise", "hidden_size": 64, "input_scale": 0.1}
 FIRST = 100  # the shortest length of a slope: perturbations need that long to find their direction
 
 
-def slopes(frame, cell):
+def runs(frame):
     """One row a radius and seed: measured slope, exponent (decades a step), and log10(radius)."""
-    frame = rows(frame, **cell, status="ok")
-    if len(lengths := {n for n in frame.sequence_length if n >= FIRST}) < 2:
+    long = rows(frame, status="ok", sequence_length=Span(FIRST))
+    if long.sequence_length.nunique() < 2:
         raise NotMeasured(f"needs two lengths of at least {FIRST}")
-    long = frame[frame.sequence_length.isin(lengths)]
     return pd.DataFrame(
         {
             "spectral_radius": radius,
             "slope": np.polyfit(run.sequence_length, run.log10_gradient, 1)[0],
             "exponent": exponent(run),
-            "eigenvalue": math.log10(radius),
+            "log10_radius": math.log10(radius),
         }
         for (radius, _), run in long.groupby(["spectral_radius", "seed"])
     )
@@ -46,111 +45,78 @@ def exponent(run):
     return run.lyapunov_1[run.sequence_length.idxmax()] / math.log(10)
 
 
-def difference(cell, one, other):
-    """Largest |one - other| over radii and seeds, decades a step."""
-
-    def measured(frame):
-        rows(frame, sequence_length=1000)  # shorter sequences leave slopes too uncertain
-        found = slopes(frame, cell)
-        return (found[one] - found[other]).abs().max()
-
-    return measured
-
-
-def squares(frame):
-    """Squared norms pass for norms."""
-    frame["log10_gradient"] *= 2
-    return frame
-
-
-def decimal(frame):
-    """Exponents in decimal logarithms pass for natural ones."""
-    frame["lyapunov_1"] /= math.log(10)
-    return frame
-
-
-def linear_law(frame):
-    """The linear cell's law, ln(radius), stands where the exponent should."""
-    frame["lyapunov_1"] = frame.spectral_radius.map(math.log)
-    return frame
-
-
-def figure(frame):
-    """The gradient over T of the linear and of the tanh network; slopes beside both laws."""
-    drawing, axes = style.panels(1, 3, size=(16.5, 6.6))
-    shown = frame[(frame.seed == frame.seed.min()) & (frame.status == "ok")]
-    over_length(axes[0], shown[shown.activation == "identity"], log10_radius)
-    over_length(axes[1], shown[shown.activation == "tanh"], exponent)
-    rates(axes[2], frame)
-    style.titles(
-        axes,
-        ["linear, orthogonal W: slope log10(radius)", "tanh: slope is the Lyapunov exponent",
-         "where the two laws part"],
-    )  # fmt: skip
-    first = frame.iloc[0]
-    style.headline(drawing, "The gradient at the start is a straight line in the length")
-    style.caption(
-        drawing,
-        f"{first.hidden_size} units, white noise times {first.input_scale:g}, loss v . h$_T$. "
-        "Points: measured (a, b: one seed; c: each of the seeds). Lines in a: slope log10(radius); "
-        "in b: the exponent's, by QR of forward perturbations along the same states",
-    )
-    return drawing
-
-
 def log10_radius(run):
     """The linear law's slope."""
     return math.log10(run.spectral_radius.iloc[0])
 
 
-def over_length(panel, frame, slope_of):
-    """log10 ||dL_T/dh_0|| over T, on lines of the slopes that theory gives."""
-    if frame.empty:
-        return
-    runs = dict(list(frame.groupby("spectral_radius")))
-    predicted = [slope_of(run) for run in runs.values()]
-    for (radius, run), slope, colour in zip(
-        runs.items(), predicted, style.colours(predicted, 0.0), strict=True
-    ):
-        label = f"{radius:g}: {reach(slope)}"
-        panel.plot(run.sequence_length, run.log10_gradient, "o", ms=6, color=colour, label=label)
-        ends = run.sequence_length.iloc[[0, -1]].to_numpy()
-        level = (run.log10_gradient - slope * run.sequence_length).iloc[-5:].median()
-        panel.plot(ends, level + slope * ends, color=colour, lw=1.6)
-    style.powers_of_ten(panel.yaxis)
-    panel.set(xlabel="sequence length T (steps)", ylabel="||dL$_T$/dh$_0$||")
-    panel.legend(
-        title="radius: steps a decade", loc="lower left", fontsize=10, title_fontsize=11,
-        handletextpad=0.3, borderaxespad=0.2,
+def ln_radius(frame):
+    """The linear cell's exponent."""
+    return frame.spectral_radius.map(math.log)
+
+
+def apart(one, other):
+    """The difference of two columns of `runs` up to 1000 steps; shorter ones are too uncertain."""
+
+    def difference(frame):
+        rows(frame, sequence_length=1000)
+        return runs(frame)[one] - runs(frame)[other]
+
+    difference.__name__ = f"{one} - {other}"
+    return difference
+
+
+def law(name, statement, one, other, **rest):
+    """A claim that two columns of `runs` agree, decades a step, in every network."""
+    return Claim(
+        name, statement, measured=worst(apart(one, other)), equals=0.0,
+        **{"within": 1e-12, "why": "rounding of 1000 products, divided by their number"} | rest,
     )  # fmt: skip
 
 
-def reach(slope):
-    """How many steps the gradient takes to change by a factor of ten."""
-    return "for ever" if abs(slope) < 1e-9 else f"{1 / abs(slope):.0f}"
+def over_length(slope_of):
+    """The panel of log10 ||dL_T/dh_0|| over T, on lines of the slopes that theory gives."""
+
+    def line(run, lengths):
+        slope = slope_of(run)
+        level = (run.log10_gradient - slope * run.sequence_length).iloc[-5:].median()
+        return level + slope * lengths
+
+    def reach(run):
+        slope = slope_of(run)
+        steps = "for ever" if abs(slope) < 1e-9 else f"{1 / abs(slope):.0f}"
+        return f"{run.spectral_radius.iloc[0]:g}: {steps}"
+
+    def flattest(frame):
+        known = {radius: abs(slope_of(run)) for radius, run in frame.groupby("spectral_radius")}
+        return min(known, key=known.get)
+
+    return medians(
+        "sequence_length", "log10_gradient", "spectral_radius", edge=flattest, law=line,
+        label=reach, decades=True, loc="lower left",
+        legend={"title": "radius: steps a decade", "fontsize": 10, "title_fontsize": 10},
+        xlabel="sequence length T (steps)", ylabel="||dL$_T$/dh$_0$||",
+    )  # fmt: skip
 
 
 def rates(panel, frame):
-    """Slopes over the radius: measured, by exponent and by eigenvalue."""
+    """Slopes over the radius: measured, by exponent and by log10(radius); each seed."""
+    hollow = {"ls": "none", "marker": "o", "ms": 10, "mfc": "none", "mew": 1.5}
+    kinds = frame.groupby(["init", "activation"], sort=False)
+    for ((init, activation), here), colour in zip(kinds, (VANISHING, EXPLODING), strict=False):
+        found = runs(here)
+        label = f"{activation}, {init} W: slope"
+        panel.plot(found.spectral_radius, found.slope, color=colour, label=label, **hollow)
+        panel.plot(found.spectral_radius, found.exponent, ".", ms=8, color=colour)
+    panel.plot([], [], ".", ms=8, color=CRITICAL, label="Lyapunov exponent / ln 10")
     radii = np.linspace(max(frame.spectral_radius.min(), 0.1), frame.spectral_radius.max(), 200)
     panel.plot(radii, np.log10(radii), "--", color=CRITICAL, label="log10(radius)")
-    hollow = {"ls": "none", "marker": "o", "ms": 10, "mfc": "none", "mew": 1.5}
-    for cell, colour, text in (
-        (LINEAR, VANISHING, "linear, orthogonal W: slope"),
-        (TANH, EXPLODING, "tanh, gaussian W: slope"),
-    ):
-        try:
-            found = slopes(frame, cell)
-        except NotMeasured:
-            continue
-        panel.plot(found.spectral_radius, found.slope, color=colour, label=text, **hollow)
-        label = "Lyapunov exponent / ln 10" if cell is TANH else None
-        panel.plot(found.spectral_radius, found.exponent, ".", ms=8, color=colour, label=label)
     panel.axhline(0, color=CRITICAL, lw=1)
     panel.set(xlabel="spectral radius of W", ylabel="slope (decades a step)")
     panel.legend(loc="lower right")
 
 
+ONE = {"seed": min, "status": "ok"}
 LENGTHS = [10, 20, 50, *range(100, 1001, 100)]
 COMMON = {"sequence_length": LENGTHS, "seed": range(5)}
 experiment = Experiment(
@@ -165,40 +131,49 @@ experiment = Experiment(
     constants=NOISE,
     quick={"sequence_length": [10, 50, 100, 200, 300], "seed": range(2)},
     measure="gradlab.measures.sequence_length:measure",
-    figure=figure,
+    figure=page(
+        "The logarithm of the gradient at the start is a straight line in the length",
+        "{hidden_size} units, task {task} times {input_scale}, loss v . h$_T$. Points: measured "
+        "(a, b: one seed; c: {seeds}). Lines in a: slope log10(radius);\n"
+        "in b: the exponent's, by QR of forward perturbations along the same states",
+        [
+            Panel("linear, orthogonal W: slope log10(radius)", over_length(log10_radius),
+                  LINEAR | ONE),
+            Panel("{activation}: slope is the Lyapunov exponent", over_length(exponent),
+                  {"init": "gaussian"} | ONE),
+            Panel("where the two laws part", rates),
+        ],
+        size=(16.5, 6.6),
+    ),
     claims=[
-        Claim(
-            name="orthogonal linear cell",
-            about=LINEAR,
-            statement="log10 ||dL_T/dh_0|| has the slope log10(radius) in T",
+        law(
+            "orthogonal linear cell",
+            "log10 ||dL_T/dh_0|| has the slope log10(radius) in T",
+            "slope",
+            "log10_radius",
             source="dh_T/dh_0 = (radius Q)^T with Q orthogonal",
-            measured=difference(LINEAR, "slope", "eigenvalue"),
-            equals=0.0,
-            within=1e-12,
-            why="rounding of 1000 products, divided by their number",
-            control=squares,
-        ),
-        Claim(
-            name="its Lyapunov exponent",
+            control=scaled("log10_gradient", 2),
             about=LINEAR,
-            statement="the QR of forward perturbations finds the exponent ln(radius)",
-            source="dh_T/dh_0 = (radius Q)^T with Q orthogonal",
-            measured=difference(LINEAR, "exponent", "eigenvalue"),
-            equals=0.0,
-            within=1e-12,
-            why="rounding of 1000 products, divided by their number",
-            control=decimal,
         ),
-        Claim(
-            name="tanh",
-            about=TANH | NOISE | {"spectral_radius": Span(0.5, 3)},
-            statement="the slope in T is the largest Lyapunov exponent / ln 10, at every radius",
+        law(
+            "its Lyapunov exponent",
+            "the QR of forward perturbations finds the exponent ln(radius)",
+            "exponent",
+            "log10_radius",
+            source="dh_T/dh_0 = (radius Q)^T with Q orthogonal",
+            control=scaled("lyapunov_1", 1 / math.log(10)),
+            about=LINEAR,
+        ),
+        law(
+            "tanh",
+            "the slope in T is the largest Lyapunov exponent / ln 10, at every radius",
+            "slope",
+            "exponent",
             source="Oseledets 1968: a product of Jacobians and its transpose share their exponents",
-            measured=difference(TANH, "slope", "exponent"),
-            equals=0.0,
             within=0.004,
             why="decades a step; over 900 steps each end fluctuates by a decade or so",
-            control=linear_law,
+            control=passes_for(ln_radius, "lyapunov_1"),
+            about=TANH | NOISE | {"spectral_radius": Span(0.5, 3)},
         ),
     ],
 )  # fmt: skip

@@ -5,6 +5,7 @@ Lines are medians over seeds, with the quartiles between them as a band where on
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRIT
     law       law(hue's rows, x array) -> theory's y array, drawn dashed, and points without a line
               where it is finite.
     decades   y is a log10: its axis is labelled by powers of ten.
-    legend    its title; "" for none.
+    legend    its title, or what `Axes.legend` takes; "" for none.
     axes      what `Axes.set` takes: xlabel, ylabel, xscale, ylim ...
     """
 
@@ -184,7 +185,8 @@ def finish(panel, decades=False, legend=None, loc="best", **axes):
     panel.set(**axes)
     if legend != "":
         if panel.get_legend_handles_labels()[0]:
-            panel.legend(title=legend, loc=loc)
+            look = legend if isinstance(legend, Mapping) else {"title": legend}
+            panel.legend(**{"loc": loc} | look)
     elif panel.get_legend():
         panel.get_legend().remove()
 
