@@ -32,8 +32,8 @@ def drawing(text):
 
 
 def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRITICAL, label=None,
-            band=None, law=None, points="o", line="-", decades=False, legend=None, loc="best",
-            **axes):  # fmt: skip
+            band=None, law=None, law_label=None, level=None, points="o", line="-", decades=False,
+            legend=None, loc="best", **axes):  # fmt: skip
     """Medians of a column over another, a line a hue; theory's law over each.
 
     chosen    the values of the hue that are shown, each the nearest there is; else all.
@@ -41,7 +41,8 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRIT
     colour    of the one line without a hue, and its label; label(hue's rows) -> text with one.
     band      seaborn's errorbar, such as QUARTILES; none by default.
     law       law(hue's rows, x array) -> theory's y array, drawn dashed, and points without a line
-              where it is finite.
+              where it is finite. law_label: its one line in the legend.
+    level     a value with a quiet line across.
     decades   y is a log10: its axis is labelled by powers of ten.
     legend    its title, or what `Axes.legend` takes; "" for none.
     axes      what `Axes.set` takes: xlabel, ylabel, xscale, ylim ...
@@ -57,12 +58,18 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRIT
             here = known if hue is None else known[known[hue] == value]
             fine = np.linspace(here[x].min(), here[x].max(), 200)
             theory = law(here, fine) if law else np.nan * fine
+            alone = np.isfinite(theory).any()
             sns.lineplot(
                 here, x=x, y=y, estimator="median", errorbar=band, ax=panel, color=shade,
-                label=_label(label, here, value), marker=points, ms=5, mew=0,
-                ls="" if np.isfinite(theory).any() else line,
+                label=_label(label, here, value), marker=points,
+                ms=7 if alone else 5, mew=0, ls="" if alone else line,
             )  # fmt: skip
             panel.plot(fine, theory, "--", lw=1.6, color=shade)
+        if law_label:
+            panel.plot([], [], "--", lw=1.6, color=colour if hue is None else MUTED,
+                       label=law_label)  # fmt: skip
+        if level is not None:
+            panel.axhline(level, color=MUTED, lw=1, zorder=1)
         finish(panel, decades, legend if legend is not None else _title(hue), loc, **axes)
 
     return draw
