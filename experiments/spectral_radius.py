@@ -198,6 +198,7 @@ experiment = Experiment(
         "interval": 0.1,
         "file": None,
         "column": None,
+        "fill": None,
     },
     quick={
         "spectral_radius": [0.5, 0.8, 1.0, 1.1, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5],

@@ -238,6 +238,11 @@ experiment = Experiment(
         "evaluate_every": 100,
         "evaluation_size": 500,
         "stop_below": 0.01,
+        "file": None,
+        "column": None,
+        "target": None,
+        "fill": None,
+        "held_out": 0.25,
     },
     quick={
         "spectral_radius": [0.6, 1.0, 1.4, 2.0],

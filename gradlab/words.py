@@ -25,6 +25,7 @@ CHOICES = {
     "truncation": "gradlab.nets.truncated:KINDS",
     "clip_style": "gradlab.learning.clipping:STYLES",
     "clip_per": "gradlab.learning.clipping:PER",
+    "fill": "gradlab.tasks.series:FILLS",
 }
 
 

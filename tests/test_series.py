@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import gradlab
 from gradlab.errors import UserError
 from gradlab.measures import setting
 from gradlab.suite.grid import Block
 from gradlab.tasks import series
 
 
-def whole(file, count, column=None):
-    """All values of the standardised series but the last, and all but the first."""
-    inputs, targets = series.sample(np.random.default_rng(0), count - 1, 1, file, column)
+def whole(file, count, column=None, **more):
+    """All values of the standardised series."""
+    inputs, targets = series.sample(np.random.default_rng(0), count - 1, 1, file, column, **more)
     return np.append(inputs[:, 0, 0], targets[-1, 0, 0])
 
 
@@ -200,3 +201,204 @@ def test_parquet_whose_notes_name_a_column_that_it_has_not_is_one_line(tmp_path)
     parquet.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(UserError, match=r"cannot be read as \.parquet: 'b'"):
         series.sample(np.random.default_rng(0), 1, file=tmp_path / "a.parquet")
+
+
+ROWS = 40
+RNG = np.random.default_rng(5)
+WEATHER = pd.DataFrame(
+    {
+        "day": [f"d{i}" for i in range(ROWS)],
+        "temp": RNG.normal(15, 4, ROWS).cumsum(),
+        "hum": RNG.normal(60, 9, ROWS),
+        "a+b": RNG.random(ROWS),
+    }
+)
+
+
+@pytest.fixture
+def weather(tmp_path):
+    """Writes the weather, changed by a function; returns its file."""
+
+    def write(change=lambda frame: None):
+        frame = WEATHER.copy()
+        change(frame)
+        frame.to_csv(tmp_path / "weather.csv", index=False)
+        return tmp_path / "weather.csv"
+
+    return write
+
+
+def gap(*places):
+    def change(frame):
+        for row, column in places:
+            frame.loc[row, column] = np.nan
+
+    return change
+
+
+def windows(file, draw=series.sample, lanes=300, length=5, **options):
+    return draw(np.random.default_rng(2), length, lanes, file, **options)
+
+
+@pytest.mark.parametrize(
+    ("column", "target", "inputs", "outputs"),
+    [
+        ("temp+hum", None, ["temp", "hum"], ["temp", "hum"]),
+        ("hum + temp", "temp", ["hum", "temp"], ["temp"]),
+        ("temp", "hum", ["temp"], ["hum"]),
+        ("a+b", None, ["a+b"], ["a+b"]),
+        ("*", "temp+hum", ["temp", "hum", "a+b"], ["temp", "hum"]),
+    ],
+)
+def test_several_columns_are_inputs_and_targets_a_step_later(
+    weather, column, target, inputs, outputs
+):
+    file = weather()
+    x, y = windows(file, column=column, target=target)
+    numbers = WEATHER.drop(columns="day")
+    scaled = (numbers - numbers.mean()) / numbers.std(ddof=0)
+    assert series.sizes(file, column, target=target) == (len(inputs), len(outputs))
+    assert x.shape == (5, 300, len(inputs)) and y.shape == (5, 300, len(outputs))
+    for lane in range(300):
+        start = int(np.abs(scaled[inputs[0]] - x[0, lane, 0]).argmin())
+        now, later = scaled.iloc[start : start + 5], scaled.iloc[start + 1 : start + 6]
+        np.testing.assert_allclose(x[:, lane], now[inputs], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(y[:, lane], later[outputs], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("fill", "by_pandas"), [
+    ("linear", lambda one: one.interpolate("linear")),
+    ("hold", lambda one: one.ffill()),
+])  # fmt: skip
+def test_gaps_are_filled_as_pandas_does(weather, fill, by_pandas):
+    change = gap((3, "temp"), (7, "temp"), (8, "temp"), (9, "temp"), (20, "temp"))
+    found = whole(weather(change), ROWS, "temp", fill=fill)
+    frame = WEATHER.copy()
+    change(frame)
+    expected = by_pandas(frame.temp)
+    expected = (expected - expected.mean()) / expected.std(ddof=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_what_is_held_out_is_unknown_to_a_training(weather):
+    options = {"column": "temp+hum", "target": "temp", "held_out": 0.25}
+    x, y = windows(weather(), **options)
+
+    def other_end(frame):
+        frame.loc[30:, ["temp", "hum"]] = frame.loc[30:, ["temp", "hum"]] * -700 + 3
+
+    for before, after in zip((x, y), windows(weather(other_end), **options), strict=True):
+        np.testing.assert_array_equal(before, after)
+    part = WEATHER.temp[:30]
+    scaled = ((WEATHER.temp - part.mean()) / part.std(ddof=0)).to_numpy()
+    assert np.isclose(x[..., :1, None], scaled[:29]).any(-1).all()
+    assert not np.isclose(y[..., None], scaled[30:]).any()
+    x, y = windows(weather(), series.unseen, **options)
+    assert np.isclose(x[..., :1, None], scaled[30:-1]).any(-1).all()
+    assert np.isclose(y[..., None], scaled[31:]).any(-1).all()
+
+
+def test_without_a_held_out_part_all_rows_are_for_both(weather):
+    ours, theirs = (
+        windows(weather(), draw, column="hum") for draw in (series.sample, series.unseen)
+    )
+    np.testing.assert_array_equal(ours[0], theirs[0])
+    np.testing.assert_array_equal(ours[1], theirs[1])
+
+
+UNUSABLE = {
+    "a comma": ({"column": "temp,hum"}, "no column temp,hum; it has .*; several are joined by [+]"),
+    "unknown": ({"column": "temp+wind"}, "no column wind; it has day, temp, hum, a[+]b$"),
+    "twice": ({"column": "temp+temp"}, "column=temp[+]temp: names temp twice"),
+    "an unknown target": ({"target": "wind"}, "no column wind"),
+    "text": ({"column": "temp+day"}, "column day of .* is not numeric: line 2 holds 'd0'"),
+    "a fill": ({"fill": "cubic"}, "fill=cubic: must be linear or hold"),
+    "a share": ({"held_out": 1.0}, "held_out=1.0: must be a share from 0 to below 1"),
+    "an option": ({"colour": "red"}, "task series has no option colour; it has file, column"),
+    "a small part": ({"held_out": 0.1}, "has 4 values of its 40 in this part .see held_out"),
+    "a target that is a list": ({"target": ["hum"]}, "target=.*: must be a column's name"),
+}
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_what_cannot_be_is_one_line(weather, name):
+    options, message = UNUSABLE[name]
+    with pytest.raises(UserError, match=message) as found:
+        windows(weather(), series.unseen, **{"column": "temp"} | options)
+    assert "\n" not in str(found.value)
+
+
+GAPS = {
+    "none is asked for": ([3], None, 0.0, "1 missing .* line 5: fill=linear or fill=hold"),
+    "a start, linear": ([0, 1], "linear", 0.0, "no value before line 4: fill=linear needs one"),
+    "a start, hold": ([0], "hold", 0.0, "no value before line 3: fill=hold needs one"),
+    "an end": ([39], "linear", 0.0, "no value after line 40: fill=linear needs one"),
+    "a training's end": ([29], "linear", 0.25, "no value after line 30: fill=linear needs one"),
+    "over the cut": ([29, 30], "hold", 0.25, "no value before line 33: fill=hold needs one"),
+    "a whole part": (range(30, 40), "linear", 0.25, "no value from line 32 to line 41"),
+}
+
+
+@pytest.mark.parametrize("name", GAPS)
+def test_a_gap_without_both_ends_is_refused(weather, name):
+    missing, fill, held_out, message = GAPS[name]
+    file = weather(gap(*((row, "temp") for row in missing)))
+    with pytest.raises(UserError, match=message) as found:
+        windows(file, column="temp", fill=fill, held_out=held_out, length=3)
+    assert "\n" not in str(found.value)
+
+
+def test_infinite_values_are_not_filled(weather):
+    def change(frame):
+        frame.loc[3, "temp"] = np.inf
+
+    with pytest.raises(UserError, match=r"1 missing or infinite values, first in line 5$"):
+        windows(weather(change), column="temp", fill="linear")
+
+
+def test_wrong_is_what_persistence_or_the_mean_predicts_as_well():
+    # persistence 4 + 1 and 0 + 1, the mean 9 + 16 and 1 + 4; of the third lane 4 + 4 and 1 + 1
+    targets = np.array([[1.0, 1.0, -1.0], [3.0, 1.0, 1.0], [4.0, 2.0, -1.0]])[..., None]
+    off = np.array([[9.0, 0.0, 0.0], [2.0, 1.0, 1.1], [0.9, 0.0, 0.9]])[..., None]
+    assert series.wrong(targets + off, targets).tolist() == [False, True, True]
+    off[1:, 2] = 0.99
+    assert series.wrong(targets + off, targets).tolist() == [False, True, False]
+    off[2, 0] = np.nan
+    assert series.wrong(targets + off, targets).tolist() == [True, True, False]
+    assert series.wrong(targets[:1], targets[:1]).all()
+
+
+def test_the_baseline_is_the_cost_of_the_mean(weather):
+    _, y = windows(weather(), lanes=20_000, column="temp+hum")
+    cost = float((y**2).sum((0, 2)).mean())
+    assert series.baseline(5, outputs=2) == 10 and cost == pytest.approx(10, rel=0.2)
+
+
+TRAINED = {
+    "task": "series", "spectral_radius": [0.9], "sequence_length": [12], "clip_threshold": [1.0],
+    "seed": [0], "hidden_size": 12, "updates": 400, "evaluate_every": 100, "evaluation_size": 50,
+    "optimizer": "adam", "learning_rate": 0.01, "stop_below": 0.05,
+}  # fmt: skip
+
+
+def test_a_training_learns_to_predict_what_it_has_not_seen(tmp_path):
+    steps = np.arange(200)
+    wave = pd.DataFrame({"x": np.sin(0.7 * steps), "y": np.cos(0.7 * steps) + 3})
+    wave.loc[[20, 21], "y"] = np.nan
+    wave.to_csv(tmp_path / "wave.csv", index=False)
+    own = {"file": str(tmp_path / "wave.csv"), "column": "x+y", "target": "x", "fill": "linear"}
+    row = gradlab.run("training_map", set=TRAINED | own, results=tmp_path).iloc[0]
+    assert (row.status, row.solved, row.diverged) == ("ok", 1, 0) and row.error < 0.05
+    assert row.relative_loss < 0.1
+    assert (row["column"], row.target, row.fill, row.held_out) == ("x+y", "x", "linear", 0.25)
+
+
+def test_noise_is_not_predicted_and_other_tasks_read_no_file(tmp_path):
+    pd.DataFrame({"x": RNG.random(200)}).to_csv(tmp_path / "noise.csv", index=False)
+    own = {"file": str(tmp_path / "noise.csv"), "updates": 100}
+    row = gradlab.run("training_map", set=TRAINED | own, results=tmp_path).iloc[0]
+    assert row.solved == 0 and row.error > 0.3
+    for name, value in (("file", own["file"]), ("target", "x"), ("fill", "hold")):
+        with pytest.raises(UserError, match=f"{name}=.*: needs task=series, task=adding has none"):
+            other = {"task": "adding", name: value}
+            gradlab.run("training_map", set=TRAINED | other, results=tmp_path)

@@ -5,7 +5,10 @@ import pytest
 
 from gradlab import tasks
 
-SOLVABLE = [name for name in tasks.names() if hasattr(tasks.find(name), "wrong")]
+# series, which needs a file, is held in test_series.py
+SOLVABLE = [
+    name for name in tasks.names() if name != "series" and hasattr(tasks.find(name), "wrong")
+]
 
 
 def sample(name, length, batch, seed=3):

@@ -510,7 +510,7 @@ def test_lengths_are_drawn_up_to_the_last_but_one():
         plan = Plan(**SHORT | {"updates": 1, "sequence_length": wanted})
         training = Training(network(hidden=3), ORDER, plan)
         stream = np.random.default_rng(0)
-        seen.append({len(training._sample(stream, 1)[0]) for _ in range(60)})
+        seen.append({len(training._drawn(training.task.sample, stream, 1)[0]) for _ in range(60)})
     assert seen == [{10, 11, 12}, {10}]
 
 

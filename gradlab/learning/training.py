@@ -91,10 +91,14 @@ class Training:
         return pd.DataFrame(self.rows, columns=records.COLUMNS)
 
     def evaluate(self, size=None):
-        """(share of wrong sequences, loss) on fresh sequences, others at each update."""
+        """(share of wrong sequences, loss) on `fresh` sequences, others at each update."""
         size = self.plan.evaluation_size if size is None else fields.whole("size", size, 1)
         stream = self._draw("evaluation", update=self.update)
-        return records.evaluation(self.net, self.task, lambda n: self._sample(stream, n), size)
+        return records.evaluation(self.net, self.task, lambda n: self.fresh(stream, n), size)
+
+    def fresh(self, stream, batch):
+        """Sequences that no update has seen: by the task's `unseen` where it has one."""
+        return self._drawn(getattr(self.task, "unseen", self.task.sample), stream, batch)
 
     def save(self, path):
         """Write the state to a .safetensors file, whole or not at all; ~ is the home folder.
@@ -163,7 +167,7 @@ class Training:
     def _one_update(self):
         plan, number = self.plan, self.update + 1
         started = time.perf_counter()
-        x, y = self._sample(self._stream, plan.batch)
+        x, y = self._drawn(self.task.sample, self._stream, plan.batch)
         logged = number % plan.log_every == 0 or number in (1, plan.updates)
         watch = logged or self._is_due(number)
         step = gradient(self.net, self.task, (x, y), plan, watch)
@@ -221,10 +225,10 @@ class Training:
             self.status = STOPPED
         return error, loss
 
-    def _sample(self, stream, batch):
+    def _drawn(self, sample, stream, batch):
         low, high = self.plan.lengths
         length = low if high == low + 1 else int(stream.integers(low, high))
-        return self.task.sample(stream, length, batch, **self.plan.task_options)
+        return sample(stream, length, batch, **self.plan.task_options)
 
     def _draw(self, purpose, **more):
         name = self.plan.task

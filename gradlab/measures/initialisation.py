@@ -37,14 +37,16 @@ def estimate(block):
 
 def _row(block, i):
     point = {name: values[i].item() for name, values in block.points.items()} | block.constants
-    task = tasks.find(point["task"])
+    task, options = tasks.find(point["task"]), tasks.options(point["task"], point)
+    inputs, outputs = tasks.sizes(point["task"], options)
     net = Network.draw(
-        inputs=task.INPUTS, hidden=point["hidden_size"], outputs=task.OUTPUTS,
+        inputs=inputs, hidden=point["hidden_size"], outputs=outputs,
         activation=point["activation"], init=point["init"],
         spectral_radius=1.0 if point["rescaled"] else None,
         input_scale=point["input_scale"], seed=point["seed"],
     )  # fmt: skip
-    x, y = task.sample(task_stream(point["seed"], point["task"]), point["sequence_length"])
+    stream = task_stream(point["seed"], point["task"])
+    x, y = task.sample(stream, point["sequence_length"], **options)
     return _spectrum(net.weights["W"]) | _gradient(net, x, y[-1] if task.AT == "every" else y)
 
 

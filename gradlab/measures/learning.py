@@ -1,7 +1,6 @@
 """What becomes of a network when it learns: one row a training, or one an update."""
 
 import functools
-import inspect
 import math
 
 import numpy as np
@@ -106,7 +105,7 @@ def lags(block):
     end = max(update for update, _ in asked)
     training = _training(points[0] | {"updates": max(end, 1)}, log_every=max(end, 1))
     stream = draws.stream(seed=points[0]["seed"], purpose="gradient by lag")
-    x, y = training.task.sample(stream, points[0]["sequence_length"], PROBE)
+    x, y = training.fresh(stream, PROBE)
     found = {}
     for update in sorted({update for update, _ in asked}):
         if update:
@@ -150,21 +149,16 @@ def _spared(point, row):
 
 
 def _training(point, **changes):
-    task = tasks.find(point["task"])
+    task, options = tasks.find(point["task"]), tasks.options(point["task"], point)
+    inputs, outputs = tasks.sizes(point["task"], options)
     net = Network.draw(
-        inputs=task.INPUTS, hidden=point["hidden_size"], outputs=task.OUTPUTS, seed=point["seed"],
+        inputs=inputs, hidden=point["hidden_size"], outputs=outputs, seed=point["seed"],
         **{name: point[name] for name in DRAWN if name in point},
     )  # fmt: skip
     threshold = point["clip_threshold"]
-    options = _options(task, point)
     plan = {name: point[name] for name in PLANNED if name in point}
     plan |= {"clip_threshold": None if math.isinf(threshold) else threshold}
     return Training(net, task, Plan(point["task"], task_options=options, **(plan | changes)))
-
-
-def _options(task, point):
-    named = list(inspect.signature(task.sample).parameters)[3:]
-    return {name: point[name] for name in named if point.get(name) is not None}
 
 
 def _outcome(point):
@@ -172,7 +166,7 @@ def _outcome(point):
     table = training.run()
     losses, norms = np.array(training.losses), np.array(training.norms)
     end = losses[-max(1, len(losses) // 10) :].mean()
-    relative = end / _chance(training.task, point, losses)
+    relative = end / _chance(training, point, losses)
     lost = training.status == "diverged" or not relative <= 2
     errors = table.error.dropna()
     first, last = table.iloc[0], table.iloc[-1]
@@ -194,9 +188,13 @@ def _outcome(point):
     }
 
 
-def _chance(task, point, losses):
+def _chance(training, point, losses):
     """What the best guess costs that does not look at the input; the first loss where unknown."""
-    return task.baseline(point["sequence_length"]) if hasattr(task, "baseline") else losses[0]
+    task = training.task
+    if not hasattr(task, "baseline"):
+        return losses[0]
+    outputs = {"outputs": len(training.net.weights["c"])} if hasattr(task, "sizes") else {}
+    return task.baseline(point["sequence_length"], **outputs)
 
 
 def _check_one(points):

@@ -1,6 +1,5 @@
 """What the points of one block share: a draw of the network, a task, and the lanes of a sweep."""
 
-import inspect
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,11 +87,12 @@ def draw(block, length):
     hidden, init = constant(block, "hidden_size"), constant(block, "init")
     _check_size(hidden)
     seed, name = constant(block, "seed"), constant(block, "task")
-    task, activation = tasks.find(name), constant(block, "activation")
+    options, activation = tasks.options(name, block.constants), constant(block, "activation")
+    inputs, outputs = tasks.sizes(name, options)
     cell = cells.find(cell_of(block), activation)
     stream = draws.stream(seed=seed, init=init, hidden_size=hidden)
     try:
-        sizes = (task.INPUTS, hidden, task.OUTPUTS)
+        sizes = (inputs, hidden, outputs)
         drawn = weights.draw(stream, cell, sizes, init=init, spectral_radius=1.0)
     except UserError:
         raise
@@ -101,8 +101,8 @@ def draw(block, length):
     weights.add_forget_bias(cell, drawn, constant(block, "forget_bias", 0.0))
     net = Network(drawn, cell_of(block), activation)
     start = START * stream.standard_normal(cell.state_size(net.prepared()))
-    inputs, targets = _sample(task, block, task_stream(seed, name), length)
-    return Draw(net, start, inputs, targets)
+    sample = tasks.find(name).sample(task_stream(seed, name), int(length), **options)
+    return Draw(net, start, *sample)
 
 
 def cell_of(block):
@@ -113,19 +113,6 @@ def cell_of(block):
 def task_stream(seed, task):
     """The generator that a task draws from; where a user's own file stands does not matter."""
     return draws.stream(seed=seed, task=Path(task).stem)
-
-
-def _sample(task, block, stream, length):
-    named = inspect.signature(task.sample).parameters
-    for name in [name for name in ("file", "column") if name not in named]:
-        if block.constants.get(name) is not None:
-            given = f"{name}={block.constants[name]}"
-            raise UserError(f"{given}: needs task=series, task={constant(block, 'task')} has none")
-    options = {k: v for k, v in block.constants.items() if k in named and v is not None}
-    for name, value in options.items():
-        if isinstance(value, float) and not np.isfinite(value):
-            raise UserError(f"{name}={value}: must be a finite number")
-    return task.sample(stream, int(length), **options)
 
 
 def _check_size(hidden):

@@ -1,6 +1,5 @@
 """How far the gradient of truncated backpropagation is from the full one."""
 
-import inspect
 import math
 
 import numpy as np
@@ -92,14 +91,14 @@ def _point(block, i):
 
 def _network(point):
     """The network of a point and the arguments of its gradient."""
-    task = tasks.find(point["task"])
+    task, options = tasks.find(point["task"]), tasks.options(point["task"], point)
+    inputs, outputs = tasks.sizes(point["task"], options)
     net = Network.draw(
-        inputs=task.INPUTS, hidden=point["hidden_size"], outputs=task.OUTPUTS,
+        inputs=inputs, hidden=point["hidden_size"], outputs=outputs,
         activation=point["activation"], init=point["init"],
         spectral_radius=point["spectral_radius"], input_scale=point["input_scale"],
         seed=point["seed"],
     )  # fmt: skip
-    options = {k: v for k, v in point.items() if k in inspect.signature(task.sample).parameters}
     if (lanes := point["batch_size"]) < 1:
         raise UserError(f"batch_size={lanes}: must be at least 1")
     stream = task_stream(point["seed"], point["task"])
