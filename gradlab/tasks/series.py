@@ -147,7 +147,8 @@ def _cached(path, asked, fill, held_out, stamp):
 
 def _column(series, where, places, cut, fill):
     values = _columns.numbers(series, where, places)
-    parts = [slice(0, cut), slice(cut, None)] if cut < len(values) else [slice(0, cut)]
+    apart = fill is not None and cut < len(values)
+    parts = [slice(0, cut), slice(cut, None)] if apart else [slice(None)]
     filled = [_columns.filled(values[part], fill, where, places[part]) for part in parts]
     return _standard(np.concatenate(filled), cut, where)
 
