@@ -20,30 +20,32 @@ import math
 import numpy as np
 
 from gradlab.cli import script
-from gradlab.plots import CRITICAL, MUTED, style
-from gradlab.suite import Claim, Experiment, Span, rows
+from gradlab.plots import CRITICAL, MUTED, Panel, by_lag, page
+from gradlab.plots.panels import hues
+from gradlab.suite import (
+    Claim,
+    Experiment,
+    Span,
+    every,
+    lags,
+    largest,
+    mean,
+    most,
+    rows,
+    swap,
+    worst,
+)
 
 INITS = ("gaussian", "sparse", "torch", "symmetric", "orthogonal", "identity")
-NORMAL = ("symmetric", "orthogonal", "identity")
+NORMAL = every(("symmetric", "orthogonal", "identity"))
 COLOURS = dict(
     zip(INITS, ("#d1483a", "#f0a04b", "#7a5195", "#1f6fb2", "#22252b", "#2a9d8f"), strict=True)
 )
+SIZES = {"orthogonal": 10}  # seen below the identity's
 CIRCLE = {"gaussian": 2.0, "sparse": 2.0, "torch": 2 / math.sqrt(3), "symmetric": 1.0}
 SPREAD = {"gaussian": 1.0, "sparse": 1.0, "torch": 1 / 3}  # N times the variance of an entry
-
-
-ABOUT = {"hidden_size": 64, "sequence_length": Span(10)}
-
-
-def drawn(frame, init, **more):
-    """The rows of W as drawn, of the network and the number of seeds that the claims are about."""
-    rows(frame, seed=19)
-    return rows(frame, init=init, rescaled=False, **more)
-
-
-def mean(column, init, **more):
-    """A claim's mean of one column over the seeds."""
-    return lambda frame: drawn(frame, init, **more)[column].mean()
+DRAWN = {"rescaled": False}
+LINEAR = DRAWN | {"activation": "identity"}
 
 
 def quarter_circle(percent, radius=2.0):
@@ -61,111 +63,27 @@ def mean_square(init, lag, size=64):
     return arcsine / (lag + 1) + (1 - arcsine) / (2 * size)
 
 
-def log10_mean_square(init, lag):
-    """A claim's half log10 of the mean over seeds of the squared ratio: linear cell, as drawn."""
-
-    def measured(frame):
-        ratio = 10 ** drawn(frame, init, activation="identity")[f"log10_gradient_lag_{lag}"]
-        return math.log10((ratio**2).mean()) / 2
-
-    return measured
+def root_mean_square(logs):
+    """log10 of the root of the mean square of what these are log10 of."""
+    return math.log10((10 ** (2 * logs)).mean()) / 2
 
 
-def singular_error(frame):
-    """Largest |singular value - 1| of orthogonal W."""
-    orthogonal = drawn(frame, "orthogonal")
-    return abs(orthogonal[["singular_value_p0", "singular_value_p100"]] - 1).max(axis=None)
-
-
-def largest_departure(frame):
-    """Of the three normal ones."""
-    return max(drawn(frame, init).departure.max() for init in NORMAL)
-
-
-def circle_error(frame):
-    """Largest difference of the deciles, means over seeds, from the quarter circle's."""
-    found = drawn(frame, "gaussian")
-    return max(
-        abs(found[f"singular_value_p{percent}"].mean() - quarter_circle(percent))
-        for percent in range(10, 91, 10)
+def size_after(lag, init):
+    """A claim's root mean square over seeds of the gradient `lag` steps back: linear, as drawn."""
+    return lambda frame: root_mean_square(
+        rows(frame, init=init, **LINEAR)[f"log10_gradient_lag_{lag}"]
     )
+
+
+def off_one(frame):
+    """How far the smallest or the largest singular value is from 1."""
+    return (frame[["singular_value_p0", "singular_value_p100"]] - 1).abs().max(axis=1)
 
 
 def drift(frame):
-    """Largest |log10 of the gradient's ratio| of the two that keep every norm, linear cell."""
-    kept = [drawn(frame, init, activation="identity") for init in ("orthogonal", "identity")]
-    return max(abs(part.filter(like="log10_gradient_lag")).max(axis=None) for part in kept)
-
-
-def swapped(frame):
-    """Wrong names: gaussian and orthogonal, symmetric and torch, identity and sparse change."""
-    pairs = {"gaussian": "orthogonal", "symmetric": "torch", "identity": "sparse"}
-    frame["init"] = frame.init.map(pairs | {there: here for here, there in pairs.items()})
-    return frame
-
-
-def figure(frame):
-    """Singular values, the three numbers of a draw, and the gradient by lag, linear and tanh."""
-    drawing, axes = style.panels(2, 2, size=(14.5, 11))
-    as_drawn = frame[~frame.rescaled]
-    singular_values(axes[0, 0], as_drawn)
-    numbers(axes[0, 1], as_drawn)
-    by_lag(axes[1, 0], as_drawn[as_drawn.activation == "identity"], mean_square)
-    by_lag(axes[1, 1], frame[frame.rescaled & (frame.activation == "tanh")])
-    style.titles(
-        axes,
-        ["singular values, as drawn", "one draw in three numbers",
-         "the gradient of a linear cell, W as drawn", "the gradient of tanh, all at radius 1"],
-    )  # fmt: skip
-    first = frame.iloc[0]
-    style.headline(drawing, "How W is drawn decides the gradient, not its radius alone")
-    style.caption(
-        drawing,
-        f"{first.hidden_size} units, {frame.seed.nunique()} seeds, loss at the last step; "
-        f"task {first.task} times {first.input_scale:g}. a: means; b: each seed, a bar where "
-        "theory has it for large N;\nc: root of the mean square, theory dashed; "
-        "at lags not small beside N the draws of the largest radius take over; d: median",
-    )
-    return drawing
-
-
-def singular_values(panel, frame):
-    """Deciles of the singular values on the quarter circle's."""
-    percent = np.arange(0, 101, 10)
-    fine = np.linspace(0, 100, 201)
-    for init, part in by_init(frame):
-        means = [part[f"singular_value_p{p}"].mean() for p in percent]
-        if init in CIRCLE:
-            panel.plot(fine, quarter_circle(fine, CIRCLE[init]), "--", lw=1.6, color=COLOURS[init])
-        else:
-            panel.axhline(1, ls="--", lw=1.6, color=COLOURS[init])
-        size = 11 if init == "orthogonal" else 6  # seen below the identity's
-        panel.plot(percent, means, "o", ms=size, color=COLOURS[init], label=init)
-    panel.plot([], [], "--", lw=1.6, color=MUTED, label="theory")
-    panel.set(xlabel="share of singular values below (%)", ylabel="singular value")
-    panel.legend(loc="upper left")
-
-
-def numbers(panel, frame):
-    """Radius, largest singular value and departure of each draw, theory as bars."""
-    names = [init for init, _ in by_init(frame)][::-1]
-    for column, marker, text in (
-        ("departure", "D", "departure / ||W||$_F$"),
-        ("eigenvalue_radius", "o", "spectral radius"),
-        ("singular_value", "^", "largest singular value"),
-    ):
-        heights = [names.index(init) for init in frame.init]
-        shift = {"D": -0.22, "o": 0.0, "^": 0.22}[marker]
-        heights = [height + shift for height in heights]
-        colours = [COLOURS[init] for init in frame.init]
-        panel.scatter(frame[column], heights, marker=marker, s=34, c=colours, alpha=0.55, lw=0)
-        panel.plot([], [], marker, ms=7, color=MUTED, label=text)
-        expected = [theory_of(init)[column] for init in names]
-        bars = [names.index(init) + shift for init in names]
-        panel.plot(expected, bars, "|", ms=13, mew=2, color=CRITICAL)
-    panel.set_yticks(range(len(names)), names)
-    panel.set(xlabel="value", ylim=(-0.6, len(names) + 0.55), xlim=(-0.08, None))
-    panel.legend(loc="upper left", ncols=3, fontsize=10, handletextpad=0.1, columnspacing=1)
+    """Largest |log10 of the gradient's ratio| at any lag, linear cell, orthogonal and unit W."""
+    kept = rows(frame, init=every(("orthogonal", "identity")), **LINEAR)
+    return worst("log10_gradient")(lags(kept, "log10_gradient"))
 
 
 def theory_of(init):
@@ -177,40 +95,90 @@ def theory_of(init):
     }
 
 
-def by_lag(panel, frame, theory=None):
-    """The gradient's size over the lag, theory's mean square dashed if there is one."""
-    named = sorted(frame.filter(like="log10_gradient_lag"), key=lag_of)
-    lags = np.array([0, *(lag_of(name) for name in named)])
-    for init, part in by_init(frame):
-        logs = part[named]
-        curve = np.log10((10 ** (2 * logs)).mean()) / 2 if theory else logs.median()
-        panel.plot(lags, [0, *curve], "o", ms=9 if init == "orthogonal" else 6,
-                   color=COLOURS[init], label=init)  # fmt: skip
-        if theory:
-            fine = range(int(lags.max()) + 1)
-            line = [math.log10(theory(init, lag)) / 2 for lag in fine]
-            panel.plot(fine, line, "--", lw=1.6, color=COLOURS[init])
-        else:
-            panel.plot(lags, [0, *curve], lw=1.2, color=COLOURS[init])
-    if theory:
-        panel.set(xlim=(-0.8, 31), ylim=(-3.2, 1.1))
-    style.powers_of_ten(panel.yaxis)
-    panel.set(xlabel="lag T - t (steps)", ylabel="||dL/dh$_t$|| relative to ||dL/dh$_T$||")
-    if not theory:  # beside it the colours are those of panel a
-        panel.legend(loc="lower left", ncols=2)
+def singular_values(panel, frame):
+    """Deciles of the singular values, means over seeds, on the quarter circle's."""
+    percent, fine = np.arange(0, 101, 10), np.linspace(0, 100, 201)
+    for init, colour in hues(frame, "init", palette=COLOURS).items():
+        deciles = [mean(f"singular_value_p{p}", init=init)(frame) for p in percent]
+        law = quarter_circle(fine, CIRCLE[init]) if init in CIRCLE else np.ones_like(fine)
+        panel.plot(fine, law, "--", lw=1.6, color=colour)
+        panel.plot(percent, deciles, "o", ms=SIZES.get(init, 6), color=colour, label=init)
+    panel.plot([], [], "--", lw=1.6, color=MUTED, label="theory")
+    panel.set(xlabel="share of singular values below (%)", ylabel="singular value")
+    panel.legend(loc="upper left")
 
 
-def lag_of(name):
-    """The lag in the name of a column."""
-    return int(name.rsplit("_", 1)[1])
+def numbers(panel, frame):
+    """Radius, largest singular value and departure of each draw, theory for large N as bars."""
+    names = list(hues(frame, "init", palette=COLOURS))[::-1]
+    frame = rows(frame, init=names)
+    colours = frame.init.map(COLOURS)
+    for column, marker, shift, text in (
+        ("departure", "D", -0.22, "departure / ||W||$_F$"),
+        ("eigenvalue_radius", "o", 0.0, "spectral radius"),
+        ("singular_value", "^", 0.22, "largest singular value"),
+    ):
+        heights = frame.init.map(names.index) + shift
+        panel.scatter(frame[column], heights, marker=marker, s=34, c=colours, alpha=0.55, lw=0)
+        panel.plot([], [], marker, ms=7, color=MUTED, label=text)
+        expected = [theory_of(init)[column] for init in names]
+        bars = np.arange(len(names)) + shift
+        panel.plot(expected, bars, "|", ms=13, mew=2, color=CRITICAL)
+    panel.plot([], [], "|", ms=13, mew=2, color=CRITICAL, label="theory")
+    panel.set_yticks(range(len(names)), names)
+    panel.set(xlabel="value", ylim=(-0.6, len(names) + 0.55), xlim=(-0.08, None))
+    panel.legend(loc="upper left", ncols=4, fontsize=10, handletextpad=0.1, columnspacing=1)
 
 
-def by_init(frame):
-    """[(init, rows)] in the order of INITS."""
-    parts = dict(list(frame.groupby("init")))
-    return [(init, parts[init]) for init in INITS if init in parts]
+def theory_by_lag(frame, lag):
+    """Half the log10 of theory's mean square, of the init of these rows."""
+    first, whole = frame.iloc[0], range(math.ceil(lag.max()) + 1)
+    logs = [math.log10(mean_square(first.init, n, first.hidden_size)) / 2 for n in whole]
+    return np.interp(lag, whole, logs)
 
 
+def claim(name, statement, one, other, **asked):
+    """A claim on 20 draws of 64 units; in its wrong world two ways to draw W change places."""
+    return Claim(
+        name,
+        statement,
+        **asked,
+        control=swap("init", one, other),
+        about={"hidden_size": 64, "sequence_length": Span(10)},
+        seeds=20,
+    )
+
+
+RATIO = "||dL/dh$_t$|| relative to ||dL/dh$_T$||"
+figure = page(
+    "How W is drawn decides the gradient, not its radius alone",
+    "{hidden_size} units, {seeds}, loss at the last step; task {task} times {input_scale}. "
+    "a: means; b: each seed; theory for large N;\nc: root of the mean square, theory dashed; "
+    "at lags not small beside N the draws of the largest radius take over; d: medians",
+    [
+        [
+            Panel("singular values, as drawn", singular_values, DRAWN),
+            Panel("one draw in three numbers", numbers, DRAWN),
+        ],
+        [
+            Panel(
+                "the gradient of a linear cell, W as drawn",
+                by_lag(
+                    "log10_gradient", "init", palette=COLOURS, sizes=SIZES, law=theory_by_lag,
+                    estimator=root_mean_square, legend="", xlim=(-0.8, 31), ylim=(-3.2, 1.1),
+                    ylabel=RATIO,
+                ),
+                LINEAR,
+            ),
+            Panel(
+                "the gradient of {activation}, all rescaled to radius 1",
+                by_lag("log10_gradient", "init", palette=COLOURS, sizes=SIZES, ylabel=RATIO),
+                {"rescaled": True, "activation": max},
+            ),
+        ],
+    ],
+    size=(14.5, 11),
+)  # fmt: skip
 experiment = Experiment(
     question="What does the way W is drawn do to the gradient?",
     grid={
@@ -225,105 +193,92 @@ experiment = Experiment(
     measure="gradlab.measures.initialisation:measure",
     figure=figure,
     claims=[
-        Claim(
+        claim(
             "orthogonal",
             "every singular value of an orthogonal W is 1",
+            "orthogonal", "gaussian",
             source="Q^T Q = 1",
-            measured=singular_error,
+            measured=largest(off_one, init="orthogonal", **DRAWN),
             equals=0.0,
             within=1e-12,
             why="rounding",
-            control=swapped,
-            about=ABOUT,
-            seeds=20,
         ),
-        Claim(
+        claim(
             "normal",
             "orthogonal, symmetric and unit matrices do not depart from normality",
+            "symmetric", "torch",
             source="W W^T = W^T W",
-            measured=largest_departure,
+            measured=largest("departure", init=NORMAL, **DRAWN),
             equals=0.0,
             within=1e-12,
             why="rounding",
-            control=swapped,
-            about=ABOUT,
-            seeds=20,
         ),
-        Claim(
+        claim(
             "half of a gaussian W is not normal",
             "its departure is sqrt(1/2) of ||W||_F",
+            "gaussian", "symmetric",
             source="mean |lambda|^2 = 1/2 on the unit disc (Ginibre 1965); ||W||_F^2 = N",
-            measured=mean("departure", "gaussian"),
+            measured=mean("departure", init="gaussian", **DRAWN),
             equals=math.sqrt(1 / 2),
             within=0.01,
             why="some 0.007 from draw to draw",
-            control=swapped,
-            about=ABOUT,
-            seeds=20,
         ),
-        Claim(
+        claim(
             "quarter circle",
             "deciles of a gaussian W's singular values",
+            "gaussian", "torch",
             source="Marchenko, Pastur 1967, square case",
-            measured=circle_error,
+            measured=most(*(
+                abs(mean(f"singular_value_p{p}", init="gaussian", **DRAWN) - quarter_circle(p))
+                for p in range(10, 91, 10)
+            )),
             equals=0.0,
             within=0.03,
             why="64 units, 20 seeds: a few parts in N",
-            control=swapped,
-            about=ABOUT,
-            seeds=20,
         ),
-        Claim(
+        claim(
             "PyTorch's default",
             "uniform on +-1/sqrt(N): spectral radius 1/sqrt(3)",
+            "torch", "gaussian",
             source="circular law for entries of variance 1/(3 N)",
-            measured=mean("eigenvalue_radius", "torch"),
+            measured=mean("eigenvalue_radius", init="torch", **DRAWN),
             equals=1 / math.sqrt(3),
             within=0.1,
-            why="at N = 64 the largest of the eigenvalues lies some 5 % outside the disc",
-            control=swapped,
             relative=True,
-            about=ABOUT,
-            seeds=20,
+            why="at N = 64 the largest of the eigenvalues lies some 5 % outside the disc",
         ),
-        Claim(
+        claim(
             "PyTorch's default vanishes",
             "ten steps back a linear cell's gradient is 3^-5 of it",
+            "torch", "symmetric",
             source="<||W^T v||^2> = ||v||^2/3",
-            measured=log10_mean_square("torch", 10),
+            measured=size_after(10, "torch"),
             equals=-5 * math.log10(3),
             within=0.1,
             why="decades; 0.11 from draw to draw, 20 draws",
-            control=swapped,
-            about=ABOUT,
-            seeds=20,
         ),
-        Claim(
+        claim(
             "symmetric",
             "five steps back the mean square is C_5/4^5 (C_5 = 42, Catalan) + O(1/N)",
+            "symmetric", "torch",
             source="moments of the orthogonal ensemble to the first order in 1/N (Johansson 1998)",
-            measured=log10_mean_square("symmetric", 5),
+            measured=size_after(5, "symmetric"),
             equals=math.log10(mean_square("symmetric", 5)) / 2,
             within=0.08,
             why="decades; 0.11 from draw to draw, 20 draws",
-            control=swapped,
-            about=ABOUT,
-            seeds=20,
         ),
-        Claim(
+        claim(
             "norms are kept",
             "orthogonal and unit W leave the linear gradient's size as it is",
+            "orthogonal", "gaussian",
             source="||Q^T v|| = ||v||",
             measured=drift,
             equals=0.0,
             within=1e-12,
             why="rounding of 100 products",
-            control=swapped,
-            about=ABOUT,
-            seeds=20,
         ),
     ],
-)
+)  # fmt: skip
 
 if __name__ == "__main__":
     script(experiment)

@@ -32,14 +32,17 @@ def drawing(text):
 
 
 def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRITICAL, label=None,
-            band=None, law=None, law_label=None, level=None, points="o", line="-", decades=False,
-            legend=None, loc="best", **axes):  # fmt: skip
+            band=None, estimator="median", sizes=None, law=None, law_label=None,
+            level=None, points="o", line="-", decades=False, legend=None, loc="best",
+            **axes):  # fmt: skip
     """Medians of a column over another, a line a hue; theory's law over each.
 
     chosen    the values of the hue that are shown, each the nearest there is; else all.
     edge      the hue's value in ink, or a function of the frame; or palette: value -> colour.
     colour    of the one line without a hue, and its label; label(hue's rows) -> text with one.
     band      seaborn's errorbar, such as QUARTILES; none by default.
+    estimator seaborn's: a name, or a function of values, where it is not the median.
+    sizes     hue's value -> size of its points, where it is not the usual one.
     law       law(hue's rows, x array) -> theory's y array, drawn dashed, and points without a line
               where it is finite. law_label: its one line in the legend.
     level     a value with a quiet line across.
@@ -60,9 +63,9 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRIT
             theory = law(here, fine) if law else np.nan * fine
             alone = np.isfinite(theory).any()
             sns.lineplot(
-                here, x=x, y=y, estimator="median", errorbar=band, ax=panel, color=shade,
+                here, x=x, y=y, estimator=estimator, errorbar=band, ax=panel, color=shade,
                 label=_label(label, here, value), marker=points,
-                ms=7 if alone else 5, mew=0, ls="" if alone else line,
+                ms=(sizes or {}).get(value, 7 if alone else 5), mew=0, ls="" if alone else line,
             )  # fmt: skip
             panel.plot(fine, theory, "--", lw=1.6, color=shade)
         if law_label:
@@ -86,8 +89,8 @@ def by_lag(column, hue, *, relative=True, theory=None, **options):
         return lag * here[theory].mean()
 
     inner = medians(
-        "lag", column, hue, decades=True, law=rate if theory else None,
-        **{"xlabel": "lag T - t (steps)"} | options,
+        "lag", column, hue, decades=True,
+        **{"law": rate if theory else None, "xlabel": "lag T - t (steps)"} | options,
     )  # fmt: skip
 
     @drawing(f"Median of {column} by lag, a line for each {hue}")
