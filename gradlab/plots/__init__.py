@@ -3,12 +3,21 @@
 from gradlab.plots.late import Late
 from gradlab.plots.page import Panel, page
 from gradlab.plots.palette import CRITICAL, EXPLODING, MUTED, VANISHING
-from gradlab.plots.panels import by_lag, distribution, medians, regime_map, shares
+from gradlab.plots.panels import (
+    RANGE,
+    by_lag,
+    counted,
+    distribution,
+    dots,
+    medians,
+    regime_map,
+    shares,
+)
 
 style = Late("gradlab.plots.style")
 graphs = Late("gradlab.plots.graphs")
 
 __all__ = [
-    "CRITICAL", "EXPLODING", "MUTED", "VANISHING", "Panel", "by_lag", "distribution", "graphs",
-    "medians", "page", "regime_map", "shares", "style",
+    "CRITICAL", "EXPLODING", "MUTED", "RANGE", "VANISHING", "Panel", "by_lag", "counted",
+    "distribution", "dots", "graphs", "medians", "page", "regime_map", "shares", "style",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from gradlab.suite.readings import crossing
 pd = Late("pandas")
 sns = Late("seaborn")
 style = Late("gradlab.plots.style")
-QUARTILES = ("pi", 50)
+QUARTILES, RANGE = ("pi", 50), ("pi", 100)
 
 
 def drawing(text):
@@ -32,38 +32,43 @@ def drawing(text):
 
 
 def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRITICAL, label=None,
-            band=None, estimator="median", sizes=None, law=None, law_label=None,
-            level=None, points="o", line="-", decades=False, legend=None, loc="best",
+            band=None, estimator="median", sizes=None, law=None, law_label=None, level=None,
+            points="o", line="-", decades=False, placed=False, legend=None, loc="best",
             **axes):  # fmt: skip
     """Medians of a column over another, a line a hue; theory's law over each.
 
+    y         the column, by name or as a function of the frame.
     chosen    the values of the hue that are shown, each the nearest there is; else all.
-    edge      the hue's value in ink, or a function of the frame; or palette: value -> colour.
+    edge      the hue's value in ink, or a function of the frame; or palette: as of `hues`.
     colour    of the one line without a hue, and its label; label(hue's rows) -> text with one.
-    band      seaborn's errorbar, such as QUARTILES; none by default.
+    band      seaborn's errorbar, such as QUARTILES or RANGE; none by default.
     estimator seaborn's: a name, or a function of values, where it is not the median.
     sizes     hue's value -> size of its points, where it is not the usual one.
     law       law(hue's rows, x array) -> theory's y array, drawn dashed, and points without a line
               where it is finite. law_label: its one line in the legend.
     level     a value with a quiet line across.
     decades   y is a log10: its axis is labelled by powers of ten.
+    placed    the axis x is one of places, each under its value; an infinite one is "none".
     legend    its title, or what `Axes.legend` takes; "" for none.
     axes      what `Axes.set` takes: xlabel, ylabel, xscale, ylim ...
     """
 
-    @drawing(f"Median of {y} over {x}" + (f", a line for each {hue}" if hue else ""))
+    @drawing(f"{called(estimator).capitalize()} of {called(y)} over {x}" + _each(hue))
     def draw(panel, frame):
-        known = frame[frame[y].notna()]
-        if known.empty:
-            raise NotMeasured(f"needs rows with {y}")
-        shades = {None: colour} if hue is None else hues(known, hue, chosen, edge, palette)
+        known = measured(frame, y)
+        steps = sorted(set(known[x]))
+        if placed:
+            known = known.assign(**{x: known[x].map(steps.index)})
+        shades = {None: colour} if hue is None else hues(frame, hue, chosen, edge, palette)
         for value, shade in shades.items():
             here = known if hue is None else known[known[hue] == value]
+            if here.empty:
+                continue
             fine = np.linspace(here[x].min(), here[x].max(), 200)
             theory = law(here, fine) if law else np.nan * fine
             alone = np.isfinite(theory).any()
             sns.lineplot(
-                here, x=x, y=y, estimator=estimator, errorbar=band, ax=panel, color=shade,
+                here, x=x, y=called(y), estimator=estimator, errorbar=band, ax=panel, color=shade,
                 label=_label(label, here, value), marker=points,
                 ms=(sizes or {}).get(value, 7 if alone else 5), mew=0, ls="" if alone else line,
             )  # fmt: skip
@@ -73,6 +78,8 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRIT
                        label=law_label)  # fmt: skip
         if level is not None:
             panel.axhline(level, color=MUTED, lw=1, zorder=1)
+        if placed:
+            places(panel.xaxis, steps)
         finish(panel, decades, legend if legend is not None else _title(hue), loc, **axes)
 
     return draw
@@ -93,7 +100,7 @@ def by_lag(column, hue, *, relative=True, theory=None, **options):
         **{"law": rate if theory else None, "xlabel": "lag T - t (steps)"} | options,
     )  # fmt: skip
 
-    @drawing(f"Median of {column} by lag, a line for each {hue}")
+    @drawing(f"Median of {column} by lag" + _each(hue))
     def draw(panel, frame):
         long = lags(frame, column)
         if relative:
@@ -156,36 +163,147 @@ def shares(x, columns, *, palette=None, legend="", loc="best", **axes):
     return draw
 
 
-def distribution(column, hue=None, *, chosen=None, edge=None, palette=None, legend=None,
-                 loc="best", **axes):  # fmt: skip
-    """The share of rows whose column is above a value (seaborn's ecdfplot), a line a hue."""
+def distribution(column, hue=None, *, chosen=None, edge=None, palette=None, means=False,
+                 legend=None, loc="best", **axes):  # fmt: skip
+    """The share of rows whose column is above a value (seaborn's ecdfplot), a line a hue.
+
+    means: a dot at the mean.
+    """
 
     @drawing(f"Share of rows whose {column} is above a value" + (f", by {hue}" if hue else ""))
     def draw(panel, frame):
-        known = frame[frame[column].notna()]
-        if known.empty:
-            raise NotMeasured(f"needs rows with {column}")
+        known = measured(frame, column)
         for value, colour in hues(known, hue, chosen, edge, palette).items():
             here = known if hue is None else known[known[hue] == value]
             label = None if hue is None else written(value)
             sns.ecdfplot(here, x=column, complementary=True, color=colour, label=label, ax=panel)
+            if means:
+                middle = here[column].mean()
+                panel.plot(middle, (here[column] > middle).mean(), "o", color=colour)
         finish(panel, False, legend if legend is not None else _title(hue), loc, **axes)
 
     return draw
 
 
+def counted(column, category, hue=None, *, palette=None, **axes):
+    """Shares of rows in which a column is 1, a line a category: Wilson's interval and the count.
+
+    category   as of `categories`; hue and palette: what the lines' colours tell, else the category.
+    """
+
+    @drawing(f"Share of rows with {called(column)}, with Wilson's 95 % interval" + _each(category))
+    def draw(panel, frame):
+        for place, here, colour in categories(
+            panel, measured(frame, column), category, hue, palette
+        ):
+            hits, runs = here[called(column)].sum(), len(here)
+            middle, low, high = wilson(hits, runs)
+            panel.plot([low, high], [place, place], lw=7, alpha=0.3, color=colour)
+            panel.plot(middle, place, "o", ms=9, color=colour)
+            panel.text(1.06, place, f"{hits:.0f}/{runs}", va="center", fontsize=10, color=colour)
+        panel.set(**{"xlabel": "share", "xlim": (-0.03, 1.2)} | axes)
+        panel.set_xticks([0, 0.25, 0.5, 0.75, 1])
+
+    return draw
+
+
+def dots(column, category, hue=None, *, palette=None, middle=None, level=None, **axes):
+    """A dot a row, in lines by category.
+
+    middle   the median and the middle so many percent in place of the dots.
+    level    a value with a quiet line across; the rest as of `counted`.
+    """
+    shown = f"Median and middle {middle} % of " if middle else "Each row's "
+
+    @drawing(shown + called(column) + _each(category))
+    def draw(panel, frame):
+        measured(frame, column)
+        frame = with_column(frame, column)
+        for place, here, colour in categories(panel, frame, category, hue, palette):
+            values = here[called(column)].dropna()
+            spread = place + min(0.1, 0.6 / (len(values) or 1)) * (
+                np.arange(len(values)) - (len(values) - 1) / 2
+            )
+            if middle:
+                low, values, high = np.percentile(values, [50 - middle / 2, 50, 50 + middle / 2])
+                panel.plot([low, high], [place, place], lw=4, alpha=0.35, color=colour)
+                spread = place
+            panel.plot(values, spread, "o", ms=6, color=colour)
+        if level is not None:
+            panel.axvline(level, lw=1, color=MUTED, zorder=1)
+        panel.set(**axes)
+
+    return draw
+
+
+def categories(panel, frame, category, hue=None, palette=None):
+    """(place, rows, colour) of each category, from top to bottom; labels the axis.
+
+    category   a column or a list of some, in the order of their values; or a function of the frame
+               that gives labels, in the order of the rows.
+    """
+    if callable(category):
+        groups = dict(iter(frame.groupby(category(frame), sort=False)))
+    else:
+        names = [category] if isinstance(category, str) else category
+        groups = {", ".join(map(written, key)): part for key, part in frame.groupby(names)}
+    panel.set_yticks(range(len(groups)), groups)
+    panel.set_ylim(len(groups) - 0.5, -0.5)
+    panel.tick_params(axis="y", labelcolor=CRITICAL)
+    shades = hues(frame, hue, palette=palette) if hue else colours_of(list(groups), palette)
+    for place, (label, here) in enumerate(groups.items()):
+        yield place, here, shades[here[hue].iloc[0] if hue else label]
+
+
 def hues(frame, hue, chosen=None, edge=None, palette=None):
-    """value -> colour for the values of a column that are shown; {None: ink} without a hue."""
+    """value -> colour for the values of a column that are shown; {None: ink} without a hue.
+
+    Values that span a decade or are infinite, such as lengths and thresholds, get theirs by rank.
+    palette: as of `colours_of`; value -> colour shows the values that it names.
+    """
     if hue is None:
         return {None: CRITICAL}
     there = list(dict.fromkeys(frame[hue].sort_values()))
-    if palette:
+    if isinstance(palette, dict):
         return {value: palette[value] for value in palette if value in there}
     if chosen is not None:
         there = sorted({nearest(there, value) for value in chosen})
+    if palette or isinstance(there[0], str):
+        return colours_of(there, palette)
     edge = edge(frame) if callable(edge) else edge
     centre = nearest(there, edge) if edge is not None else 1.0
+    if there[0] > 0 and there[-1] >= 10 * there[0]:
+        centre = there.index(centre) if edge is not None else -1
+        return dict(zip(there, style.colours(range(len(there)), centre), strict=True))
     return dict(zip(there, style.colours(there, centre), strict=True))
+
+
+def colours_of(values, palette=None):
+    """value -> colour: by a dict, a function of the values that gives one, or seaborn's name."""
+    if callable(palette):
+        return palette(values)
+    if isinstance(palette, dict):
+        return {value: palette.get(value, MUTED) for value in values}
+    return dict(zip(values, sns.color_palette(palette or "tab10", len(values)), strict=True))
+
+
+def called(column):
+    """The name of a column, or of the function of a frame that stands for one."""
+    return column.__name__ if callable(column) else column
+
+
+def with_column(frame, column):
+    """The frame with the column that a function of it stands for."""
+    return frame.assign(**{called(column): column(frame)}) if callable(column) else frame
+
+
+def measured(frame, column):
+    """The rows that have a column. Raises NotMeasured if there are none."""
+    frame = with_column(frame, column)
+    known = frame[frame[called(column)].notna()]
+    if known.empty:
+        raise NotMeasured(f"needs rows with {called(column)}")
+    return known
 
 
 def finish(panel, decades=False, legend=None, loc="best", **axes):
@@ -203,7 +321,8 @@ def finish(panel, decades=False, legend=None, loc="best", **axes):
 
 def places(axis, values):
     """Label whole places 0, 1, ... by values; an infinite one is "none"."""
-    axis.set_ticks(range(len(values)), [written(value) for value in values])
+    labels = [written(value) for value in values]
+    axis.set_ticks(range(len(values)), labels, rotation=45 if len(values) > 8 else 0)
 
 
 def measured_zero(panel, frame, column, over, **look):
@@ -220,6 +339,10 @@ def _label(label, here, value):
     if callable(label):
         return label(here)
     return label if value is None else written(value)
+
+
+def _each(hue):
+    return f", a line for each {called(hue)}" if hue else ""
 
 
 def _title(hue):
