@@ -218,3 +218,13 @@ def test_what_is_left_takes_the_place_of_what_is_not():
     figure = dots([[there, gone], [gone, gone]], heights=[1, 2])
     assert [panel.get_title(loc="left")[-1] for panel in figure.axes] == ["A"]
     assert tuple(figure.get_size_inches()) == pytest.approx((10, 9 / 3))
+
+
+def test_panels_of_unlike_rows_keep_out_of_each_other():
+    """A grid of 20 thin columns has no layout: matplotlib leaves labels on their neighbours."""
+    widths = [[7, 13], [1], [1, 1]]
+    panels = [[Panel("x", LINES, width=width) for width in row] for row in widths]
+    figure = page("-", "-", panels, size=(16, 12.6))(FRAME)
+    figure.draw_without_rendering()
+    boxes = [panel.get_tightbbox() for panel in figure.axes]
+    assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)

@@ -18,6 +18,8 @@ import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -194,20 +196,25 @@ def _letters():
 
 
 def _grid(figure, rows, heights):
-    """Places for rows of panels, every row as wide as the figure."""
-    columns = math.lcm(*map(_width, rows))
-    grid = figure.add_gridspec(len(rows), columns, height_ratios=heights)
-    places = []
-    for i, row in enumerate(rows):
-        unit, start = columns // _width(row), 0
-        for panel in row:
-            places.append(grid[i, start : start + unit * panel.width])
-            start += unit * panel.width
-    return places
+    """Places for rows of panels, every row as wide as the figure.
+
+    A column lasts from one panel's side to the next one's: of many thin ones no layout is found.
+    """
+    sides = [_sides(row) for row in rows]
+    edges = sorted(set().union(*sides))
+    widths = [float(right - left) for left, right in pairwise(edges)]
+    grid = figure.add_gridspec(len(rows), len(widths), width_ratios=widths, height_ratios=heights)
+    return [
+        grid[i, edges.index(left) : edges.index(right)]
+        for i, row in enumerate(sides)
+        for left, right in pairwise(row)
+    ]
 
 
-def _width(row):
-    return sum(panel.width for panel in row)
+def _sides(row):
+    """Where the panels of a row begin and end, in shares of its width."""
+    ends = [0, *accumulate(panel.width for panel in row)]
+    return [Fraction(end, ends[-1]) for end in ends]
 
 
 def _remove(figure, axes):
