@@ -31,6 +31,7 @@ def execute(notebook):
             timeout=300,
             kernel_name="python3",
             record_timing=False,
+            coalesce_streams=True,
             resources={"metadata": {"path": folder}},
         )
         with mock.patch.dict(os.environ, settings):
