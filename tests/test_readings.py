@@ -33,6 +33,10 @@ def doubled(frame):
     return 2 * frame.x
 
 
+def tenfold(frame):
+    return 10 * frame.n
+
+
 @pytest.mark.parametrize(
     ("reading", "right", "words"),
     [
@@ -46,6 +50,7 @@ def doubled(frame):
         (mean("x", n=near(1.2)), -3.375, "mean x (n=near 1.2)"),
         (mean("x", n=[1, 2], kind="a"), -2.75, "mean x (n=[1, 2], kind=a)"),
         (slope("x", "n", kind="a"), STEEP, "slope of x over n (kind=a)"),
+        (slope("x", tenfold, kind="a"), STEEP / 10, "slope of x over tenfold (kind=a)"),
         (crossing("x", "n", kind="a"), 1 + 7.0 / 8.5, "zero of x over n (kind=a)"),
         (most(mean("x"), largest("n")), 4.0, "the largest of (mean x; largest n)"),
         (-median("x", kind="a"), -1.75, "-(median x (kind=a))"),

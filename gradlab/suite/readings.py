@@ -84,10 +84,10 @@ def slope(column, over, **where):
     """
 
     def read(frame):
-        medians = read_column(column, here := rows(frame, **where)).groupby(here[over]).median()
+        medians = _medians(column, over, rows(frame, **where))
         x, y = medians.index.to_numpy(float), medians.to_numpy(float)
         if len(x) < 2:
-            raise NotMeasured(f"needs two values of {over}")
+            raise NotMeasured(f"needs two values of {column_name(over)}")
         x = x - x.mean()
         return (x * y).sum() / (x * x).sum()
 
@@ -102,10 +102,11 @@ def crossing(column, over, **where):
     """
 
     def read(frame):
-        medians = read_column(column, here := rows(frame, **where)).groupby(here[over]).median()
+        medians = _medians(column, over, rows(frame, **where))
         above = next((i for i, value in enumerate(medians) if value > 0), 0)
         if not above:
-            raise NotMeasured(f"needs values of {over} on both sides of {column_name(column)} = 0")
+            names = column_name(over), column_name(column)
+            raise NotMeasured("needs values of {} on both sides of {} = 0".format(*names))
         (low, high), (x, y) = (part[above - 1 :][:2] for part in (medians.array, medians.index))
         return x + (y - x) * low / (low - high)
 
@@ -130,8 +131,13 @@ def _of(word, column, where, reduce):
     return Reading(_words(word, column, where), read)
 
 
+def _medians(column, over, frame):
+    """Value on an axis, by name or as a function of the table -> the column's median there."""
+    return read_column(column, frame).groupby(read_column(over, frame)).median()
+
+
 def _words(word, column, where, over=None):
-    of = f"{word} {column_name(column)}" + (f" over {over}" if over else "")
+    of = f"{word} {column_name(column)}" + (f" over {column_name(over)}" if over else "")
     return f"{of} ({described(where)})" if where else of
 
 
