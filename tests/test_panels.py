@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from gradlab.plots import CRITICAL, RANGE, counted, distribution, dots, medians, style
-from gradlab.plots.panels import hues
+from gradlab.plots import CRITICAL, RANGE, by_lag, counted, distribution, dots, medians, style
+from gradlab.plots.panels import QUARTILES, hues
 from gradlab.suite import NotMeasured, wilson
 
 RNG = np.random.default_rng(0)
@@ -99,3 +99,34 @@ def test_a_palette_is_a_name_a_function_or_a_dict(axes):
     }  # fmt: skip
     assert hues(FRAME, "cell", palette={"gru": "red", "elman": "blue"}) == {"gru": "red"}
     assert list(hues(FRAME, "cell")) == ["gru", "lstm"]
+
+
+GRADIENTS = pd.DataFrame({
+    "cell": ["gru"] * 5 + ["lstm"] * 5, "x_lag_1": [-1.0, -2, -4, -5, -6, 1, 2, 3, 4, 5],
+    "x_lag_10": [-10.0, -20, -40, -np.inf, -np.inf, 10, 20, 30, 40, 50],
+    "x_lag_20": [-20.0, -40, *[-np.inf] * 3, 20, 40, 60, 80, np.inf],
+    "rate": [-2.0] * 5 + [np.nan] * 5,
+})  # fmt: skip
+
+
+def test_a_gradient_of_zero_counts_in_the_medians_by_lag(axes):
+    """seaborn leaves out infinite values: the median at lag 10 would be -20."""
+    by_lag("x", "cell", theory="rate", band=QUARTILES)(axes, GRADIENTS)
+    found = lines(axes)
+    assert found["gru"][:3].tolist() == [[0, 0], [1, -4], [10, -40]]
+    assert np.isnan(found["gru"][3:]).tolist() == [[False, True]]
+    assert found["lstm"].tolist() == [[0, 0], [1, 3], [10, 30], [20, 60]]
+    (law,) = (line for line in axes.lines if np.isfinite(line.get_ydata()).sum() == 200)
+    assert law.get_ydata() == pytest.approx(-2 * np.linspace(0, 20, 200))
+    band = axes.collections[-1].get_paths()[0].vertices
+    for lag, low, high in ((1, 2, 4), (10, 20, 40), (20, 40, 80)):
+        assert {low, high} <= set(band[band[:, 0] == lag, 1])
+
+
+def test_a_panel_takes_another_estimator_and_sizes_and_names_its_law(axes):
+    medians("rate", "x_lag_1", "cell", estimator=np.ptp, sizes={"gru": 11}, law_label="law")(
+        axes, GRADIENTS[:5]
+    )
+    assert lines(axes)["gru"].tolist() == [[-2, 5]]
+    assert axes.lines[0].get_markersize() == 11
+    assert [text.get_text() for text in axes.get_legend().texts] == ["gru", "law"]

@@ -19,6 +19,7 @@ pd = Late("pandas")
 sns = Late("seaborn")
 style = Late("gradlab.plots.style")
 QUARTILES, RANGE = ("pi", 50), ("pi", 100)
+HUGE = 1e300
 
 
 def drawing(text):
@@ -64,11 +65,12 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRIT
             here = known if hue is None else known[known[hue] == value]
             if here.empty:
                 continue
+            here, statistic, spread = counting_infinite(here, called(y), estimator, band)
             fine = np.linspace(here[x].min(), here[x].max(), 200)
             theory = law(here, fine) if law else np.nan * fine
             alone = np.isfinite(theory).any()
             sns.lineplot(
-                here, x=x, y=called(y), estimator=estimator, errorbar=band, ax=panel, color=shade,
+                here, x=x, y=called(y), estimator=statistic, errorbar=spread, ax=panel, color=shade,
                 label=_label(label, here, value), marker=points,
                 ms=(sizes or {}).get(value, 7 if alone else 5), mew=0, ls="" if alone else line,
             )  # fmt: skip
@@ -304,6 +306,30 @@ def measured(frame, column):
     if known.empty:
         raise NotMeasured(f"needs rows with {called(column)}")
     return known
+
+
+def counting_infinite(frame, column, estimator, band):
+    """A frame, an estimator and an errorbar with which seaborn counts infinite values.
+
+    It leaves them out, as if a seed whose gradient is 0 (log10: -inf) had not been. So they go in
+    as HUGE; where they decide the statistic the line has a gap.
+    """
+    infinite = np.isinf(frame[column])
+    frame = frame.reset_index(drop=True)  # seaborn joins by labels
+    if not infinite.any():
+        return frame, estimator, band
+
+    def of(reduce):
+        def reduced(values):
+            found = reduce(pd.Series(np.where(np.abs(values) < HUGE, values, values * np.inf)))
+            return np.where(np.isfinite(found), found, np.nan)[()]
+
+        return reduced
+
+    low, high = (50 - band[1] / 2, 50 + band[1] / 2) if isinstance(band, tuple) else (50, 50)
+    statistic = of(estimator if callable(estimator) else lambda v: getattr(v, estimator)())
+    spread = of(lambda v: np.percentile(v, [low, high])) if isinstance(band, tuple) else None
+    return frame.assign(**{column: frame[column].clip(-HUGE, HUGE)}), statistic, spread
 
 
 def finish(panel, decades=False, legend=None, loc="best", **axes):
