@@ -321,8 +321,8 @@ def counting_infinite(frame, column, estimator, band):
 
     def of(reduce):
         def reduced(values):
-            found = reduce(pd.Series(np.where(np.abs(values) < HUGE, values, values * np.inf)))
-            return np.where(np.isfinite(found), found, np.nan)[()]
+            found = np.asarray(reduce(values))
+            return np.where(np.abs(found) < HUGE / 1e9, found, np.nan)[()]
 
         return reduced
 
