@@ -51,6 +51,9 @@ def test_status_says_what_is_stored_and_what_is_missing(capsys):
         "toy: no table; 4 of 4 blocks stored; 3 stored blocks of other points or sources\n"
     )
     assert said(capsys, "status", "half") == "half: table of 1 rows; a run of toy\n"
+    gradlab.run("toy", results="results/reference")
+    shutil.rmtree("results/reference/toy.shards")
+    assert said(capsys, "status", "--results", "results/reference") == "toy: table of 12 rows\n"
     gradlab.run("toy", quick=True)
     assert said(capsys, "status", "--results", "results/quick") == (
         "toy: table of 1 rows; 1 of 1 blocks stored\n"

@@ -1,8 +1,12 @@
 """From an experiment to its table, figure, provenance and verdicts."""
 
 import threading
+from collections.abc import Mapping
+from concurrent.futures import Executor
 from contextlib import suppress
 from importlib import import_module
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 from gradlab.errors import UserError, placed
 from gradlab.files import expanded, remove_stale
@@ -12,20 +16,23 @@ from gradlab.suite.grid import changed
 from gradlab.suite.sweep import is_executor, sweep
 from gradlab.suite.tell import say
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 
 def run(
-    experiment,
-    quick=False,
-    set=None,
-    results="results",
-    executor=None,
+    experiment: str | PathLike | Experiment,
+    quick: bool = False,
+    set: Mapping[str, Any] | None = None,
+    results: str | PathLike = "results",
+    executor: Executor | None = None,
     *,
-    workers=None,
-    fresh=False,
-    retry_errors=False,
-    name=None,
-    progress=False,
-):
+    workers: int | None = None,
+    fresh: bool = False,
+    retry_errors: bool = False,
+    name: str | None = None,
+    progress: bool = False,
+) -> "DataFrame":
     """Run an experiment, write NAME.parquet, NAME.png and NAME.json, and return the table.
 
     experiment   a name, the path of a FILE.py, or an Experiment.
@@ -43,11 +50,11 @@ def run(
     """
     with tell.aloud(progress):
         experiment = prepare(experiment, quick, set)
-        folder, workers = place(results, quick), _workers(workers, executor)
-        return complete(experiment, folder, name, workers, fresh, retry_errors)[0]
+        folder, who = place(results, quick), _workers(workers, executor)
+        return complete(experiment, folder, name, who, fresh, retry_errors)[0]
 
 
-def read(name, results="results"):
+def read(name: str, results: str | PathLike = "results") -> "DataFrame":
     """The table of a former run as a pandas DataFrame; raises UserError if there is none.
 
     Where `results`, the default folder, has none, it is that of the reference run, which stands in

@@ -14,8 +14,8 @@ class Status(NamedTuple):
 
     experiment      what it is of: a name or a file.
     rows, errors    of its table, and those with status error; None without a table.
-    blocks          of the experiment's own grid; None for a run with a name of its own, whose grid
-                    is another.
+    blocks          of the experiment's own grid; None where a table has none beside it, as that of
+                    a reference run, or of a run with a name of its own.
     stored          how many of these are stored, of these sources.
     others          stored blocks of other points, settings or sources.
     running         [{"pid", "started"}]: who is at work on them.
@@ -71,21 +71,17 @@ def _status(folder, name):
     label = said.get("experiment", name)
     shards = folder / f"{name}.shards"
     stored = {path.name for path in shards.glob("[!.]*.parquet")}
-    status = Status(name, label, rows, errors, others=len(stored))
-    if not stored and name not in library.names():
-        if rows is None:
-            library.load(name)  # says what there is
-        return status
+    at_work = tuple(running.at_work(shards))
+    status = Status(name, label, rows, errors, others=len(stored), running=at_work)
+    if rows is not None and not stored and not at_work:
+        return status  # its blocks were not kept, as those of a reference run
+    if rows is None and not shards.exists():
+        library.load(name)  # says what there is, if not this
     try:
         own = {part.path.name for part in blocks_of(_experiment(label, folder), folder)}
     except UserError as error:
         return status._replace(problem=str(error))
-    return status._replace(
-        blocks=len(own),
-        stored=len(own & stored),
-        others=len(stored - own),
-        running=tuple(running.at_work(shards)),
-    )
+    return status._replace(blocks=len(own), stored=len(own & stored), others=len(stored - own))
 
 
 def _experiment(label, folder):
