@@ -79,8 +79,8 @@ def read_column(column, frame):
 
 
 def column_name(column):
-    """The name of what `read_column` reads."""
-    return column.__name__ if callable(column) else column
+    """What `read_column` reads, in words: a function's name without its underscores."""
+    return column.__name__.replace("_", " ") if callable(column) else column
 
 
 def described(values):
