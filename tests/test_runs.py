@@ -1,8 +1,10 @@
 """Where runs stand: the user's own, the reference runs of a checkout, and none."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -11,14 +13,20 @@ from sources import ROOT
 import gradlab
 from gradlab.cli import main
 from gradlab.errors import UserError
-from gradlab.suite import library, runs, store
+from gradlab.suite import library, run, runs, store
 
 REFERENCE = Path("results/reference")
+
+
+def drawn(experiment, frame, path, kind=None):
+    """What is quicker than a figure, and another one for another table."""
+    path.write_text(frame.to_csv())
 
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A checkout with the toy as its one experiment; its reference run has two seeds."""
+    monkeypatch.setattr(run, "drawing", lambda: SimpleNamespace(draw=drawn, NoRows=UserError))
     (tmp_path / "experiments").mkdir()
     shutil.copy(Path(__file__).parent / "toy.py", tmp_path / "experiments")
     monkeypatch.setattr(library, "folder", lambda: tmp_path / "experiments")
@@ -69,10 +77,17 @@ def test_the_commands_say_that_it_is_the_reference_run(checkout, capsys):
     assert content(REFERENCE) == before
 
 
+def test_the_reference_run_is_exported_where_there_is_no_folder_yet(checkout, monkeypatch):
+    (checkout / "below").mkdir()
+    monkeypatch.chdir("below")
+    assert main(["export", "toy"]) == 0
+    assert len(Path("results/toy.csv").read_text().splitlines()) == 7
+
+
 def test_reproduce_compares_with_the_reference_run_or_with_the_folder_s(checkout, capsys):
     gradlab.run("toy", set={"length": 9})
     assert main(["reproduce", "--set", "seed=0,1"]) == 0
-    assert "[1/1] toy: about 0.0 s left\n" in capsys.readouterr().out
+    assert re.search(r"\[1/1\] toy: about \d\.\d s left\n", capsys.readouterr().out)
     assert main(["reproduce", "--set", "seed=0,1", "--results", "results"]) == 1
     assert main(["reproduce", "--set", "length=9", "--results", "results"]) == 0
     for path in REFERENCE.glob("toy.*"):
@@ -82,7 +97,7 @@ def test_reproduce_compares_with_the_reference_run_or_with_the_folder_s(checkout
 
 def test_run_all_foretells_by_the_reference_run(checkout, capsys):
     assert main(["run", "--all"]) == 0
-    assert "[1/1] toy: about 0.0 s left\n" in capsys.readouterr().out
+    assert re.search(r"\[1/1\] toy: about \d\.\d s left\n", capsys.readouterr().out)
     assert main(["run", "--all", "--quick"]) == 0
     assert "and 1 of unknown length" in capsys.readouterr().out
 

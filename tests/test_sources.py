@@ -15,6 +15,7 @@ from sources import ROOT
 from toy import experiment as toy
 
 from gradlab.errors import UserError
+from gradlab.measures import last_step
 from gradlab.suite import library, sources
 from gradlab.suite.grid import Block, blocks
 
@@ -182,6 +183,7 @@ def test_a_package_of_the_users_counts_by_its_own_imports_alone(tmp_path, monkey
 
 def test_a_function_and_its_name_are_of_the_same_sources():
     assert sources.of("toy_measure:decay") == sources.of(toy_measure.decay)
+    assert sources.of(MEASURE) == sources.of(last_step.measure)
     assert sources.of(toy_measure.decay) != sources.of(toy_measure.blas_threads)
     typed = {}
     exec("def measure(block):\n    return {}", typed)

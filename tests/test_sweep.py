@@ -128,7 +128,7 @@ def test_a_changed_block_runs_again_and_a_line_says_so(tmp_path, calls, capsys):
     assert len(calls) == 8
     out = capsys.readouterr().out
     assert "0 of 4 blocks are stored, 4 to run on 2 threads" in out
-    assert "\n  4: other points or settings than what is stored\n" in out
+    assert "\n  4: other points or settings than what is stored, which stays\n" in out
 
 
 def test_a_damaged_shard_is_told_and_run_again(tmp_path, calls, capsys):
@@ -263,14 +263,15 @@ def test_a_dry_run_says_what_would_run_and_why_and_writes_nothing(tmp_path, call
     assert foretold(tmp_path) == [first, "4 of 4 blocks are stored, nothing would run"]
     assert foretold(tmp_path, seed="3,4")[1:] == [
         "1 of 2 blocks are stored, 1 would run on 1 thread: nobody can tell how long",
-        "  1: other points or settings than what is stored",
+        "  1: other points or settings than what is stored, which stays",
     ]
     assert foretold(tmp_path, fresh=True)[2:] == ["  4: --fresh is given"]
     edited(monkeypatch)
     edited(monkeypatch, "gradlab/nets/new.py")
     assert foretold(tmp_path, seed="3,4")[2:] == [
-        "  1: other sources than what is stored: gradlab/nets/new.py, toy_measure.py:decay",
-        "  1: other points or settings than what is stored",
+        "  1: other sources than what is stored, which stays: "
+        "gradlab/nets/new.py, toy_measure.py:decay",
+        "  1: other points or settings than what is stored, which stays",
     ]
     assert everything(tmp_path) == before and len(calls) == ran
 
@@ -287,7 +288,7 @@ def test_blocks_of_other_sources_run_again_and_stay(tmp_path, calls, monkeypatch
     with monkeypatch.context() as patched:
         edited(patched)
         run(tmp_path)
-        assert "\n  4: other sources than what is stored: toy_measure.py:decay\n" in (
+        assert "\n  4: other sources than what is stored, which stays: toy_measure.py:decay\n" in (
             capsys.readouterr().out
         )
     assert len(calls) == len(shards(tmp_path)) == 8

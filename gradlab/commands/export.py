@@ -23,7 +23,10 @@ def command(options):
     kind = _format(options)
     experiment, name = runs.of(options.name, options.results)
     frame = shared.read(options, name)
-    path = expanded(options.output or run.beside(options.results, name, kind))
+    own = run.beside(options.results, name, kind)
+    path = expanded(options.output or own)
+    if path == own:  # of a reference run there may be no folder of one's own yet
+        path.parent.mkdir(parents=True, exist_ok=True)
     if kind == "csv":
         frame.to_csv(path, index=False)
     else:

@@ -17,7 +17,7 @@ from gradlab.suite.work import run_block
 from gradlab.threads import one_blas_thread
 
 FRESH, DAMAGED, ERRORS = "--fresh is given", "damaged", "rows with status error, to try again"
-NEW, OTHER_POINTS = "new", "other points or settings than what is stored"
+NEW, OTHER_POINTS = "new", "other points or settings than what is stored, which stays"
 
 
 class Part(NamedTuple):
@@ -138,7 +138,7 @@ def _why(part, shards, stale):
         ]
         files = min(apart, key=len)
         more = f" and {len(files) - 3} more" if len(files) > 3 else ""
-        return f"other sources than what is stored: {', '.join(files[:3])}{more}"
+        return f"other sources than what is stored, which stays: {', '.join(files[:3])}{more}"
     return OTHER_POINTS if shards else NEW
 
 
