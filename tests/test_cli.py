@@ -39,7 +39,7 @@ def test_run_writes_table_figure_and_provenance(capsys):
     ]
     out = capsys.readouterr().out
     assert "toy: 12 points in 4 blocks\n0 of 4 blocks are stored, 4 to run on" in out
-    assert "ok            chain" in out
+    assert "toy: 1 of 1 claim holds\n" in out
     pd.testing.assert_frame_equal(gradlab.read("toy"), gradlab.run("toy"))
 
 
@@ -58,7 +58,7 @@ def test_provenance_names_no_host_and_no_path():
 def test_set_and_quick_and_fresh(capsys):
     assert main(["run", TOY, "--quick", "--results", "r", "--workers", "1"]) == 0
     assert len(gradlab.read("toy", "r/quick")) == 1
-    assert "not measured  chain" in capsys.readouterr().out
+    assert "  not measured  1 of them: needs rows with weight = 0.5\n" in capsys.readouterr().out
     assert main(["run", "toy", "--set", "weight=0.5:1.5:3", "--set", "seed=7", "--fresh"]) == 0
     assert gradlab.read("toy")["weight"].tolist() == [0.5, 1.0, 1.5]
     frame = gradlab.run("toy", set={"weight": [0.5], "length": 3}, quick=True)
@@ -74,13 +74,20 @@ def test_a_claim_that_falls_short_exits_with_one(capsys):
 def test_list_and_check_tell_what_ran(capsys):
     assert main(["list"]) == main(["check"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "toy: How fast does the gradient of a chain of scalars vanish? (not run)",
-        "not run       toy: `gradlab run toy`",
+        "toy  How fast does the gradient of a chain of scalars vanish?  not run",
+        "1 experiment: 1 not run",
+        "toy: not run; `gradlab run toy`",
+        "0 claims of 0 experiments: 0 hold; 1 experiment not run",
     ]
     main(["run", "toy"])
     capsys.readouterr()
     assert main(["list"]) == main(["check", "toy"]) == 0
-    assert "(results)" in capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines() == [
+        "toy  How fast does the gradient of a chain of scalars vanish?  results",
+        "1 experiment: 1 with results",
+        "toy: 1 of 1 claim holds",
+        "1 claim of 1 experiment: 1 hold",
+    ]
 
 
 BAD = {
@@ -111,7 +118,7 @@ def test_check_goes_on_past_a_bad_file_and_says_so(capsys, name):
     capsys.readouterr()
     assert main(["check"]) == 2
     said = capsys.readouterr()
-    assert "ok            chain" in said.out
+    assert "toy: 1 of 1 claim holds\n" in said.out
     assert said.err.startswith("gradlab: ") and complaint in said.err
     assert said.err.count("\n") == 1
 
@@ -140,7 +147,8 @@ def test_list_runs_nothing(capsys):
         Path(f"experiments/{name}.py").write_text(BAD[name][0])
     assert main(["list"]) == 0
     out = capsys.readouterr().out
-    assert "plain: Is it run? (not run)" in out and "told: What is told? (not run)" in out
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "plain Is it run? not run" in lines and "told What is told? not run" in lines
     assert not Path("was_run").exists()
 
 

@@ -33,8 +33,10 @@ def child(*command, cwd, code=0, **environment):
 
 def test_the_module_is_the_command(tmp_path):
     out, err = child(sys.executable, "-m", "gradlab", "list", cwd=tmp_path)
-    assert [line.partition(":")[0] for line in out.splitlines()] == library.names()
-    assert out.count("(reference run)") == len(library.names()) and err == ""
+    *lines, last = out.splitlines()
+    assert [line.split()[0] for line in lines] == library.names()
+    assert all(line.endswith("  reference run") for line in lines) and err == ""
+    assert last == f"{len(lines)} experiments: {len(lines)} with the reference run alone"
 
 
 def test_a_reader_that_leaves_early_ends_it_silently(tmp_path):
@@ -226,7 +228,7 @@ def test_streams_that_can_only_write(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     out, err = Logger(), Logger()
     assert run_with(out, err, monkeypatch) == (0, 2)
-    assert "12 points" in out.text and "ok            chain" in out.text
+    assert "12 points" in out.text and "toy: 1 of 1 claim holds" in out.text
     assert err.text.startswith("gradlab: no experiment nosuch") and err.text.count("\n") == 1
 
 

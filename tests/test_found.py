@@ -182,9 +182,9 @@ def test_new_writes_an_experiment_that_runs_at_once(capsys):
     assert main(["new", "first"]) == main(["list"]) == 0
     out = capsys.readouterr().out
     assert "wrote experiments/first.py; try `gradlab run first --quick`" in out
-    assert "first: How does" in out
+    assert "first  " in out and "How does" in out
     assert main(["run", "first"]) == main(["run", "first", "--quick"]) == main(["check"]) == 0
-    assert capsys.readouterr().out.count("ok            one half: ") == 3
+    assert capsys.readouterr().out.count("first: 1 of 1 claim holds\n") == 3
     assert Path("results/first.png").exists() and Path("results/quick/first.png").exists()
     assert len(gradlab.read("first")) == 15 and len(gradlab.read("first", "results/quick")) == 5
     claim = library.load("first").claims[0]

@@ -65,11 +65,12 @@ def test_the_commands_say_that_it_is_the_reference_run(checkout, capsys):
         main(["list"]) == main(["check"]) == main(["plot", "toy"]) == main(["export", "toy"]) == 0
     )
     out = capsys.readouterr().out
-    assert "vanish? (reference run)" in out and out.count("toy: the reference run\n") == 3
+    assert "vanish?  reference run\n" in out and out.count("toy: the reference run\n") == 2
+    assert "toy (reference run): 1 of 1 claim holds\n" in out
     assert Path("results/toy.png").read_bytes() == (REFERENCE / "toy.png").read_bytes()
     assert len(Path("results/toy.csv").read_text().splitlines()) == 7
     assert main(["check", "--results", "elsewhere"]) == 0
-    assert "not run       toy" in capsys.readouterr().out
+    assert "toy: not run; `gradlab run toy`\n" in capsys.readouterr().out
     assert main(["diff", "toy", str(REFERENCE / "toy.parquet")]) == 0
     gradlab.run("toy")
     assert main(["list"]) == main(["check"]) == main(["plot", "toy"]) == 0
@@ -128,7 +129,7 @@ def test_a_run_with_a_name_is_kept_apart_and_found_by_it(checkout, capsys):
     assert main(["plot", "half"]) == main(["check", "half"]) == main(["export", "half"]) == 0
     assert Path("results/half.png").read_bytes() == picture
     assert len(Path("results/half.csv").read_text().splitlines()) == 5
-    assert "ok            chain" in capsys.readouterr().out
+    assert "half: 1 of 1 claim holds\n" in capsys.readouterr().out
     assert main(["check", "nine"]) == 1
     assert main(["diff", "toy", "nine"]) == main(["diff", "results/nine.parquet", "half"]) == 1
     assert "no row stands in both" in capsys.readouterr().out

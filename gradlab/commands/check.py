@@ -7,34 +7,76 @@ TEXT = "hold the claims against the tables that exist"
 
 
 def arguments(check):
-    """Whose."""
+    """Whose, and how much to say."""
     shared.add_results(check)
-    check.add_argument("names", metavar="NAME", nargs="*")
+    shared.add_json(check)
+    check.add_argument("names", metavar="NAME", nargs="*", help="default: all")
+    check.add_argument(
+        "-v", "--verbose", action="store_true", help="each claim, and what it read from the table"
+    )
 
 
 def command(options):
-    """A line for each claim; a file that is none is told and passed over."""
-    from gradlab.suite import library
+    """A few lines for each experiment and one for all; a file that is none is told."""
+    from gradlab.suite import library, verdicts
 
-    verdicts, wrong = [], []
+    done, judged, wrong = [], {}, []
     for name in options.names or library.names():
         try:
-            verdicts += _verdicts(options, name)
+            done.append(_checked(options, name))
+            judged |= {name: found for name, _, found in done if found is not None}
         except UserError as error:
             wrong.append(error)
-    for verdict in verdicts:
-        print(verdict)
-    for fault in wrong:
-        shared.complain(fault)
-    return shared.code(verdicts) or (shared.WRONG_USE if wrong else shared.FINE)
+            continue
+        if not options.json:
+            _say(*done[-1], options.verbose)
+    if options.json:
+        shared.print_json(_record(done, judged, wrong))
+    else:
+        print(verdicts.total(judged, len(done) - len(judged)))
+    for error in wrong:
+        shared.complain(error)
+    every = [verdict for found in judged.values() for verdict in found]
+    return shared.code(every) or (shared.WRONG_USE if wrong else shared.FINE)
 
 
-def _verdicts(options, name):
+def _checked(options, name):
+    """(name, its run or None, verdicts or None)."""
     from gradlab.suite import runs
 
     experiment, name = runs.of(name, options.results)
-    if not runs.look(name, options.results):
-        print(f"{'not run':12}  {experiment.name}: `gradlab run {experiment.name}`")
-        return []
-    frame = shared.read(options, name)
-    return [claim.judge(frame) for claim in experiment.claims]
+    run = runs.look(name, options.results)
+    if run is None:
+        return name, None, None
+    frame = run.read()
+    return name, run, [claim.judge(frame) for claim in experiment.claims]
+
+
+def _say(name, run, found, verbose):
+    from gradlab.suite import verdicts
+
+    if run is None:
+        print(f"{name}: not run; `gradlab run {name}`")
+        return
+    of = f"{name} (reference run)" if run.is_reference else name
+    print("\n".join(verdicts.lines(of, found, verbose)))
+
+
+def _record(done, judged, wrong):
+    """{"experiments": [{"name", "state", "claims"}], "total": {...}, "errors": [...]}.
+
+    claims: as `gradlab.suite.verdicts.record` says, null where there is no run.
+    """
+    from gradlab.suite import verdicts
+
+    experiments = [
+        {
+            "name": name,
+            "state": shared.state(run),
+            "claims": None if found is None else [verdicts.record(one) for one in found],
+        }
+        for name, run, found in done
+    ]
+    every = [verdict for found in judged.values() for verdict in found]
+    total = {word.replace(" ", "_"): n for word, n in verdicts.counts(every).items()}
+    return {"experiments": experiments, "total": total, "errors": list(map(str, wrong))}

@@ -49,6 +49,11 @@ def read(options, name):
     return found.read()
 
 
+def state(run):
+    """What is there of an experiment: "results", "reference run" or "not run"."""
+    return "not run" if run is None else "reference run" if run.is_reference else "results"
+
+
 def values(options):
     """What --set gave: {name: text}."""
     return dict(map(_pair, options.set))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gradlab.errors import UserError, placed
 from gradlab.files import expanded, remove_stale
 from gradlab.suite import library, provenance, runs, store, tell
+from gradlab.suite import verdicts as report
 from gradlab.suite.experiment import Experiment
 from gradlab.suite.grid import changed
 from gradlab.suite.sweep import is_executor, sweep
@@ -106,8 +107,8 @@ def complete(experiment, folder, name=None, workers=None, fresh=False, retry_err
         say(lacking)
         figure.unlink(missing_ok=True)  # of a table that stood here before
     verdicts = [claim.judge(frame) for claim in experiment.claims]
-    for verdict in verdicts:
-        say(verdict)
+    for line in report.lines(name, verdicts):
+        say(line)
     return frame, verdicts
 
 

@@ -1,0 +1,73 @@
+"""The verdicts on an experiment's claims as lines, counts and plain data."""
+
+from collections import Counter
+
+from gradlab.suite.claims import FALLS_SHORT, NOT_MEASURED, OK, in_words
+
+REASONS = 3  # why claims are not measured: as many as one line holds
+COUNTED = {OK: "hold", FALLS_SHORT: "fall short", NOT_MEASURED: "not measured"}
+
+
+def counts(verdicts):
+    """{"hold": 3, "fall short": 0, "not measured": 1}."""
+    found = Counter(verdict.outcome for verdict in verdicts)
+    return {word: found[outcome] for outcome, word in COUNTED.items()}
+
+
+def lines(name, verdicts, verbose=False):
+    """How many hold; a line for each that falls short, and one for all that are not measured.
+
+    verbose: a line for each claim, and below it what was read.
+    """
+    if not verdicts:
+        return [f"{name}: no claims"]
+    shown = [v for v in verdicts if verbose or v.outcome == FALLS_SHORT]
+    hold = "claim holds" if len(verdicts) == 1 else "claims hold"
+    found = [f"{name}: {counts(verdicts)['hold']} of {len(verdicts)} {hold}"]
+    for verdict in shown:
+        found.append(f"  {verdict}")
+        found += [f"{'':14}  reads {_read(verdict)}"] if verbose else []
+    missing = [v for v in verdicts if v.outcome == NOT_MEASURED]
+    return found if verbose or not missing else [*found, f"  {_missing(missing)}"]
+
+
+def total(groups, without=0):
+    """One line for {name: verdicts}, and for so many experiments that have not run."""
+    every = [verdict for verdicts in groups.values() for verdict in verdicts]
+    found = counts(every)
+    told = [f"{count} {word}" for word, count in found.items() if count or word == "hold"]
+    more = f"; {_counted(without, 'experiment')} not run" if without else ""
+    of = f"{_counted(len(every), 'claim')} of {_counted(len(groups), 'experiment')}"
+    return f"{of}: {', '.join(told)}{more}"
+
+
+def record(verdict):
+    """A verdict as a dict of JSON's types."""
+    claim = verdict.claim
+    return {
+        "name": claim.name,
+        "statement": claim.statement,
+        "source": claim.source,
+        "outcome": verdict.outcome,
+        "read": _read(verdict),
+        "measured": verdict.measured,
+        "asked": claim.kind,
+        "expected": verdict.expected,
+        "within": claim.within,
+        "relative": claim.relative,
+        "reason": verdict.reason,
+    }
+
+
+def _counted(number, word):
+    return f"{number} {word}" + "s" * (number != 1)
+
+
+def _read(verdict):
+    return in_words(verdict.claim.measured).rstrip(".")
+
+
+def _missing(verdicts):
+    reasons = list(dict.fromkeys(verdict.reason for verdict in verdicts))
+    more = "; and others" if len(reasons) > REASONS else ""
+    return f"{NOT_MEASURED:12}  {len(verdicts)} of them: {'; '.join(reasons[:REASONS])}{more}"
