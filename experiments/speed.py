@@ -12,8 +12,19 @@ the flops at the best matrix product's rate and of the activations, bounds the r
 from typing import NamedTuple
 
 from gradlab.cli import script
-from gradlab.plots import CRITICAL, EXPLODING, MUTED, VANISHING, style
-from gradlab.suite import Claim, Experiment, NotMeasured, Span, rows
+from gradlab.plots import CRITICAL, EXPLODING, MUTED, VANISHING, Panel, page
+from gradlab.suite import (
+    Claim,
+    Experiment,
+    NotMeasured,
+    Span,
+    always,
+    largest,
+    median,
+    rows,
+    scaled,
+    smallest,
+)
 
 JAX = ("jax", "jax by hand")
 PEERS = (*JAX, "torch", "torch.func")
@@ -78,23 +89,21 @@ FLOAT32 = Limit(1.8, 1.1)  # float64's time / float32's, minibatch
 PROCESSES = {"process warm": Limit(4, 5), "process cold": Limit(12, 20)}  # seconds
 
 
-def full(frame, **values):
-    """The rows of a full run with these values; a quick run's smaller works prove nothing."""
-    return rows(frame, shrink=1, **values)
+BEFORE = "the goal was set before the kernels were written"
+FULL = {"shrink": 1}  # a quick run's smaller works prove nothing
+COLOURS = dict(zip(PEERS, ("#8fc1e3", VANISHING, "#f3b391", EXPLODING), strict=True))
 
 
-def ratio(goal):
-    """The least ratio, to ours, of the contenders that a goal is held against; of a full run."""
-    return lambda frame: least(full(frame, work=goal.work), goal)
+def ratio(goal, **where):
+    """The least ratio, to ours, of the contenders that a goal is held against."""
+    return smallest(
+        "ratio", work=goal.work, contender=goal.against, precision="float64", status="ok", **where
+    )
 
 
-def least(frame, goal):
-    """The same of any run: medians over the rounds, float64."""
-    here = frame[(frame.work == goal.work) & (frame.precision == "float64")]
-    here = here[here.contender.isin(goal.against) & (here.status == "ok")]
-    if here.empty:
-        raise NotMeasured(f"no {' or '.join(goal.against)} raced over {goal.work}")
-    return here.ratio.min()
+def ours(work, column, precision="float64"):
+    """One number of ours in a full run."""
+    return median(column, work=work, contender="ours", precision=precision, **FULL)
 
 
 class Standing(NamedTuple):
@@ -112,50 +121,25 @@ class Standing(NamedTuple):
         return "not reached" if self.bound >= self.goal.goal else "beyond the floor"
 
 
-def summary(frame):
+def standings(frame):
     """[Standing] of every goal whose peers raced."""
     found = []
     for goal in GOALS:
-        here = frame[(frame.work == goal.work) & (frame.precision == "float64")]
-        raced = here[here.contender.isin(goal.against) & (here.status == "ok")]
-        if not raced.empty:
-            share = here[here.contender == "ours"].floor_share.item()
-            found.append(Standing(goal, least(frame, goal), least(frame, goal) / share))
+        try:
+            least = ratio(goal)(frame)
+            mine = rows(frame, work=goal.work, contender="ours", precision="float64")
+        except NotMeasured:
+            continue
+        found.append(Standing(goal, least, least / mine.floor_share.item()))
     return found
 
 
-def one(work, contender, precision, column):
-    """One number of the table."""
-
-    def measured(frame):
-        return full(frame, work=work, contender=contender, precision=precision)[column].item()
-
-    return measured
-
-
-def largest_error(frame):
-    """By how much any contender that ran differs from ours, in units of what is allowed."""
+def error(frame):
+    """How far each contender's gradients are from ours, in units of what is allowed."""
     ran = frame[frame.status.isin(["ok", "differs"]) & ~frame.work.isin(PROCESSES)]
     if ran[ran.contender != "ours"].empty:
         raise NotMeasured("no peer is installed")
-    return (ran.error / ran.precision.map({"float64": 1e-9, "float32": 1e-4})).max()
-
-
-def ours_is_slow(frame):
-    """This project takes twice as long as each of its peers."""
-    return frame.assign(ratio=0.5)
-
-
-def three_times_slower(frame):
-    """Every time is three times what was measured."""
-    times = {name: 3 * frame[name] for name in frame if name.startswith("seconds")}
-    shares = {name: frame[name] / 3 for name in ("ceiling_share", "floor_share")}
-    return frame.assign(**times, **shares)
-
-
-def slow_float32(frame):
-    """float32 takes twice as long as float64."""
-    return frame.assign(gain=0.5)
+    return ran.error / ran.precision.map({"float64": 1e-9, "float32": 1e-4})
 
 
 def other_weights(frame):
@@ -168,69 +152,56 @@ def claim(goal):
     beyond = "" if goal.moonshot is None else f", moonshot {goal.moonshot:g}"
     title = TITLES[goal.against]
     return Claim(
-        name=f"{goal.work}: {title}",
-        about={"rounds": Span(9)},
-        statement=f"the time of {title} is {goal.claimed:g} x ours or more "
+        f"{goal.work}: {title}",
+        f"the time of {title} is {goal.claimed:g} x ours or more "
         f"(the goal was {goal.goal:g}{beyond})",
-        source="the goal was set before the kernels were written",
-        measured=ratio(goal),
+        source=BEFORE,
+        measured=ratio(goal, **FULL),
         at_least=goal.claimed,
         why="the median over rounds of ratios of neighbouring turns",
-        control=ours_is_slow,
+        control=always("ratio", 0.5),
+        about={"rounds": Span(9)},
     )
 
 
 def process(work, limit):
     """The claim of the seconds that the whole process takes."""
     return Claim(
-        name=work,
-        about={"rounds": Span(3)},
-        statement="seconds of gradlab run --quick, from start to end "
-        f"(the goal was {limit.goal:g})",
-        source="the goal was set before the kernels were written",
-        measured=one(work, "ours", "float64", "seconds"),
+        work,
+        f"seconds of gradlab run --quick, from start to end (the goal was {limit.goal:g})",
+        source=BEFORE,
+        measured=ours(work, "seconds"),
         at_most=limit.claimed,
         why="the median over rounds",
-        control=three_times_slower,
+        control=scaled("seconds", 3),
+        about={"rounds": Span(3)},
     )
 
 
-def figure(frame):
-    """Ratios to ours beside their goals, what the floor allows, and the ceiling's share."""
-    raced = frame[~frame.work.isin(PROCESSES)]
-    names = [name for name in WORKS if name in set(raced.work)]
-    if not names:
-        raise ValueError("the table holds no race: only processes were timed")
-    drawing, axes = style.panels(
-        1, 3, size=(17.0, 3.0 + 0.6 * len(names)), sharey=True, width_ratios=[1.9, 1.35, 0.7]
-    )
-    standings = summary(raced)
-    ratios(axes[0], raced[raced.precision == "float64"], names, standings)
-    goals(axes[1], names, standings)
-    shares(axes[2], raced[raced.contender == "ours"], names)
-    axes[0].set_yticks(range(len(names)), names)
-    axes[0].set_ylim(len(names) - 0.5, -0.6)
-    style.titles(axes, ["a contender's time / ours (float64)", "goals set beforehand",
-                          "share of the ceiling"])  # fmt: skip
-    style.headline(drawing, "Forward pass, BPTT and training, against JAX and PyTorch")
-    style.caption(drawing, said(frame, raced, len(names)))
-    return drawing
+def raced(frame):
+    """The works that raced, in the order of WORKS, and the table of them alone."""
+    there = [work for work in WORKS if work in set(frame.work)]
+    return there, rows(frame, work=there)
 
 
-def ratios(panel, frame, names, standings):
+def over_works(panel, names):
+    """A row a work, from the top; panels beside each other share them."""
+    panel.set_yticks(range(len(names)), names if panel.get_subplotspec().is_first_col() else [])
+    panel.set_ylim(len(names) - 0.5, -0.6)
+    panel.figure.set_size_inches(17.0, 3.0 + 0.62 * len(names))
+
+
+def ratios(panel, frame):
     """Every contender's median ratio with its quartiles; goals as bars, moonshots as stars."""
-    colours = dict(zip(PEERS, ("#8fc1e3", VANISHING, "#f3b391", EXPLODING),
-                       strict=True))  # fmt: skip
-    for place, contender in enumerate(PEERS):
+    names, frame = raced(frame)
+    for place, (contender, colour) in enumerate(COLOURS.items()):
         here = frame[(frame.contender == contender) & (frame.status == "ok")]
         y = [names.index(work) + 0.12 * (place - 1.5) for work in here.work]
         spread = [here.ratio - here.ratio_low, here.ratio_high - here.ratio]
-        panel.errorbar(
-            here.ratio, y, xerr=spread, fmt="o", ms=7, color=colours[contender], label=contender
-        )
+        panel.errorbar(here.ratio, y, xerr=spread, fmt="o", ms=7, color=colour, label=contender)
     marks = {"goal": ("|", 24, 1.8), "moonshot": ("*", 9, 1.0), "the floor's bound": ("<", 7, 1.2)}
     for label, (marker, size, width) in marks.items():
-        points = [(mark(label, one), names.index(one.goal.work)) for one in standings]
+        points = [(mark(label, one), names.index(one.goal.work)) for one in standings(frame)]
         points = [(x, y + 0.3 * (marker == "*")) for x, y in points if x is not None]
         colour = MUTED if marker == "<" else CRITICAL
         panel.plot([x for x, _ in points], [y for _, y in points], marker, ms=size, mew=width,
@@ -238,6 +209,7 @@ def ratios(panel, frame, names, standings):
     panel.axvline(1, color=MUTED, lw=1)
     panel.set(xscale="log", xlabel="time / ours")
     panel.xaxis.set_major_formatter("{x:g}")
+    over_works(panel, names)
     panel.figure.legend(loc="outside upper right", ncols=len(PEERS) + len(marks), fontsize=11,
                         columnspacing=1.2, handletextpad=0.3)  # fmt: skip
 
@@ -248,54 +220,59 @@ def mark(label, standing):
     return {**values, "the floor's bound": standing.bound}[label]
 
 
-def goals(panel, names, standings):
+def goals(panel, frame):
     """Goal, what was measured and what our floor allows at most, beside the works."""
+    names, frame = raced(frame)
     colours = {"reached": VANISHING, "not reached": EXPLODING}
+    over_works(panel, names)
     panel.set(xlim=(0, 1))
     panel.axis("off")
     places = (0.0, 0.41, 0.61, 0.76)
     for x, text in zip(places, ("against", "goal", "measured", "at most"), strict=True):
         panel.text(x, -0.52, text, fontsize=11, ha="left" if x == 0 else "right",
                    color=MUTED)  # fmt: skip
+    found = standings(frame)
     for y, name in enumerate(names):
-        here = [standing for standing in standings if standing.goal.work == name]
+        here = [standing for standing in found if standing.goal.work == name]
         for i, one in enumerate(here):
             line = TITLES[one.goal.against], *(f"{v:.3g}" for v in (one.goal.goal, *one[1:]))
             line = zip((*places, 0.79), (*line, one.verdict), strict=True)
             for x, text in line:
                 panel.text(
-                    x, y + 0.26 * (i - (len(here) - 1) / 2), text, fontsize=11, va="center",
+                    x, y + 0.3 * (i - (len(here) - 1) / 2), text, fontsize=11, va="center",
                     ha="left" if x in (0.0, 0.79) else "right",
                     color=colours.get(one.verdict, MUTED),
                 )  # fmt: skip
 
 
-def shares(panel, frame, names):
+def shares(panel, frame):
     """What part of the best matrix product's rate ours reaches, and where its floor would be."""
+    names, frame = raced(frame)
     for precision, offset, colour in (
         ("float64", -0.15, VANISHING),
         ("float32", 0.15, EXPLODING),
     ):
         here = frame[frame.precision == precision]
-        if here.empty:
-            continue
         y = [names.index(work) + offset for work in here.work]
         panel.barh(y, 100 * here.ceiling_share, height=0.28, color=colour, label=precision)
         floor = 100 * here.ceiling_share / here.floor_share
         panel.plot(floor, y, "|", ms=14, mew=2, color=CRITICAL)
     panel.set(xlabel="ours, % of the best\nmatrix product (mark:\nno tanh can be faster)")
     panel.set_xlim(0, 100)
-    panel.legend(loc="lower right")
+    over_works(panel, names)
+    panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2, fontsize=10,
+                 handlelength=1.2, columnspacing=1.0)  # fmt: skip
 
 
-def said(frame, raced, works):
+def said(frame):
     """What was run, where, and the numbers that no panel shows."""
+    names, known = raced(frame)
     lines = [
-        f"{works} works, median of {frame.rounds.max():g} rounds in turn, quartiles",
-        libraries(frame), processes(frame), updates(raced), machine(raced),
+        f"{len(names)} works, median of {frame.rounds.max():g} rounds in turn, quartiles",
+        libraries(frame), processes(frame), updates(known), machine(known),
     ]  # fmt: skip
     if frame["shrink"].max() > 1:
-        lines[0] += ", A QUICK RUN of smaller works"
+        lines[0] += ", smaller works than the reference run's"
     return (
         "; ".join(lines[:2]) + "\n" + "; ".join(filter(None, lines[2:])) + "\nat most: a peer's "
         "time / our floor, which is the flops at the best matrix product's rate + the activations"
@@ -331,6 +308,16 @@ def machine(frame):
     return f"{frame.machine.iloc[0]}, matrix product {best:.0f} GFlop/s in float64"
 
 
+OURS = {"contender": "ours"}
+figure = page(
+    "Forward pass, BPTT and training, against JAX and PyTorch",
+    said,
+    [
+        Panel("a contender's time / ours (float64)", ratios, {"precision": "float64"}, width=19),
+        Panel("goals set beforehand", goals, width=14),
+        Panel("share of the ceiling", shares, OURS, width=7),
+    ],
+)
 experiment = Experiment(
     question="How fast is it, against JAX and PyTorch and against the machine's limit?",
     grid=[
@@ -348,43 +335,37 @@ experiment = Experiment(
     figure=figure,
     claims=[
         Claim(
-            name="the same gradients",
-            statement="every contender computes what ours does, in units of what is allowed: "
+            "the same gradients",
+            "every contender computes what ours does, in units of what is allowed: "
             "1e-9 relative in float64, 1e-4 in float32",
             source="radius 0.9 at full length; radii up to 2.5 at T = 20",
-            measured=largest_error,
+            measured=largest(error),
             at_most=1.0,
-            
             why="beyond radius 1 rounding errors grow with every step",
             control=other_weights,
-            
         ),
         *(claim(goal) for goal in GOALS),
         Claim(
-            name="large: the ceiling",
-            about={"rounds": Span(9)},
-            statement=f"the large work runs at {100 * CEILING.claimed:g} % of the best matrix "
+            "large: the ceiling",
+            f"the large work runs at {100 * CEILING.claimed:g} % of the best matrix "
             f"product or more (the goal was {100 * CEILING.goal:g} %)",
             source="products of 512, 1024 and 2048, timed in the same rounds",
-            measured=one("large", "ours", "float64", "ceiling_share"),
+            measured=ours("large", "ceiling_share"),
             at_least=CEILING.claimed,
-            
             why="the median over rounds",
-            control=three_times_slower,
-            
+            control=scaled("ceiling_share", 1 / 3),
+            about={"rounds": Span(9)},
         ),
         Claim(
-            name="float32",
-            about={"rounds": Span(9)},
-            statement=f"float32 is {FLOAT32.claimed:g} times as fast as float64 on the minibatch, "
+            "float32",
+            f"float32 is {FLOAT32.claimed:g} times as fast as float64 on the minibatch, "
             f"or more (the goal was {FLOAT32.goal:g}, moonshot 2)",
             source="vectors hold twice as many numbers",
-            measured=one("minibatch", "ours", "float32", "gain"),
+            measured=ours("minibatch", "gain", "float32"),
             at_least=FLOAT32.claimed,
-            
             why="the median over rounds of ratios of neighbouring turns",
-            control=slow_float32,
-            
+            control=always("gain", 0.5),
+            about={"rounds": Span(9)},
         ),
         *(process(work, limit) for work, limit in PROCESSES.items()),
     ],
