@@ -1,5 +1,7 @@
 """What claims ask of a table: shares with their intervals."""
 
+import math
+
 import pandas as pd
 import pytest
 from scipy.stats import binomtest
@@ -11,6 +13,7 @@ from gradlab.suite import (
     every,
     interval,
     largest,
+    nearest,
     rows,
     share,
     wilson,
@@ -51,3 +54,8 @@ def test_a_claim_about_every_value_is_not_measured_without_one():
     assert claim([1, 2]).judge(frame).outcome == "ok"
     lacking = claim([1, 2, 4]).judge(frame)
     assert (lacking.outcome, lacking.reason) == ("not measured", "needs rows with n=4")
+
+
+def test_the_nearest_to_no_threshold_is_none():
+    values = pd.Series([0.1, math.inf, 30.0])
+    assert nearest(values, math.inf) == math.inf and nearest(values, 1.0) == 0.1

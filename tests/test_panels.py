@@ -98,7 +98,7 @@ def test_a_palette_is_a_name_a_function_or_a_dict(axes):
         "gru": "red", "lstm": "red",
     }  # fmt: skip
     assert hues(FRAME, "cell", palette={"gru": "red", "elman": "blue"}) == {"gru": "red"}
-    assert list(hues(FRAME, "cell")) == ["gru", "lstm"]
+    assert list(hues(FRAME, "cell")) == ["lstm", "gru"]  # as they come
 
 
 GRADIENTS = pd.DataFrame({
@@ -130,3 +130,18 @@ def test_a_panel_takes_another_estimator_and_sizes_and_names_its_law(axes):
     assert lines(axes)["gru"].tolist() == [[-2, 5]]
     assert axes.lines[0].get_markersize() == 11
     assert [text.get_text() for text in axes.get_legend().texts] == ["gru", "law"]
+
+
+def test_headroom_is_a_share_of_the_axis_as_it_is_drawn(axes):
+    def top(frame):
+        return frame.y.max()
+
+    def cells(frame):
+        return frame.cell
+
+    medians("length", "y", cells, level=top, yscale="log", ylim=(1e-2, 1e2), headroom=0.5)(
+        axes, FRAME
+    )
+    assert axes.get_ylim() == pytest.approx((1e-2, 1e4))
+    assert set(lines(axes)) == {"lstm", "gru"} and axes.get_legend().get_title().get_text()
+    assert list(axes.lines[-1].get_ydata()) == [FRAME.y.max()] * 2

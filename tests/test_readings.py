@@ -95,6 +95,8 @@ def test_a_middle_is_of_what_there_is():
         1 / 3
     )
     assert share("hit")(frame) == 1.0
+    with pytest.raises(NotMeasured, match="needs rows with hit"):
+        share("hit", n=2)(frame)
     assert math.isnan(median("x", n=2)(frame))
 
 

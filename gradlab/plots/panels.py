@@ -12,7 +12,7 @@ import numpy as np
 from gradlab.plots.late import Late
 from gradlab.plots.page import written
 from gradlab.plots.palette import CRITICAL, EXPLODING, MUTED, VANISHING
-from gradlab.suite.frames import NotMeasured, lags, nearest, wilson
+from gradlab.suite.frames import NotMeasured, column_name, lags, nearest, wilson
 from gradlab.suite.readings import crossing
 
 pd = Late("pandas")
@@ -38,7 +38,7 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRIT
             **axes):  # fmt: skip
     """Medians of a column over another, a line a hue; theory's law over each.
 
-    y         the column, by name or as a function of the frame.
+    y, hue    columns, by name or as functions of the frame.
     chosen    the values of the hue that are shown, each the nearest there is; else all.
     edge      the hue's value in ink, or a function of the frame; or palette: as of `hues`.
     colour    of the one line without a hue, and its label; label(hue's rows) -> text with one.
@@ -47,15 +47,19 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRIT
     sizes     hue's value -> size of its points, where it is not the usual one.
     law       law(hue's rows, x array) -> theory's y array, drawn dashed, and points without a line
               where it is finite. law_label: its one line in the legend.
-    level     a value with a quiet line across.
+    level     a value with a quiet line across, or a function of the frame that gives one.
     decades   y is a log10: its axis is labelled by powers of ten.
     placed    the axis x is one of places, each under its value; an infinite one is "none".
     legend    its title, or what `Axes.legend` takes; "" for none.
-    axes      what `Axes.set` takes: xlabel, ylabel, xscale, ylim ...
+    axes      what `Axes.set` takes: xlabel, ylabel, xscale, ylim ...; headroom=0.3 makes the y
+              axis so much higher, for the legend.
     """
+    sentence = f"{column_name(estimator).capitalize()} of {column_name(y)} over {x}" + _each(hue)
+    hue, given = column_name(hue), hue
 
-    @drawing(f"{called(estimator).capitalize()} of {called(y)} over {x}" + _each(hue))
+    @drawing(sentence)
     def draw(panel, frame):
+        frame = with_column(frame, given)
         known = measured(frame, y)
         steps = sorted(set(known[x]))
         if placed:
@@ -65,21 +69,23 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRIT
             here = known if hue is None else known[known[hue] == value]
             if here.empty:
                 continue
-            here, statistic, spread = counting_infinite(here, called(y), estimator, band)
+            here, statistic, spread = counting_infinite(here, column_name(y), estimator, band)
             fine = np.linspace(here[x].min(), here[x].max(), 200)
             theory = law(here, fine) if law else np.nan * fine
             alone = np.isfinite(theory).any()
             sns.lineplot(
-                here, x=x, y=called(y), estimator=statistic, errorbar=spread, ax=panel, color=shade,
-                label=_label(label, here, value), marker=points,
+                here, x=x, y=column_name(y), estimator=statistic, errorbar=spread, ax=panel,
+                color=shade, label=_label(label, here, value), marker=points,
                 ms=(sizes or {}).get(value, 7 if alone else 5), mew=0, ls="" if alone else line,
+                err_kws={"lw": 0} if band else None,
             )  # fmt: skip
             panel.plot(fine, theory, "--", lw=1.6, color=shade)
         if law_label:
             panel.plot([], [], "--", lw=1.6, color=colour if hue is None else MUTED,
                        label=law_label)  # fmt: skip
         if level is not None:
-            panel.axhline(level, color=MUTED, lw=1, zorder=1)
+            height = level(frame) if callable(level) else level
+            panel.axhline(height, color=MUTED, lw=1, zorder=1)
         if placed:
             places(panel.xaxis, steps)
         finish(panel, decades, legend if legend is not None else _title(hue), loc, **axes)
@@ -193,12 +199,14 @@ def counted(column, category, hue=None, *, palette=None, **axes):
     category   as of `categories`; hue and palette: what the lines' colours tell, else the category.
     """
 
-    @drawing(f"Share of rows with {called(column)}, with Wilson's 95 % interval" + _each(category))
+    @drawing(
+        f"Share of rows with {column_name(column)}, with Wilson's 95 % interval" + _each(category)
+    )
     def draw(panel, frame):
         for place, here, colour in categories(
             panel, measured(frame, column), category, hue, palette
         ):
-            hits, runs = here[called(column)].sum(), len(here)
+            hits, runs = here[column_name(column)].sum(), len(here)
             middle, low, high = wilson(hits, runs)
             panel.plot([low, high], [place, place], lw=7, alpha=0.3, color=colour)
             panel.plot(middle, place, "o", ms=9, color=colour)
@@ -217,12 +225,12 @@ def dots(column, category, hue=None, *, palette=None, middle=None, level=None, *
     """
     shown = f"Median and middle {middle} % of " if middle else "Each row's "
 
-    @drawing(shown + called(column) + _each(category))
+    @drawing(shown + column_name(column) + _each(category))
     def draw(panel, frame):
         measured(frame, column)
         frame = with_column(frame, column)
         for place, here, colour in categories(panel, frame, category, hue, palette):
-            values = here[called(column)].dropna()
+            values = here[column_name(column)].dropna()
             spread = place + min(0.1, 0.6 / (len(values) or 1)) * (
                 np.arange(len(values)) - (len(values) - 1) / 2
             )
@@ -260,12 +268,14 @@ def categories(panel, frame, category, hue=None, palette=None):
 def hues(frame, hue, chosen=None, edge=None, palette=None):
     """value -> colour for the values of a column that are shown; {None: ink} without a hue.
 
-    Values that span a decade or are infinite, such as lengths and thresholds, get theirs by rank.
+    Values that span a decade or are infinite, such as lengths and thresholds, get theirs by rank;
+    words in the order of the rows.
     palette: as of `colours_of`; value -> colour shows the values that it names.
     """
     if hue is None:
         return {None: CRITICAL}
-    there = list(dict.fromkeys(frame[hue].sort_values()))
+    there = list(dict.fromkeys(frame[hue].dropna()))
+    there = there if isinstance(there[0], str) else sorted(there)
     if isinstance(palette, dict):
         return {value: palette[value] for value in palette if value in there}
     if chosen is not None:
@@ -289,22 +299,17 @@ def colours_of(values, palette=None):
     return dict(zip(values, sns.color_palette(palette or "tab10", len(values)), strict=True))
 
 
-def called(column):
-    """The name of a column, or of the function of a frame that stands for one."""
-    return column.__name__ if callable(column) else column
-
-
 def with_column(frame, column):
     """The frame with the column that a function of it stands for."""
-    return frame.assign(**{called(column): column(frame)}) if callable(column) else frame
+    return frame.assign(**{column_name(column): column(frame)}) if callable(column) else frame
 
 
 def measured(frame, column):
     """The rows that have a column. Raises NotMeasured if there are none."""
     frame = with_column(frame, column)
-    known = frame[frame[called(column)].notna()]
+    known = frame[frame[column_name(column)].notna()]
     if known.empty:
-        raise NotMeasured(f"needs rows with {called(column)}")
+        raise NotMeasured(f"needs rows with {column_name(column)}")
     return known
 
 
@@ -332,11 +337,15 @@ def counting_infinite(frame, column, estimator, band):
     return frame.assign(**{column: frame[column].clip(-HUGE, HUGE)}), statistic, spread
 
 
-def finish(panel, decades=False, legend=None, loc="best", **axes):
-    """Labels, a log10 axis by powers of ten, and the legend with its title."""
+def finish(panel, decades=False, legend=None, loc="best", headroom=0.0, **axes):
+    """Labels, a log10 axis by powers of ten, the legend with its title, and room for it above."""
     if decades:
         style.powers_of_ten(panel.yaxis)
     panel.set(**axes)
+    if headroom:
+        scale = panel.yaxis.get_transform()
+        low, high = scale.transform(panel.get_ylim())
+        panel.set_ylim(top=scale.inverted().transform(high + headroom * (high - low)))
     if legend != "":
         if panel.get_legend_handles_labels()[0]:
             look = legend if isinstance(legend, Mapping) else {"title": legend}
@@ -368,7 +377,7 @@ def _label(label, here, value):
 
 
 def _each(hue):
-    return f", a line for each {called(hue)}" if hue else ""
+    return f", a line for each {column_name(hue)}" if hue else ""
 
 
 def _title(hue):

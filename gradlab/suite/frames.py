@@ -97,7 +97,7 @@ def _word(value):
 
 def nearest(values, wanted):
     """The value nearest to the wanted one."""
-    return min(set(values), key=lambda value: abs(value - wanted))
+    return min(set(values), key=lambda value: value != wanted and abs(value - wanted))
 
 
 def lags(frame, column):

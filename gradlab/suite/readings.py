@@ -73,8 +73,18 @@ def worst(column, **where):
 
 
 def share(column, **where):
-    """The share of rows where a column of zeros and ones, or of truths, is 1."""
-    return _of("share of", column, where, lambda values: values.astype(float).mean())
+    """The share of rows where a column of zeros and ones, or of truths, is 1.
+
+    Rows where it is nan do not count. Raises NotMeasured if none counts.
+    """
+
+    def of_known(values):
+        known = values.dropna()
+        if known.empty:
+            raise NotMeasured(f"needs rows with {column_name(column)}")
+        return known.astype(float).mean()
+
+    return _of("share of", column, where, of_known)
 
 
 def slope(column, over, **where):
