@@ -91,7 +91,9 @@ def how_fast(frame):
 
 def angles(panel, frame):
     """Sine of the angle to w_0 over the steps, each start."""
-    for (kind, start), way in frame[frame.log10_angle > -17].groupby(["matrix", "start"], sort=False):
+    for (kind, start), way in frame[frame.log10_angle > -17].groupby(
+        ["matrix", "start"], sort=False
+    ):
         colour, label = KINDS[kind]
         label = label if start == frame.start.min() else None
         panel.plot(way.step, way.log10_angle, "o-", ms=3, lw=0.8, color=colour, label=label)

@@ -13,172 +13,92 @@ import numpy as np
 
 from gradlab import theory
 from gradlab.cli import script
-from gradlab.plots import CRITICAL, EXPLODING, VANISHING, style
-from gradlab.suite import Claim, Experiment, NotMeasured, Span, nearest, rows
+from gradlab.plots import CRITICAL, MUTED, Panel, medians, page
+from gradlab.plots.panels import hues
+from gradlab.suite import (
+    Claim,
+    Experiment,
+    Span,
+    above,
+    largest,
+    median,
+    near,
+    rows,
+    slope,
+    swap,
+)
 
 LENGTH, DELAY = 100, 10
 UNIT = {"activation": "identity", "hidden_size": 1, "sequence_length": 1000}
 TANH = {"activation": "tanh", "sequence_length": LENGTH}
 ABOUT = {"task": "noise", "init": "gaussian", "batch_size": 20, "input_scale": 0.5}
+WIDE = ABOUT | {"hidden_size": Span(64)}
 ENOUGH = 10  # degrees
+ROUNDING = -14  # log10 of what an error cannot be read below
+SHOWN = {"chosen": (0.5, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0), "edge": 1.6}
 
 
 def share(frame):
-    """The truncated gradient along the full one, over the full one's norm; means over seeds."""
-    along = 10**frame.log10_ratio * np.cos(np.radians(frame.angle))
-    keys = [frame.spectral_radius, frame.truncation, frame.steps]
-    return along.groupby(keys).mean()
+    """The truncated gradient along the full one, over the full one's norm."""
+    return 10**frame.log10_ratio * np.cos(np.radians(frame.angle))
 
 
 def white(kind, radius, steps):
-    """What one linear unit under white noise expects of it."""
-    powers = [radius ** (2 * lag) for lag in range(1, steps + 1)]
-    return 1 - (powers[-1] if kind == "window" else sum(powers) / steps)
+    """The mean share that one linear unit has under white noise; steps: a number or an array."""
+    power = radius ** (2 * steps)
+    return 1 - (power if kind == "window" else radius**2 * (1 - power) / (1 - radius**2) / steps)
 
 
-def law(kind):
-    """Largest deviation from the law, over radii and steps."""
+def off_the_law(kind):
+    """Reads how far the mean shares are from the law at most, over radii and steps."""
 
     def measured(frame):
-        means = share(rows(frame, **UNIT, truncation=kind))
-        return max(abs(value - white(k, w, steps)) for (w, k, steps), value in means.items())
+        """Largest difference of a mean share from the law, over radii and steps."""
+        unit = rows(frame, **UNIT, truncation=kind)
+        means = share(unit).groupby([unit.spectral_radius, unit.steps]).mean()
+        return max(abs(value - white(kind, *point)) for point, value in means.items())
 
     return measured
 
 
-def median(column, **where):
-    """The median over seeds of a column."""
-
-    def measured(frame):
-        return rows(frame, **TANH, **where)[column].median()
-
-    return measured
+def rate(frame):
+    """Mean field's ln(chi)/2 under white noise of the input's variance, decades a step."""
+    first = frame.iloc[0]
+    exponent = theory.largest_exponent(frame.gain.mean(), first.input_scale**2, first.activation)
+    return exponent / np.log(10)
 
 
-def all_steps(frame):
-    """Largest angle of truncations as long as the sequence."""
-    return rows(frame, steps=LENGTH, **TANH).angle.max()
-
-
-def decay(frame):
-    """Decades that the error loses with each step of the window, radius 0.8, delay 1."""
-    here = rows(frame, **TANH, truncation="window", spectral_radius=0.8, delay=1)
-    medians = here.groupby("steps").log10_error.median()
-    inside = medians[(medians.index >= 5) & (medians.index <= 50)]
-    if len(inside) < 4:
-        raise NotMeasured("needs four windows of 5 to 50 steps")
-    return np.polyfit(inside.index, inside, 1)[0]
-
-
-def mean_field(frame):
-    """ln(chi)/2 under white noise of the input's variance, in decades."""
-    here = rows(frame, **TANH, spectral_radius=0.8, delay=1)
-    return theory.largest_exponent(here.gain.mean(), here.input_scale.iloc[0] ** 2) / np.log(10)
-
-
-def across_the_delay(frame):
-    """Angle of the window that ends just before the delay over that of one that reaches it."""
-    at = {
-        steps: median("angle", truncation="window", spectral_radius=1.0, delay=DELAY, steps=steps)
-        for steps in (DELAY - 1, DELAY)
-    }
-    return at[DELAY - 1](frame) / at[DELAY](frame)
-
-
-def exchanged(frame):
-    """Windows pass for chunks and the other way round."""
-    other = {"window": "chunk", "chunk": "window"}
-    frame["truncation"] = frame.truncation.map(other)
-    return frame
-
-
-def half_the_steps(frame):
-    """Half of the sequence passes for all of it."""
-    frame["steps"] = frame.steps.map(lambda k: {LENGTH: LENGTH // 2, LENGTH // 2: LENGTH}.get(k, k))
-    return frame
-
-
-def other_radius(frame):
-    """The rows of radius 0.5 pass for those of 0.8."""
-    frame["spectral_radius"] = frame.spectral_radius.map(lambda x: {0.5: 0.8, 0.8: 0.5}.get(x, x))
-    return frame
-
-
-def below_the_edge(frame):
-    """The rows of radius 1 pass for those of radius 2."""
-    frame["spectral_radius"] = frame.spectral_radius.map(lambda x: {1.0: 2.0, 2.0: 1.0}.get(x, x))
-    return frame
-
-
-def other_delay(frame):
-    """The rows of delay 1 pass for those of delay 10."""
-    frame["delay"] = frame.delay.map(lambda x: {1: DELAY, DELAY: 1}.get(x, x))
-    return frame
-
-
-def figure(frame):
-    """Angles and errors over k, the law of one linear unit, and how short a window may be."""
-    drawing, axes = style.panels(2, 2, size=(14.5, 10.5))
-    tanh = rows(frame, activation="tanh")
-    angles(axes[0, 0], tanh[tanh.delay == tanh.delay.max()])
-    enough(axes[0, 1], tanh)
-    errors(axes[1, 0], tanh[tanh.delay == tanh.delay.min()])
-    one_unit(axes[1, 1], frame[frame.hidden_size == 1])
-    style.titles(
-        axes,
-        [
-            f"windows: what an input {tanh.delay.max()} steps back asks for",
-            f"steps k until the direction is within {ENOUGH} degrees",
-            f"windows: what they leave out (task delay {tanh.delay.min()})",
-            "one linear unit under white noise, its law drawn",
-        ],
-    )
-    style.headline(drawing, "Below the edge a short window is enough; above it none is")
-    first = tanh.iloc[0]
-    style.caption(
-        drawing,
-        f"dL/dW of untrained tanh networks, {first.hidden_size} units, gaussian W, white noise of "
-        f"standard deviation {first.input_scale:g} at each unit, to be recalled `delay` steps "
-        f"later, T = {first.sequence_length}, {first.batch_size} sequences;\nmedians over "
-        f"{tanh.seed.nunique()} seeds (d: means); dashed in b: mean field's edge for the drawn W; "
-        "dashed in c: slope of mean field's Lyapunov exponent",
-    )
-    return drawing
-
-
-def shades(frame):
-    """(radius, colour) of some radii, the one nearest the edge in ink."""
-    wanted = (0.5, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0)
-    radii = sorted({nearest(frame.spectral_radius, radius) for radius in wanted})
-    return zip(radii, style.colours(radii, nearest(radii, 1.6)), strict=True)
+def angle(**where):
+    """The median angle of windows, task delay DELAY."""
+    return median("angle", truncation="window", delay=DELAY, **where, **TANH)
 
 
 def angles(panel, frame):
-    """The angle between a window's gradient and the full one over k, a line a radius."""
-    windows = frame[(frame.truncation == "window") & (frame.steps < frame.sequence_length)]
-    for radius, colour in shades(frame):
-        medians = windows[windows.spectral_radius == radius].groupby("steps").angle.median()
-        panel.plot(medians.index, medians, "-o", ms=4, color=colour, label=f"{radius:g}")
-    panel.axvline(frame.delay.max(), color="0.6", lw=1)
-    panel.set_xscale("log")
-    panel.set(xlabel="window k (steps)", ylabel="angle to the full gradient (degrees)")
-    panel.set(ylim=(-3, 135), yticks=range(0, 91, 15))
-    panel.legend(title="spectral radius", loc="upper left", ncols=4)
+    """Median angle between a window's gradient and the full one over k; grey: the task's delay."""
+    medians(
+        "steps", "angle", "spectral_radius", **SHOWN, xscale="log", ylim=(-3, 135),
+        yticks=range(0, 91, 15), xlabel="window k (steps)",
+        ylabel="angle to the full gradient (degrees)",
+        legend={"title": "spectral radius", "ncols": 4}, loc="upper left",
+    )(panel, frame)  # fmt: skip
+    panel.axvline(frame.delay.iloc[0], color=MUTED, lw=1, zorder=1)
 
 
 def enough(panel, frame):
-    """The smallest k whose median angle, and that of all larger k, is small; over the radius."""
-    for delay, colour in zip(sorted(set(frame.delay)), (VANISHING, EXPLODING), strict=False):
+    """The smallest k from which on the median angles are small, over the radius."""
+    for delay, colour in hues(frame, "delay", edge=1).items():
         for kind, line in (("window", "-o"), ("chunk", ":s")):
             here = frame[(frame.delay == delay) & (frame.truncation == kind)]
             table = here.groupby(["spectral_radius", "steps"]).angle.median().unstack()
             found = [first_within(row) for _, row in table.iterrows()]
             label = f"{kind}s, delay {delay}"
             panel.plot(table.index, found, line, ms=5, color=colour, label=label)
-    panel.axvline(edge(frame), ls="--", color=CRITICAL)
-    panel.set_yscale("log")
-    panel.set(xlabel="spectral radius of W", ylabel="steps k")
-    panel.legend(loc="upper left")
+    first = frame.iloc[0]
+    edge = theory.critical_gain(first.input_scale**2, first.activation)
+    drawn = (frame.gain / frame.spectral_radius).mean()
+    panel.axvline(edge / drawn, ls="--", color=CRITICAL, label="mean field's edge")
+    panel.set(yscale="log", xlabel="spectral radius of W", ylabel="steps k")
+    panel.legend()
 
 
 def first_within(row):
@@ -187,47 +107,66 @@ def first_within(row):
     return row.index[0] if wide.empty else row.index[row.index > wide.max()].min()
 
 
-def edge(frame):
-    """Mean field's critical gain under this noise, as a radius of the drawn W."""
-    per_radius = (frame.gain / frame.spectral_radius).mean()
-    return float(theory.critical_gain(frame.input_scale.iloc[0] ** 2)) / per_radius
-
-
-def errors(panel, frame):
-    """log10 of the error over k, and mean field's slope through its middle."""
-    windows = frame[(frame.truncation == "window") & (frame.log10_error > -14)]
-    for radius, colour in shades(frame):
-        here = windows[windows.spectral_radius == radius]
-        medians = here.groupby("steps").log10_error.median()
-        panel.plot(medians.index, medians, "o", ms=5, color=colour, label=f"{radius:g}")
-        rate = theory.largest_exponent(here.gain.mean(), here.input_scale.iloc[0] ** 2)
-        if rate < 0 and len(medians):
-            middle = len(medians) // 2
-            line = medians.iloc[middle] + rate / np.log(10) * (
-                medians.index - medians.index[middle]
-            )
-            panel.plot(medians.index, line, "--", lw=1.4, color=colour)
-    style.powers_of_ten(panel.yaxis)
-    panel.set(xlabel="window k (steps)", ylabel="||truncated - full|| / ||full||")
+def through_the_middle(frame, steps):
+    """The line of mean field's rate through the middle one of the errors, below the edge."""
+    errors = frame.groupby("steps").log10_error.median()
+    errors = errors[errors > ROUNDING]
+    if errors.empty or rate(frame) >= 0:
+        return np.full(len(steps), np.nan)
+    middle = len(errors) // 2
+    return errors.iloc[middle] + rate(frame) * (steps - errors.index[middle])
 
 
 def one_unit(panel, frame):
-    """The share of the full gradient over k, means over seeds, and the law."""
-    if frame.empty:
-        return
-    means = share(frame)
-    radii = sorted(set(frame.spectral_radius))
-    for radius, colour in zip(radii, style.colours(radii, radii[-1]), strict=True):
-        for kind, marker, line in (("window", "o", "-"), ("chunk", "s", ":")):
-            points = means[radius, kind]
-            label = f"{kind}s, w = {radius:g}" if radius in (radii[0], radii[-1]) else None
-            panel.plot(points.index, points, marker, ms=5, color=colour, label=label)
-            steps = range(1, points.index.max() + 1)
-            panel.plot(steps, [white(kind, radius, k) for k in steps], line, lw=1.4, color=colour)
-    panel.set(xlabel="steps k", ylabel="share of the full gradient", ylim=(0, 1.05))
-    panel.legend(loc="lower right")
+    """Mean share of the full gradient over k, with its law."""
+    for kind, marker in (("window", "o"), ("chunk", "s")):
+        medians(
+            "steps", share, "spectral_radius", estimator="mean", edge=1.0, points=marker,
+            law=lambda here, steps, kind=kind: white(kind, here.spectral_radius.iloc[0], steps),
+            label=lambda here: f"{here.truncation.iloc[0]}s, {here.spectral_radius.iloc[0]:g}",
+            legend={"title": "w", "ncols": 2}, loc="lower right", xlabel="steps k",
+            ylabel="share of the full gradient", ylim=(0, 1.05),
+        )(panel, frame[frame.truncation == kind])  # fmt: skip
 
 
+RNN = {"hidden_size": above(1)}
+figure = page(
+    "Below the edge a short window is enough; above it none is",
+    "dL/dW of untrained networks, {init} W, task {task} (noise: white noise to be recalled `delay` "
+    "steps later), input scale {input_scale}, {batch_size} sequences;\nmedians over {seeds} "
+    "(d: means, dashed: the law); dashed in b: mean field's edge for the drawn W; dashed in c: "
+    "slope of mean field's Lyapunov exponent",
+    [
+        [
+            Panel(
+                "windows: what an input {delay} steps back asks for",
+                angles,
+                RNN | {"truncation": "window", "delay": near(DELAY)},
+            ),
+            Panel(
+                f"{{network}}, {{hidden_size}} units: k until within {ENOUGH} degrees",
+                enough,
+                RNN | {"delay": Span(1, DELAY)},
+            ),
+        ],
+        [
+            Panel(
+                "windows: what they leave out (task delay {delay})",
+                medians(
+                    "steps", "log10_error", "spectral_radius", **SHOWN, line="", legend="",
+                    law=through_the_middle, decades=True, ylim=(ROUNDING - 1, None),
+                    xlabel="window k (steps)", ylabel="||truncated - full|| / ||full||",
+                ),
+                RNN | {"truncation": "window", "delay": near(1)},
+            ),
+            Panel(
+                "one linear unit under white noise",
+                one_unit,
+                {"hidden_size": 1, "activation": "identity"},
+            ),
+        ],
+    ],
+)  # fmt: skip
 STEPS = [1, 2, 3, 5, 7, 9, 10, 12, 15, 20, 30, 50, 70, LENGTH]
 experiment = Experiment(
     question="How many steps back must the gradient go?",
@@ -251,27 +190,27 @@ experiment = Experiment(
     figure=figure,
     claims=[
         Claim(
-            name="all steps",
-            statement="windows and chunks as long as the sequence give the full gradient",
+            "all steps",
+            "windows and chunks as long as the sequence give the full gradient",
             source="the definition",
-            measured=all_steps,
+            measured=largest("angle", steps=LENGTH, **TANH),
             equals=0.0,
             within=0.0,
             why="the same operations in the same order",
-            control=half_the_steps,
+            control=swap("steps", LENGTH // 2, LENGTH),
         ),
         *(
             Claim(
-                name=f"{kind}s of one linear unit",
-                about=ABOUT,
-                seeds=5,
-                statement=f"the share of the full gradient that {kind}s see follows the law in w^2",
+                f"{kind}s of one linear unit",
+                f"the share of the full gradient that {kind}s see follows the law in w^2",
                 source=formula,
-                measured=law(kind),
+                measured=off_the_law(kind),
                 equals=0.0,
                 within=0.01,
                 why="sampling: 10 seeds, 20 sequences of 1000 steps",
-                control=exchanged,
+                control=swap("truncation", "window", "chunk"),
+                about=ABOUT,
+                seeds=5,
             )
             for kind, formula in (
                 ("window", "1 - w^(2k), from E[h_t h_(t-l)] = w^l E[h^2]"),
@@ -279,45 +218,41 @@ experiment = Experiment(
             )
         ),
         Claim(
-            name="what a window leaves out",
-            about=ABOUT | {"hidden_size": Span(64)},
-            seeds=5,
-            statement="at radius 0.8 the error falls with k as gradients do with the lag",
+            "what a window leaves out",
+            "at radius 0.8 the error falls with k as gradients do with the lag",
             source="ln(chi)/2 of the mean field of a driven network",
-            measured=decay,
-            equals=mean_field,
-            within=0.15,
-            why="mean field is the limit of many units; 64 were seen 13 % slower",
-            control=other_radius,
-            relative=True,
-        ),
-        Claim(
-            name="the task's own delay",
-            about=ABOUT | {"hidden_size": Span(64)},
-            seeds=5,
-            statement="at radius 1 the angle drops at least threefold where k reaches the delay",
-            source="dL_t/dh_(t-l) carries x_(t-l) to the target that asks for it",
-            measured=across_the_delay,
-            at_least=3.0,
-            
-            
-            control=other_delay,
-            
-        ),
-        Claim(
-            name="no window above the edge",
-            about=ABOUT | {"hidden_size": Span(64)},
-            seeds=5,
-            statement="at radius 2 half of the steps still give an angle of 60 degrees or more",
-            source="there the terms of the largest lags dominate dL/dW",
-            measured=median(
-                "angle", truncation="window", spectral_radius=2.0, delay=DELAY, steps=LENGTH // 2
+            measured=slope(
+                "log10_error", "steps",
+                steps=Span(5, 50), truncation="window", spectral_radius=0.8, delay=1, **TANH,
             ),
+            equals=lambda frame: rate(rows(frame, **TANH, spectral_radius=0.8, delay=1)),
+            within=0.15,
+            relative=True,
+            why="mean field is the limit of many units; 64 were seen 13 % slower",
+            control=swap("spectral_radius", 0.5, 0.8),
+            about=WIDE,
+            seeds=5,
+        ),
+        Claim(
+            "the task's own delay",
+            "at radius 1 the angle drops at least threefold where k reaches the delay",
+            source="dL_t/dh_(t-l) carries x_(t-l) to the target that asks for it",
+            measured=angle(spectral_radius=1.0, steps=DELAY - 1)
+            / angle(spectral_radius=1.0, steps=DELAY),
+            at_least=3.0,
+            control=swap("delay", 1, DELAY),
+            about=WIDE,
+            seeds=5,
+        ),
+        Claim(
+            "no window above the edge",
+            "at radius 2 half of the steps still give an angle of 60 degrees or more",
+            source="there the terms of the largest lags dominate dL/dW",
+            measured=angle(spectral_radius=2.0, steps=LENGTH // 2),
             at_least=60.0,
-            
-            
-            control=below_the_edge,
-            
+            control=swap("spectral_radius", 1.0, 2.0),
+            about=WIDE,
+            seeds=5,
         ),
     ],
 )  # fmt: skip

@@ -123,6 +123,12 @@ def test_a_gradient_of_zero_counts_in_the_medians_by_lag(axes):
         assert {low, high} <= set(band[band[:, 0] == lag, 1])
 
 
+def test_one_seed_whose_gradient_is_zero_leaves_a_gap(axes):
+    by_lag("x", "cell")(axes, GRADIENTS.iloc[[3]])
+    assert lines(axes)["gru"][:2].tolist() == [[0, 0], [1, -5]]
+    assert axes.get_ylim()[0] > -6
+
+
 def test_a_panel_takes_another_estimator_and_sizes_and_names_its_law(axes):
     medians("rate", "x_lag_1", "cell", estimator=np.ptp, sizes={"gru": 11}, law_label="law")(
         axes, GRADIENTS[:5]

@@ -69,7 +69,7 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRIT
             here = known if hue is None else known[known[hue] == value]
             if here.empty:
                 continue
-            here, statistic, spread = counting_infinite(here, column_name(y), estimator, band)
+            here, statistic, spread = counting_infinite(here, x, column_name(y), estimator, band)
             fine = np.linspace(here[x].min(), here[x].max(), 200)
             theory = law(here, fine) if law else np.nan * fine
             alone = np.isfinite(theory).any()
@@ -313,15 +313,15 @@ def measured(frame, column):
     return known
 
 
-def counting_infinite(frame, column, estimator, band):
+def counting_infinite(frame, over, column, estimator, band):
     """A frame, an estimator and an errorbar with which seaborn counts infinite values.
 
     It leaves them out, as if a seed whose gradient is 0 (log10: -inf) had not been. So they go in
     as HUGE; where they decide the statistic the line has a gap.
     """
-    infinite = np.isinf(frame[column])
+    infinite = np.isinf(frame[column].astype(float))
     frame = frame.reset_index(drop=True)  # seaborn joins by labels
-    if not infinite.any():
+    if not infinite.any() or frame[over].is_unique:  # then seaborn takes values as they are
         return frame, estimator, band
 
     def of(reduce):
