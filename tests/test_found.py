@@ -98,7 +98,8 @@ def test_a_file_that_cannot_be_run_is_named_with_its_line():
 
 def key(value, name="task", axis=False):
     points = {"seed": np.arange(2)} | ({name: np.array([value] * 2)} if axis else {})
-    return sources.key(Block(points, {} if axis else {name: value}), "digest")
+    block = Block(points, {} if axis else {name: value})
+    return sources.points_key(block), sources.key(sources.of_block(block))
 
 
 @pytest.mark.parametrize("axis", [True, False])
@@ -119,7 +120,8 @@ def test_an_edited_task_runs_again_and_a_moved_one_does_not(capsys):
     given = {"hidden_size": 8, "sequence_length": [10], "spectral_radius": [0.5], "seed": 3}
 
     def loss(task):
-        frame = gradlab.run("spectral_radius", quick=True, set=given | {"task": str(task)})
+        values = given | {"task": str(task)}
+        frame = gradlab.run("spectral_radius", quick=True, set=values, progress=True)
         assert set(frame.task) == {Path(task).name}
         return frame.loss.tolist()
 
@@ -127,9 +129,12 @@ def test_an_edited_task_runs_again_and_a_moved_one_does_not(capsys):
     first = loss(file)
     shutil.move(file, "double.py")
     assert loss("double.py") == first
-    assert "3 of them stored" in capsys.readouterr().out
+    assert "3 of 3 blocks are stored, nothing to run" in capsys.readouterr().out
     put(TASK.replace("2.0", "3.0"), "double.py")
     assert loss("double.py") != first
+    assert "3: other sources than what is stored, which stays: task double.py" in (
+        capsys.readouterr().out
+    )
 
 
 def test_a_right_cell_is_a_network_at_once():

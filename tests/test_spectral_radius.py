@@ -26,7 +26,7 @@ def alone(tmp_path_factory):
 
 @pytest.mark.parametrize("workers", [2, 4])
 def test_the_bits_do_not_depend_on_the_workers(alone, workers, tmp_path):
-    other = gradlab.run("spectral_radius", set=SMALL, results=tmp_path, executor=workers)
+    other = gradlab.run("spectral_radius", set=SMALL, results=tmp_path, workers=workers)
     pd.testing.assert_frame_equal(alone, other, check_exact=True)
 
 
