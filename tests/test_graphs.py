@@ -48,3 +48,15 @@ def test_an_edge_has_its_value_and_its_gradient():
     assert above.get_position()[1] > 1 > below.get_position()[1]
     assert left.get_position()[0] < 1 < right.get_position()[0]
     assert below.get_color() == right.get_color() == palette.EXPLODING
+
+
+def test_an_equation_goes_from_left_to_right_on_one_line():
+    _, panel = style.panels(1, 1)
+    graphs.stage(panel, 10, 4)
+    parts = [("W", [[1, 2], [3, 4]]), ("=", 0.5), ("x", [5, 6])]
+    width, height = graphs.TILE
+    assert graphs.equation(panel, (1.0, 2.0), parts) == pytest.approx(1.0 + 4 * width + 0.5)
+    at = {text.get_text(): text.get_position() for text in panel.texts}
+    assert at["="] == pytest.approx((1.0 + 2 * width + 0.25, 2.0))
+    assert at["1"][1] == pytest.approx(2.0 + height / 2) and at["5"][1] == pytest.approx(2.0)
+    assert at["1"][0] < at["2"][0] < at["="][0] < at["5"][0] < at["6"][0]

@@ -12,6 +12,7 @@ from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 from gradlab.plots import palette, style
 
 RADIUS = 0.32
+TILE = (1.0, 0.62)
 # For lines on white: pale where they are lost, ink at 0, glowing far above it.
 FLOW = LinearSegmentedColormap.from_list(
     "flow", ["#b4d6ee", palette.VANISHING, palette.CRITICAL, palette.EXPLODING, "#ff7a4d"]
@@ -78,7 +79,7 @@ def web(panel, starts, ends, sizes, limit):
     return panel.add_collection(drawn)
 
 
-def tiles(panel, corner, values, title="", color_limit=1.0, cell=(1.0, 0.62)):
+def tiles(panel, corner, values, title="", color_limit=1.0, cell=TILE):
     """A matrix (rows, columns) as coloured tiles with its numbers, its top left at `corner`.
 
     The title stands above. Returns the x of its right edge.
@@ -95,6 +96,26 @@ def tiles(panel, corner, values, title="", color_limit=1.0, cell=(1.0, 0.62)):
     right = x + values.shape[1] * width
     panel.text((x + right) / 2, y + 0.1, title, ha="center", va="bottom", color=palette.MUTED)
     return right
+
+
+def equation(panel, start, parts, color_limit=1.0):
+    """Matrices and words from left to right, centred on a line that starts at `start`.
+
+    A part is (title, matrix or vector), or (words, how wide they are). Returns the x of the right
+    end.
+    """
+    x, middle = start
+    for text, what in parts:
+        if np.ndim(what) == 0:
+            size = 15 if what < 1 else 12  # a sign, or words
+            panel.text(x + what / 2, middle, text, ha="center", va="center", fontsize=size,
+                       color=palette.MUTED)  # fmt: skip
+            x += what
+        else:
+            values = np.atleast_2d(what)
+            top = middle + len(values) * TILE[1] / 2
+            x = tiles(panel, (x, top), values, text, color_limit)
+    return x
 
 
 def number(value, digits=3):
