@@ -79,13 +79,9 @@ def symmetric(panel, frame):
     ):  # fmt: skip
         medians(
             "step", column, "spectral_radius", line=line, points=points, decades=True,
-            label=None if points else unlabelled, xlabel="step t", ylabel="||h$_t$||",
+            label=None if points else "", xlabel="step t", ylabel="||h$_t$||",
             legend=r"$|\lambda_0|$", loc="upper left",
         )(panel, here)  # fmt: skip
-
-
-def unlabelled(here):
-    """No line of the legend."""
 
 
 def spiral(panel, frame):

@@ -41,7 +41,8 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRIT
     y, hue    columns, by name or as functions of the frame.
     chosen    the values of the hue that are shown, each the nearest there is; else all.
     edge      the hue's value in ink, or a function of the frame; or palette: as of `hues`.
-    colour    of the one line without a hue, and its label; label(hue's rows) -> text with one.
+    colour    of the one line without a hue, and its label; with a hue label(hue's rows) -> text, or
+              "" for lines that the legend leaves out.
     band      seaborn's errorbar, such as QUARTILES or RANGE; none by default.
     estimator seaborn's: a name, or a function of values, where it is not the median.
     sizes     hue's value -> size of its points, where it is not the usual one.
@@ -373,7 +374,7 @@ def measured_zero(panel, frame, column, over, **look):
 def _label(label, here, value):
     if callable(label):
         return label(here)
-    return label if value is None else written(value)
+    return label if value is None or label == "" else written(value)
 
 
 def _each(hue):
