@@ -18,6 +18,7 @@ import numpy as np
 from gradlab.errors import UserError, one_of
 from gradlab.learning.plan import Plan
 from gradlab.learning.training import Training
+from gradlab.measures import pace
 from gradlab.measures.setting import constant
 from gradlab.nets.network import Network
 from gradlab.tasks.oscillator import Oscillator
@@ -79,9 +80,14 @@ def measure(block):
 
 
 def estimate(block):
-    """(seconds, bytes) of one worker: 1 ms an update of a plain cell, 3 of an lstm."""
-    slow = 3 if constant(block, "model") == "lstm" else 1
-    return slow * 1e-3 * constant(block, "updates"), 2**24
+    """(seconds, bytes) of one worker: see gradlab.measures.pace; the forecast itself is little."""
+    model, hidden = constant(block, "model"), constant(block, "hidden_size")
+    seen = int(constant(block, "until") / constant(block, "interval")) // 2
+    load = pace.Load(model, seen, 1, 3, hidden, 2)
+    if model == "window":
+        load = pace.Load("elman", 1, seen, 3 * WINDOW, hidden, 2)
+    one = pace.update(load, optimizer=constant(block, "optimizer"))
+    return constant(block, "updates") * one, 2**24
 
 
 def _steps(times, interval):

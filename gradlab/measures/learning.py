@@ -11,6 +11,7 @@ from gradlab.learning import records
 from gradlab.learning.omega import omega
 from gradlab.learning.plan import Plan
 from gradlab.learning.training import Training
+from gradlab.measures import pace
 from gradlab.nets import draws
 from gradlab.nets.network import Network
 
@@ -126,16 +127,34 @@ def _by_lag(training, x, y):
 
 
 def estimate(block):
-    """(seconds, bytes): the products of each update at 20 GFlop/s, and 0.7 ms beside them."""
+    """(seconds, bytes) of one worker: updates, evaluations and rows, see gradlab.measures.pace.
+
+    A training that may stop when it is solved is taken for four fifths of its budget.
+    """
     points = [_point(block, i) for i in range(len(block))]
-    if "update" in block.points:
-        points = [points[0] | {"updates": int(block.points["update"].max())}]
-    seconds, largest = 0.0, 0
-    for p in points:
-        values = p["sequence_length"] * p["batch"] * p["hidden_size"]
-        seconds += p["updates"] * (6 * values * p["hidden_size"] / 20e9 + 0.7e-3)
-        largest = max(largest, values)
-    return seconds, 64 * largest + 2**24
+    looks = {point["update"] for point in points if "update" in point}
+    if looks:
+        points = [points[0] | {"updates": int(max(looks)), "rows": len(looks)}]
+    costs = [_cost(point) for point in points]
+    return sum(seconds for seconds, _ in costs), 64 * max(values for _, values in costs) + 2**24
+
+
+def _cost(point):
+    """(seconds of a training, values of its minibatch's states)."""
+    inputs, outputs = tasks.sizes(point["task"], tasks.options(point["task"], point))
+    steps, hidden, updates = (point[k] for k in ("sequence_length", "hidden_size", "updates"))
+    load = pace.Load(point["cell"], steps, point["batch"], inputs, hidden, outputs)
+    rule = {k: point[k] for k in ("optimizer", "omega", "clip_per") if k in point}
+    seconds = updates * (pace.MINIBATCH + pace.update(load, **rule))
+    if every := point.get("evaluate_every", 0):
+        evaluation = load._replace(lanes=point["evaluation_size"])
+        seconds += updates // every * pace.look(evaluation)
+    if point.get("stop_below") is not None:
+        seconds *= pace.SOLVED_EARLY
+    rows = point.get("rows", 2) * pace.row(load)
+    if "lag" in point:
+        rows += point["rows"] * 2 * pace.update(load._replace(lanes=PROBE), omega=1.0)
+    return seconds + rows, math.prod(load[1:3]) * hidden
 
 
 def _point(block, i):
