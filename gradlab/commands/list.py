@@ -44,7 +44,7 @@ def command(options):
 def _lines(rows):
     """Aligned columns, as wide as the terminal if it is one, and how many there are of each."""
     name, question, state = (max((len(row[c]) for row in rows), default=0) for c in COLUMNS)
-    if sys.stdout.isatty():
+    if getattr(sys.stdout, "isatty", bool)():
         question = max(20, min(question, shutil.get_terminal_size().columns - name - state - 5))
     lines = [
         f"{row['name']:{name}}  {_cut(row['question'], question):{question}}  {row['state']}"
