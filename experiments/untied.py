@@ -16,12 +16,12 @@ A tied W is a variable used T times: dL/dW is the sum over t of what dL/dW_t wou
 import math
 
 import numpy as np
-import pandas as pd
 from scipy.special import digamma, polygamma
 
 from gradlab import theory
 from gradlab.cli import script
-from gradlab.plots import CRITICAL, EXPLODING, VANISHING, Panel, page, style
+from gradlab.plots import CRITICAL, EXPLODING, VANISHING, Panel, medians, page, style
+from gradlab.plots.page import values
 from gradlab.suite import (
     Claim,
     Experiment,
@@ -29,20 +29,21 @@ from gradlab.suite import (
     lags,
     largest,
     mean,
+    most,
     near,
     passes_for,
+    rows,
     swap,
     worst,
 )
 
-STEPS, LENGTH = 150, 200  # exponents are means over STEPS of them
-SPECTRUM = ("lyapunov_first", "lyapunov_middle", "lyapunov_last")
-
-
+SETTLE, LENGTH = 50, 200  # exponents are means over the steps after the first SETTLE
+SPECTRUM = {"lyapunov_first": "o", "lyapunov_middle": "s", "lyapunov_last": "v"}
 LINEAR = {"activation": "identity", "gain": 1.0}
 PRODUCTS, POWERS = LINEAR | {"steps_per_matrix": 1}, LINEAR | {"steps_per_matrix": LENGTH}
-KINDS = {LENGTH: ("one W", EXPLODING), 1: ("another W at each step", VANISHING)}
-ABOUT = {"sequence_length": LENGTH}
+KINDS = {LENGTH: (EXPLODING, "one W"), 1: (VANISHING, "another W at each step")}
+RATE = "gradient's rate (1/step)"
+MEANS = {"estimator": "mean", "band": "sd"}
 
 
 def freedom(column, size):
@@ -50,9 +51,10 @@ def freedom(column, size):
     return {"lyapunov_first": size, "lyapunov_last": 1}.get(column, size - (size + 1) // 2 + 1)
 
 
-def newman(column, size):
-    """Exponent i of products of gaussian matrices of gain 1 (Newman 1986)."""
-    return (math.log(2) + digamma(freedom(column, size) / 2) - math.log(size)) / 2
+def newman(column, size, gain=1.0):
+    """Exponent i of products of gaussian matrices (Newman 1986)."""
+    mean_log = (math.log(2) + digamma(freedom(column, size) / 2) - math.log(size)) / 2
+    return math.log(gain) + mean_log
 
 
 def spread(column, size):
@@ -60,131 +62,123 @@ def spread(column, size):
     return math.sqrt(polygamma(1, freedom(column, size) / 2)) / 2
 
 
-def off_newman(columns):
-    """The mean over seeds of each column, less Newman's exponent, in standard errors; by size."""
+def theory_of(here, column="lyapunov_first"):
+    """Newman's exponent of networks of one size, and its standard deviation from draw to draw."""
+    size, steps = here.hidden_size.iloc[0], here.sequence_length.iloc[0] - SETTLE
+    return newman(column, size, here.gain.iloc[0]), spread(column, size) / math.sqrt(steps)
+
+
+def off_theory(column, kind):
+    """A column that holds, for each size, mean over seeds less theory in standard errors."""
+
+    def errors(part):
+        expected, deviation = theory_of(part, kind)
+        return (part[column].mean() - expected) / (deviation / math.sqrt(len(part)))
 
     def standard_errors(frame):
-        sizes = frame.groupby("hidden_size")
-        return pd.concat(
-            (sizes[column].mean() - sizes.size().index.map(lambda size, k=kind: newman(k, size)))
-            / sizes.size().index.map(lambda size, k=kind: spread(k, size))
-            * np.sqrt(STEPS * sizes.size())
-            for column, kind in columns.items()
-        )
+        return frame.groupby("hidden_size")[frame.columns.tolist()].apply(errors)
 
+    standard_errors.__name__ = f"{column} less theory in standard errors"
     return standard_errors
 
 
-def squared_spread(frame):
-    """Variance over seeds of the exponent, over theory's for a random walk; by size."""
-    variance = frame.groupby("hidden_size").exponent.var()
-    return variance * STEPS / variance.index.map(lambda n: spread("lyapunov_first", n) ** 2)
+def relative_spread(frame):
+    """Standard deviation over seeds of the products' exponents over theory's, all sizes."""
+    products = rows(frame, **PRODUCTS).groupby("hidden_size")
+    shares = [part.exponent.var() / theory_of(part)[1] ** 2 for _, part in products]
+    return math.sqrt(sum(shares) / len(shares))
 
 
-def off_log_radius(frame):
-    """|exponent - ln radius| of each draw."""
+def eigenvalue_error(frame):
+    """|exponent - ln radius|."""
     return (frame.exponent - frame.log_radius).abs()
 
 
 def walks(panel, frame):
-    """The gradient's size by lag, a line a network, and the random walk's two deviations."""
-    size, long = frame.hidden_size.iloc[0], lags(frame, "log10_gradient")
-    for steps, (text, colour) in KINDS.items():
-        known = long[long.steps_per_matrix == steps].pivot(
-            index="lag", columns="seed", values="log10_gradient"
-        )
-        known.loc[0] = 0.0
-        lines = panel.plot(known.sort_index(), color=colour, lw=1.3, alpha=0.65)
-        lines[0].set_label(text)
-    fine = np.linspace(0, long["lag"].max(), 201)
-    middle = newman("lyapunov_first", size) * fine
-    width = 2 * spread("lyapunov_first", size) * fine**0.5
-    for line, text in (
-        (middle - width, None),
-        (middle + width, "the latter's theory, +- 2 deviations"),
-    ):
-        panel.plot(fine, line / math.log(10), "--", color=CRITICAL, lw=1.5, label=text)
+    """The gradient's size over the lag, a line a network, products over powers."""
+    long = lags(frame, "log10_gradient")
+    for steps, (colour, text) in KINDS.items():
+        for seed, here in long[long.steps_per_matrix == steps].groupby("seed"):
+            label = text if seed == frame.seed.min() else None
+            walk = [0, *here["lag"]], [0, *here.log10_gradient]
+            panel.plot(*walk, color=colour, lw=1.3, alpha=0.65, label=label)
+    fine, size = np.linspace(0, long["lag"].max(), 201), frame.hidden_size.iloc[0]
+    middle = theory_of(frame)[0] * fine
+    for side, text in ((-2, None), (2, "the latter's theory, +- 2 standard deviations")):
+        line = (middle + side * spread("lyapunov_first", size) * fine**0.5) / math.log(10)
+        panel.plot(fine, line, "--", color=CRITICAL, lw=1.5, label=text)
     style.powers_of_ten(panel.yaxis)
     panel.set(xlabel="lag T - t (steps)", ylabel="||dL/dh$_t$|| relative to ||dL/dh$_T$||")
     panel.legend(loc="upper left")
 
 
 def over_size(panel, frame):
-    """First, middle and last exponent of products over N on Newman's, and ln radius of one W."""
-    products, powers = (
-        frame[frame.steps_per_matrix == steps].groupby("hidden_size") for steps in (1, LENGTH)
-    )
-    for column, marker in zip(SPECTRUM, "osv", strict=True):
-        line = [newman(column, size) for size in products.groups]
-        panel.plot(list(products.groups), line, color=CRITICAL, lw=1.4)
-        label = f"products: {column.removeprefix('lyapunov_')} exponent"
-        bars(panel, products[column], VANISHING, label=label, fmt=marker)
-    bars(panel, powers.exponent, EXPLODING, label="one W: gradient's rate", fmt="D")
-    panel.set_xscale("log", base=2)
-    panel.set_xticks(list(powers.groups), list(powers.groups))
-    panel.set(xlabel="hidden units N", ylabel="exponent (1/step)", ylim=(None, 1.9))
-    panel.legend(loc="upper right", ncols=2, fontsize=10)
+    """First, middle and last exponent of products over N on Newman's, and the rate of one W."""
+    products, powers = (frame[frame.steps_per_matrix == steps] for steps in (1, LENGTH))
+    sizes = sorted(set(frame.hidden_size))
 
+    def law(column):
+        def drawn(here, places):
+            known = [newman(column, size, here.gain.iloc[0]) for size in sizes]
+            return np.interp(places, range(len(sizes)), known)
 
-def bars(panel, groups, colour, **options):
-    """Mean and standard deviation of each group."""
-    means, spreads = groups.mean(), groups.std()
-    panel.errorbar(means.index, means, spreads, color=colour, capsize=4, ms=7, **options)
+        return drawn
+
+    for column, marker in SPECTRUM.items():
+        medians(
+            "hidden_size", column, points=marker, law=law(column), colour=VANISHING, placed=True,
+            label=f"products: {column.removeprefix('lyapunov_')} exponent", **MEANS,
+        )(panel, products)  # fmt: skip
+    medians(
+        "hidden_size", "exponent", points="D", line="", colour=EXPLODING, placed=True,
+        label="one W: gradient's rate", legend={"ncols": 2, "fontsize": 10}, loc="upper right",
+        xlabel="hidden units N", ylabel="exponent (1/step)", ylim=(None, 1.9), **MEANS,
+    )(panel, powers)  # fmt: skip
 
 
 def between(panel, frame):
     """The rate over k, from Newman's exponent to the radius of one W."""
-    size = frame.hidden_size.iloc[0]
-    middle = newman("lyapunov_first", size)
-    width = spread("lyapunov_first", size) / math.sqrt(STEPS)
-    panel.axhspan(middle - width, middle + width, color="#e4e6ea", lw=0)
-    panel.axhline(middle, color=CRITICAL, lw=1.4, label="theory, k = 1")
+    expected, deviation = theory_of(frame)
+    panel.axhspan(expected - deviation, expected + deviation, color="#e4e6ea", lw=0)
+    panel.axhline(expected, color=CRITICAL, lw=1.4, label="theory, k = 1")
     one = frame[frame.steps_per_matrix == LENGTH].log_radius
     panel.axhline(one.mean(), color=CRITICAL, lw=1.4, ls="--", label="mean ln(radius)")
-    groups = frame.groupby("steps_per_matrix").exponent
-    bars(panel, groups, EXPLODING, fmt="o", label="measured")
-    panel.set_xscale("log")
-    ticks = list(groups.groups)
-    panel.set_xticks(ticks, ticks)
-    panel.minorticks_off()
-    panel.set(xlabel=f"steps k that share a W ({LENGTH}: one W)", ylabel="gradient's rate (1/step)")
-    panel.legend(loc="upper left")
+    medians(
+        "steps_per_matrix", "exponent", colour=EXPLODING, label="measured", placed=True,
+        loc="upper left", xlabel=f"steps k that share a W ({LENGTH}: one W)", ylabel=RATE, **MEANS,
+    )(panel, frame)  # fmt: skip
 
 
 def nonlinear(panel, frame):
     """Rates over the gain on mean field's, which assumes another W at each step."""
-    gains = np.linspace(frame.gain.min(), frame.gain.max(), 100)
-    panel.plot(gains, theory.largest_exponent(gains), color=CRITICAL, label="mean field")
-    for steps, (text, colour) in KINDS.items():
-        groups = frame[frame.steps_per_matrix == steps].groupby("gain").exponent
-        bars(panel, groups, colour, fmt="o", label=text)
-    panel.axhline(0, color=CRITICAL, lw=1)
-    panel.set(xlabel="gain g", ylabel="gradient's rate (1/step)")
-    panel.legend(loc="upper left")
+    if set(frame.activation) == {"tanh"}:
+        gains = np.linspace(frame.gain.min(), frame.gain.max(), 100)
+        panel.plot(gains, theory.largest_exponent(gains), color=CRITICAL, label="mean field")
+    medians(
+        "gain", "exponent", "steps_per_matrix", level=0, loc="upper left", legend={},
+        palette={steps: colour for steps, (colour, _) in KINDS.items()},
+        label=lambda here: KINDS[here.steps_per_matrix.iloc[0]][1], xlabel="gain g", ylabel=RATE,
+        **MEANS,
+    )(panel, frame)  # fmt: skip
 
 
-figure = page(
-    "One W for all steps keeps its luck; another W at each averages it out",
-    "gaussian W of variance gain$^2$/N (a-c: gain 1), no input, T = {sequence_length}, "
-    "up to {seeds}; b-d: mean and standard deviation over seeds",
-    [
-        [
-            Panel(
-                "{hidden_size} linear units: each line is one network", walks,
-                LINEAR | {"hidden_size": near(16), "steps_per_matrix": [1, LENGTH]},
-            ),
-            Panel("exponents of linear products, theory drawn", over_size, LINEAR),
-        ],
-        [
-            Panel(
-                "{hidden_size} linear units: another W every k steps", between,
-                LINEAR | {"hidden_size": max},
-            ),
-            Panel("{hidden_size} {activation} units", nonlinear, {"activation": "tanh"}),
-        ],
-    ],
-    size=(14.5, 11),
-)  # fmt: skip
+def caption(frame):
+    """What was measured; gains and seeds of the linear networks, seeds of the others."""
+    linear = frame.activation == "identity"
+    gain = values(rows(frame, activation="identity", gain=near(1.0)).gain) if linear.any() else "-"
+    return (
+        f"gaussian W of variance gain$^2$/N (a-c: gain {gain}), no input, T = {{sequence_length}}, "
+        f"{{seeds}} (d: {frame.seed[~linear].nunique()}); "
+        "b-d: mean and standard deviation over seeds"
+    )
+
+
+def claim(name, statement, **rest):
+    """A claim on means over 20 seeds of the reference run's length."""
+    return Claim(name, statement, **{"about": {"sequence_length": LENGTH}, "seeds": 20} | rest)
+
+
+UNIT = {"activation": "identity", "gain": near(1.0)}
 experiment = Experiment(
     question="Does it matter that a recurrent network uses the same W at every step?",
     grid=[
@@ -205,61 +199,71 @@ experiment = Experiment(
     constants={"sequence_length": LENGTH},
     quick={"seed": range(4)},
     measure="gradlab.measures.untied:measure",
-    figure=figure,
+    figure=page(
+        "One W for all steps keeps its luck; another W at each averages it out",
+        caption,
+        [
+            [
+                Panel("{hidden_size} linear units: each line is one network", walks,
+                      UNIT | {"steps_per_matrix": KINDS, "hidden_size": near(16)}),
+                Panel("exponents of linear products, theory drawn", over_size,
+                      UNIT | {"steps_per_matrix": KINDS}),
+            ],
+            [
+                Panel("{hidden_size} linear units: another W every k steps", between,
+                      UNIT | {"hidden_size": max}),
+                Panel("{hidden_size} {activation} units", nonlinear,
+                      {"activation": ["tanh", "relu", "sigmoid"]}),
+            ],
+        ],
+        size=(14.5, 11),
+    ),
     claims=[
-        Claim(
+        claim(
             "products",
             "with another W at each step the gradient grows by Newman's first exponent",
             source="ln g + (ln 2 + digamma(N/2) - ln N)/2, Newman 1986",
-            measured=worst(off_newman({"exponent": "lyapunov_first"}), **PRODUCTS),
+            measured=worst(off_theory("exponent", "lyapunov_first"), **PRODUCTS),
             equals=0.0,
             within=3.5,
             why="standard errors of the mean over 20 seeds; the largest of 7 sizes",
             control=swap("steps_per_matrix", 1, LENGTH),
-            about=ABOUT,
-            seeds=20,
         ),
-        Claim(
+        claim(
             "their spectrum",
             "the first, middle and last exponent, by QR, are Newman's",
             source="ln g + (ln 2 + digamma((N - i + 1)/2) - ln N)/2, Newman 1986",
-            measured=worst(off_newman({column: column for column in SPECTRUM}), **PRODUCTS),
+            measured=most(*(worst(off_theory(i, i), **PRODUCTS) for i in SPECTRUM)),
             equals=0.0,
             within=4.0,
             why="standard errors of the mean over 20 seeds; the largest of 21",
-            control=passes_for("lyapunov_first", "lyapunov_last"),
-            about=ABOUT,
-            seeds=20,
+            control=passes_for("lyapunov_first", "lyapunov_middle"),
         ),
-        Claim(
+        claim(
             "chance averages out",
-            "from draw to draw the rates vary as a random walk's do, variance over theory's",
+            "from draw to draw the products' rates spread as a random walk's do",
             source="variance trigamma(N/2)/4 a step, Newman 1986",
-            measured=mean(squared_spread, **PRODUCTS),
+            measured=relative_spread,
             equals=1.0,
-            within=0.36,
-            why="133 degrees of freedom: 12 % of a variance, three times",
+            within=0.2,
+            why="133 degrees of freedom: 6 %",
             control=swap("steps_per_matrix", 1, LENGTH),
-            about=ABOUT,
-            seeds=20,
         ),
-        Claim(
+        claim(
             "powers",
             "with one W the rate is ln of that draw's own spectral radius",
             source="W^t = V Lambda^t V^-1",
-            measured=mean(off_log_radius, hidden_size=Span(16), **POWERS),
+            measured=mean(eigenvalue_error, hidden_size=Span(16), **POWERS),
             equals=0.0,
             within=0.02,
             why="1/step: over 150 steps what precedes the asymptote is a factor of a few",
             control=swap("steps_per_matrix", 1, LENGTH),
-            about=ABOUT,
-            seeds=20,
         ),
         Claim(
             "used T times, summed T times",
             "the sum over steps of dL/dW_t, all W_t equal, is the tied gradient",
             source="d/dw f(w, w) = d_1 f + d_2 f",
-            measured=largest("tied_gap", steps_per_matrix=LENGTH, status="ok"),
+            measured=largest("tied_gap", steps_per_matrix=LENGTH),
             equals=0.0,
             within=1e-12,
             why="rounding, relative to the gradient's norm",
