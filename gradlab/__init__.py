@@ -18,10 +18,12 @@ __all__ = ["Network", "clip", "read", "run"]
 
 
 def __getattr__(name):
+    if name == "__version__":
+        return import_module("gradlab.version").version()
     if name not in _HOMES:
         raise AttributeError(f"module 'gradlab' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__():
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES, "__version__"})

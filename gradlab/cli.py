@@ -26,6 +26,16 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, taken like Ctrl-C."""
 
 
+class Version(argparse.Action):
+    """--version: looked up when it is asked for."""
+
+    def __call__(self, parser, *_):
+        from gradlab.version import version
+
+        print(f"gradlab {version()}")
+        parser.exit()
+
+
 class Parser(argparse.ArgumentParser):
     """argparse with this project's errors: one line."""
 
@@ -108,6 +118,7 @@ def _no_command(given):
 
 def _parser():
     parser = Parser(prog="gradlab", description="A laboratory for the gradients of recurrent nets.")
+    parser.add_argument("--version", action=Version, nargs=0, help="say which gradlab this is")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
         command = commands.add_parser(name, help=module.TEXT, description=module.TEXT)

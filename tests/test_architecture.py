@@ -11,7 +11,7 @@ ANY_PACKAGE = "any package but numba"
 NUMERIC = {"errors", "numpy", "scipy"}
 CORE = {"nets", "learning", "tasks", "theory", "dynamics"}
 JOINED = {"cells", "measures", "race", "suite", "explorer", "cli", "commands"}
-ALL = {*CORE, *JOINED, "", "errors", ANY_PACKAGE}
+ALL = {*CORE, *JOINED, "", "errors", "version", ANY_PACKAGE}
 
 
 class Rule(NamedTuple):
@@ -32,6 +32,7 @@ RULES = {
     "gradlab.errors": Rule(set()),
     "gradlab.files": Rule({"errors"}),
     "gradlab.words": Rule(set()),
+    "gradlab.version": Rule(set()),
     "gradlab.threads": Rule({"threadpoolctl"}, {"scipy"}),
     "gradlab.found": Rule({"errors"}),
     "gradlab.given": Rule({"errors", "numpy"}),
@@ -51,7 +52,9 @@ RULES = {
     "gradlab.race": Rule(
         {"errors", "threads", "measures", "suite", *CORE, "numpy", "threadpoolctl"}, {ANY_PACKAGE}
     ),
-    "gradlab.suite": Rule({"errors", "files", "found", "threads", "words", ANY_PACKAGE}, {"plots"}),
+    "gradlab.suite": Rule(
+        {"errors", "files", "found", "threads", "version", "words", ANY_PACKAGE}, {"plots"}
+    ),
     "gradlab.plots": Rule({"errors", "files", "suite", ANY_PACKAGE}),
     "gradlab.explorer": Rule({"errors", "measures", *CORE, ANY_PACKAGE}),
     "gradlab.commands": Rule({"", "errors", "files", "suite", "words"}, ALL - {"cli"}),
@@ -177,7 +180,15 @@ def test_a_heavy_import_is_seen():
 
 TOP = {
     *("experiments", "gradlab", "results", "tests"),
-    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "pyproject.toml", "uv.lock"),
+    *(
+        "CHANGELOG.md",
+        "CITATION.cff",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "README.md",
+        "pyproject.toml",
+        "uv.lock",
+    ),
 }
 
 

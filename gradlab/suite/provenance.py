@@ -9,8 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from gradlab.suite import library, machine
 from gradlab.suite.grid import shown
 from gradlab.suite.library import PACKAGE
+from gradlab.version import version as gradlab_version
 
-LIBRARIES = ("gradlab", "numba", "numpy", "scipy", "pandas")
+LIBRARIES = ("numba", "numpy", "scipy", "pandas")
 
 
 def origin():
@@ -46,7 +47,7 @@ def _together(origins):
 
 
 def _versions():
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "gradlab": gradlab_version()}
     for package in LIBRARIES:
         try:
             found[package] = version(package)
