@@ -231,6 +231,6 @@ def test_a_goal_is_held_against_what_the_floor_allows(measured, bound, verdict):
     ]  # fmt: skip
     columns = ["contender", "status", "ratio", "floor_share"]
     frame = pd.DataFrame(rows, columns=columns).assign(work="minibatch", precision="float64")
-    (standing,) = library.load("speed").figure.__globals__["summary"](frame)
+    (standing,) = library.load("speed").figure.panels[0].draw.__globals__["standings"](frame)
     assert standing.goal.goal == 4 and standing.measured == measured
     assert standing.bound == pytest.approx(bound) and standing.verdict == verdict
