@@ -16,12 +16,24 @@ import cmath
 import math
 
 import numpy as np
+import pandas as pd
 
 from gradlab.cli import script
-from gradlab.plots import CRITICAL, MUTED, style
-from gradlab.suite import Claim, Experiment, NotMeasured, Span, rows
+from gradlab.plots import CRITICAL, EXPLODING, MUTED, VANISHING, Panel, page
+from gradlab.suite import (
+    Claim,
+    Experiment,
+    Span,
+    above,
+    always,
+    every,
+    median,
+    rows,
+    smallest,
+    worst,
+)
 
-MODELS = ["elman", "jordan", "lstm", "window"]
+COLOURS = {"elman": VANISHING, "jordan": EXPLODING, "lstm": "#2c9c69", "window": "#8a5fb0"}
 MODES = {"driven": "force and start given", "fed_back": "own outputs fed back"}
 DAMPING, FREQUENCY = 0.4, 0.5
 AMPLITUDE = 1 / math.hypot(1 - FREQUENCY**2, DAMPING * FREQUENCY)  # once the start has died down
@@ -34,37 +46,28 @@ ABOUT = {
 POLE = complex(-DAMPING / 2, math.sqrt(1 - DAMPING**2 / 4))  # eigenvalue of A = [[0, 1], [-1, -.4]]
 
 
-def forecasts(frame):
-    """The rows after the training's half, with the error of the position over the amplitude."""
-    known = frame[frame.time > SEEN].copy()
-    if known.empty:
-        raise NotMeasured("needs times after 20")
-    known["error"] = (known.position - known.exact_position).abs() / AMPLITUDE
-    return known
+AFTER = {"time": above(SEEN)}  # what was not seen
 
 
-def largest(frame):
-    """(model, mode) -> median over seeds of the largest error."""
-    known = forecasts(frame).groupby(["model", "mode", "seed"]).error.max()
-    return known.groupby(["model", "mode"]).median()
+def error(frame):
+    """|position - closed form| over the amplitude."""
+    return (frame.position - frame.exact_position).abs() / AMPLITUDE
 
 
-def best(frame):
-    """The smallest of the models' errors."""
-    for model in MODELS:
-        rows(frame, model=model)
-    return largest(frame).min()
+def persistent_error(frame):
+    """What staying where the seen half ended is off, over the amplitude."""
+    return (frame.persistent_position - frame.exact_position) / AMPLITUDE
 
 
-def of_window(frame):
-    """The error of the feed-forward net."""
-    return largest(rows(frame, model="window", mode="fed_back")).iloc[0]
+def largest_errors(frame):
+    """The largest error of each training over the unseen half."""
+    known = rows(frame, **AFTER)
+    return error(known).groupby([known.model, known["mode"], known.seed]).max()
 
 
-def persistence(frame):
-    """Largest error of a forecast that stays where the training's half ended."""
-    known = forecasts(frame)
-    return (known.persistent_position - known.exact_position).abs().max() / AMPLITUDE
+def typical_errors(frame):
+    """Its median over seeds, by model and mode."""
+    return largest_errors(frame).groupby(level=["model", "mode"]).median()
 
 
 def steady(time):
@@ -74,33 +77,23 @@ def steady(time):
     )
 
 
-def persistent_error(frame):
+def steady_error(frame):
     """What persistence costs, from the closed form alone."""
-    times = forecasts(frame).time.unique()
+    times = rows(frame, **AFTER).time.unique()
     return max(abs(steady(time) - steady(SEEN)) for time in times) / AMPLITUDE
 
 
-def pair(frame):
-    """Median over seeds of jordan's leading eigenvalue, taught with its targets."""
-    first = rows(frame, model="jordan", mode="fed_back").groupby("seed").first()
-    return complex(first.eigenvalue_1_real.median(), first.eigenvalue_1_imag.abs().median())
-
-
-def distance(frame):
-    """How far jordan's eigenvalue is from exp(dt lambda)."""
-    return abs(pair(frame) - cmath.exp(frame.interval.iloc[0] * POLE))
+def off_the_step(frame):
+    """How far the median of jordan's leading eigenvalues is from exp(dt lambda)."""
+    first = frame.groupby("seed").first()
+    found = complex(first.eigenvalue_1_real.median(), first.eigenvalue_1_imag.abs().median())
+    return pd.Series(abs(found - cmath.exp(frame.interval.iloc[0] * POLE)))
 
 
 def late(frame):
     """Forecasts that lag by ten rows."""
     frame["position"] = frame.groupby(["model", "mode", "seed"]).position.shift(10)
     frame["position"] = frame.position.fillna(0)
-    return frame
-
-
-def elsewhere(frame):
-    """Persistence starts from rest at 0."""
-    frame["persistent_position"] = 0.0
     return frame
 
 
@@ -111,102 +104,58 @@ def undamped(frame):
     return frame
 
 
-def figure(frame):
-    """The motion, errors over time by mode, the eigenvalues, and the errors of all trainings."""
-    drawing, panels = style.mosaic("aab;cde", size=(17, 10.5))
-    looks = dict(zip(MODELS, ("#1f6fb2", "#d1483a", "#2c9c69", "#8a5fb0"), strict=True))
-    motion(panels["a"], frame, looks)
-    trainings(panels["b"], frame, looks)
-    for letter, mode in zip("cd", MODES, strict=True):
-        errors(panels[letter], rows(frame, mode=mode), looks)
-    eigenvalues(panels["e"], frame, looks)
-    style.titles(
-        [panels[letter] for letter in "abcde"],
-        [
-            "position: seen up to 20, forecast from there on (all models, first seed)",
-            "largest error of each forecast",
-            MODES["driven"],
-            MODES["fed_back"],
-            "learnt eigenvalues of one step",
-        ],
-    )
-    first = frame.iloc[0]
-    style.headline(drawing, "Half of the motion is enough to go on with it, within a few percent")
-    style.caption(
-        drawing,
-        f"s'' + 0.4 s' + s = cos(0.5 t), closed form; steps of {first.interval:g}, "
-        f"{first.hidden_size} tanh units, {first.updates} updates of {first.optimizer}, learning "
-        f"rate {first.learning_rate:g}, {first.schedule}; {frame.seed.nunique()} seeds, c and d: "
-        "the largest within 2.8, medians and ranges\nerrors of the position over the amplitude "
-        f"{AMPLITUDE:.3f}; e: of diag(f') W (elman, driven) and V diag(f') W (jordan, fed back), "
-        "f' as it is on average, all seeds; window: a feed-forward net on the last 10 inputs",
-    )
-    return drawing
-
-
-def motion(panel, frame, looks):
-    """Closed form, persistence and the forecasts of one seed."""
-    one = frame[frame.seed == frame.seed.min()]
+def motion(panel, frame):
+    """The closed form, persistence, and every model's forecast."""
     panel.axvspan(0, SEEN, color="#eef1f5", zorder=0)
-    for (model, mode), known in one.groupby(["model", "mode"]):
-        style = "-" if mode == "driven" else "--"
-        label = model if mode == "driven" else None
-        panel.plot(known.time, known.position, style, lw=1.4, color=looks[model], label=label)
-    exact = one.groupby("time").first()
-    panel.plot(exact.index, exact.exact_position, ":", lw=2.5, color=CRITICAL,
-               label="closed form")  # fmt: skip
+    for (model, mode), known in frame.groupby(["model", "mode"]):
+        line, label = ("-", model) if mode == "driven" else ("--", None)
+        panel.plot(known.time, known.position, line, lw=1.4, color=COLOURS[model], label=label)
+    exact = frame.groupby("time").first()
+    panel.plot(exact.exact_position, ":", lw=2.5, color=CRITICAL, label="closed form")
     rest = exact[exact.index >= SEEN]
-    panel.plot(rest.index, rest.persistent_position, color=MUTED, label="persistence")
+    panel.plot(rest.persistent_position, color=MUTED, label="persistence")
     panel.set(xlabel="time (dashed: own outputs fed back)", ylabel="position", xlim=(0, None),
               ylim=(-1.5, 2.1))  # fmt: skip
     panel.legend(ncols=6, loc="upper left", fontsize=10)
 
 
-def trainings(panel, frame, looks):
-    """The largest error of each training: a dot."""
-    known = forecasts(frame).groupby(["model", "mode", "seed"]).error.max()
-    labels = []
-    for place, (model, mode) in enumerate((m, mode) for m in MODELS for mode in MODES):
+def trainings(panel, frame):
+    """The largest error of each training: a dot; dashed: 5 %, line: persistence."""
+    known, labels = largest_errors(frame), []
+    for place, (model, mode) in enumerate((m, mode) for m in COLOURS for mode in MODES):
         if (model, mode) in known.index:
-            values = known.loc[model, mode]
-            face = looks[model] if mode == "driven" else "white"
-            panel.plot(values, [place] * len(values), "o", color=looks[model], mfc=face)
+            values, face = known.loc[model, mode], COLOURS[model] if mode == "driven" else "white"
+            panel.plot(values, [place] * len(values), "o", color=COLOURS[model], mfc=face)
         labels.append(f"{model}, {mode.replace('_', ' ')}")
     panel.axvline(WANTED, ls="--", lw=1, color=MUTED)
-    panel.axvline(persistence(frame), lw=2, color=MUTED)
+    panel.axvline(worst(persistent_error, **AFTER)(frame), lw=2, color=MUTED)
     panel.set_yticks(range(len(labels)), labels)
     panel.invert_yaxis()
     panel.set(xlabel="error / amplitude (line: persistence)", xscale="log")
 
 
-def errors(panel, frame, looks):
+def errors(panel, frame):
     """Error of the position over time, the largest within 2.8: median over seeds, and range."""
     panel.axvspan(0, SEEN, color="#eef1f5", zorder=0)
-    for model in MODELS:
-        known = frame[(frame.model == model) & (frame.time > 0)]
-        if known.empty:
-            continue
-        groups = envelope(known).groupby(level="time")
-        panel.plot(groups.median(), lw=1.6, color=looks[model], label=model)
-        panel.fill_between(groups.min().index, groups.min(), groups.max(), color=looks[model],
+    for model, known in rows(frame, time=above(0)).groupby("model"):
+        seeds = envelope(known).groupby(level="time")
+        panel.plot(seeds.median(), lw=1.6, color=COLOURS[model], label=model)
+        panel.fill_between(seeds.min().index, seeds.min(), seeds.max(), color=COLOURS[model],
                            alpha=0.12, lw=0)  # fmt: skip
     panel.axhline(WANTED, ls="--", lw=1, color=MUTED)
-    first = frame.groupby("time").first()
-    rest = first[first.index > SEEN]
-    off = (rest.persistent_position - rest.exact_position).abs() / AMPLITUDE
-    panel.plot(off, color=MUTED, label="persistence")
-    panel.set(xlabel="time", ylabel="error / amplitude", yscale="log", ylim=(1e-4, 10))
-    panel.legend(ncols=3, fontsize=9, loc="lower left")
+    first = rows(frame, **AFTER).groupby("time").first()
+    panel.plot(persistent_error(first).abs(), color=MUTED, label="persistence")
+    panel.set(xlabel="time", ylabel="error / amplitude", yscale="log", ylim=(1e-4, 150))
+    panel.legend(ncols=3, fontsize=9, loc="upper left")
 
 
 def envelope(frame):
     """Largest error over the amplitude within seven rows, so that a change of sign is no dip."""
-    error = (frame.position - frame.exact_position).abs() / AMPLITUDE
-    table = error.groupby([frame.time, frame.seed]).first().unstack()
+    table = error(frame).groupby([frame.time, frame.seed]).first().unstack()
     return table.rolling(7, center=True, min_periods=1).max().stack()
 
 
-def eigenvalues(panel, frame, looks):
+def eigenvalues(panel, frame):
     """Learnt eigenvalues beside those of Euler's scheme and of the exact step."""
     angle = np.linspace(-0.3, 0.3, 200)
     panel.plot(np.cos(angle), np.sin(angle), lw=1, color=MUTED)
@@ -215,7 +164,7 @@ def eigenvalues(panel, frame, looks):
         for n in (1, 2, 3, 4):
             places = known[f"eigenvalue_{n}_real"], known[f"eigenvalue_{n}_imag"]
             label = f"{model}, {mode.replace('_', ' ')}" if n == 1 else None
-            panel.plot(*places, "o", ms=6, alpha=0.7, color=looks[model], label=label)
+            panel.plot(*places, "o", ms=6, alpha=0.7, color=COLOURS[model], label=label)
     dt = frame.interval.iloc[0]
     marks = {
         "Euler, I + dt A": (1 + dt * POLE, "x"),
@@ -229,10 +178,36 @@ def eigenvalues(panel, frame, looks):
     panel.legend(fontsize=9, loc="center left", bbox_to_anchor=(0, 0.62))
 
 
+CAPTION = (
+    "s'' + 0.4 s' + s = cos(0.5 t), closed form; steps of {interval}, {hidden_size} tanh units, "
+    "{updates} updates of {optimizer}, learning rate {learning_rate}, {schedule}; {seeds}, c and "
+    "d: the largest within 2.8, medians and ranges\nerrors of the position over the amplitude "
+    f"{AMPLITUDE:.3f}; e: of diag(f') W (elman, driven) and V diag(f') W (jordan, fed back), "
+    "f' as it is on average, all seeds; window: a feed-forward net on the last 10 inputs"
+)
+figure = page(
+    "Half of the motion is enough to go on with it, within a few percent",
+    CAPTION,
+    [
+        [
+            Panel(
+                "position: seen up to 20, forecast from there on (seed {seed})",
+                motion, {"seed": min}, width=2,
+            ),
+            Panel("largest error of each forecast", trainings),
+        ],
+        [
+            *(Panel(title, errors, {"mode": mode}) for mode, title in MODES.items()),
+            Panel("eigenvalues of one step after {updates} updates", eigenvalues),
+        ],
+    ],
+    size=(17, 10.5),
+)  # fmt: skip
+JORDAN = {"model": "jordan", "mode": "fed_back"}
 experiment = Experiment(
     question="Can a network that saw half of a motion forecast the other half?",
     grid={
-        "model": MODELS,
+        "model": list(COLOURS),
         "mode": list(MODES),
         "seed": range(5),
         "time": [round(0.4 * i, 1) for i in range(101)],
@@ -254,51 +229,51 @@ experiment = Experiment(
     figure=figure,
     claims=[
         Claim(
-            name="below five percent",
-            about=ABOUT,
-            seeds=3,
-            statement="largest error of the position over t = 20 to 40 over the amplitude, median "
+            "below five percent",
+            "largest error of the position over t = 20 to 40 over the amplitude, median "
             "over seeds, of the best model",
             source="the closed form of the driven oscillator",
-            measured=best,
+            measured=smallest(typical_errors, model=every(COLOURS)),
             at_most=WANTED,
             why="5 % of the amplitude is what was asked for",
             control=late,
-        ),
-        Claim(
-            name="a window is an answer too",
             about=ABOUT,
             seeds=3,
-            statement="the same of the feed-forward net on ten past inputs, its outputs fed back",
+        ),
+        Claim(
+            "a window is an answer too",
+            "the same of the feed-forward net on ten past inputs, its outputs fed back",
             source="force and state at one step make the next: s_{t+1} = exp(dt A) s_t + ...",
-            measured=of_window,
+            measured=median(largest_errors, model="window", mode="fed_back"),
             at_most=WANTED,
             why="5 % of the amplitude",
             control=late,
-        ),
-        Claim(
-            name="persistence is no forecast",
-            about={"until": 40.0},
-            statement="largest error of staying where t = 20 was, over the amplitude",
-            source="A cos(w t - phase), A = 1/|k - m w^2 + i eta w|, once the start has died down",
-            measured=persistence,
-            equals=persistent_error,
-            within=0.05,
-            why="e^(-.2 20) = 0.018 of the start is left, in both ends of the difference",
-            control=elsewhere,
-        ),
-        Claim(
-            name="the step is learnt",
             about=ABOUT,
             seeds=3,
-            statement="distance of the leading eigenvalue of V diag(f') W, jordan fed its own "
+        ),
+        Claim(
+            "persistence is no forecast",
+            "largest error of staying where t = 20 was, over the amplitude",
+            source="A cos(w t - phase), A = 1/|k - m w^2 + i eta w|, once the start has died down",
+            measured=worst(persistent_error, **AFTER),
+            equals=steady_error,
+            within=0.05,
+            why="e^(-.2 20) = 0.018 of the start is left, in both ends of the difference",
+            control=always("persistent_position", 0.0),
+            about={"until": 40.0},
+        ),
+        Claim(
+            "the step is learnt",
+            "distance of the leading eigenvalue of V diag(f') W, jordan fed its own "
             "outputs, from that of exp(dt A)",
             source="s_{t+1} = exp(dt A) s_t + what the force adds, A = [[0, 1], [-k, -eta]]/m",
-            measured=distance,
+            measured=worst(off_the_step, **JORDAN),
             equals=0.0,
             within=0.03,
             why="one motion, in which f' varies by some percent, does not fix it better",
             control=undamped,
+            about=ABOUT,
+            seeds=3,
         ),
     ],
 )
