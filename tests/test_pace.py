@@ -91,6 +91,6 @@ def test_a_forecast_costs_its_training():
         forecast.estimate(Block({"time": np.zeros(1)}, constants | {"model": model}))[0]
         for model in ("window", "elman", "lstm")
     ]
-    assert 0 < costs[0] and costs[1] < costs[2]
+    assert costs[0] > 0 and costs[1] < costs[2]
     one = pace.update(pace.Load("elman", 100, 1, 3, 32, 2), "adam")
     assert costs[1] == pytest.approx(2000 * one, rel=1e-12)

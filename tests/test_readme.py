@@ -1,0 +1,64 @@
+"""Every command of the README is one that there is; those that take no time are run."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from sources import ROOT
+
+from gradlab import cli
+
+TEXT = (ROOT / "README.md").read_text("utf-8")
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+PROGRAM = ".venv/bin/gradlab "
+COMMANDS = [
+    part.strip().removeprefix(PROGRAM)
+    for block in BLOCKS
+    for part in re.split(r"\n|&&", block)
+    if part.strip().startswith(PROGRAM)
+]
+CHEAP = ("list", "show", "status", "new", "run")  # run: --dry-run
+INLINE = re.findall(r"`gradlab (\w+)[^`]*`", TEXT)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("measurements.csv").write_text("temperature\n" + "1.5\n2\n3\n4\n" * 300)
+
+
+def test_the_commands_are_found():
+    assert len(COMMANDS) == len(set(COMMANDS)) > 12
+    assert {"list", "show", "run", "status", "check", "plot", "export", "reproduce", "new"} <= {
+        command.split()[0] for command in COMMANDS
+    }
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_is_one_that_there_is(command):
+    words = shlex.split(command)
+    assert cli._parsed(words).command is cli.COMMANDS[words[0]].command
+
+
+def test_a_command_in_the_text_is_one_that_there_is():
+    assert set(INLINE) <= set(cli.COMMANDS) and "explore" not in INLINE
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.split()[0] in CHEAP])
+def test_a_command_that_takes_no_time_is_run(command, capsys):
+    words = shlex.split(command)
+    if "mine" in words[1:] and words[0] == "run":
+        cli.main(["new", "mine"])
+    dry = ["--dry-run"] if words[0] == "run" else []
+    assert cli.main([*words, *dry]) == 0
+    said = capsys.readouterr()
+    assert said.out and not said.err
+
+
+def test_the_python_lines_of_the_readme():
+    (lines,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+    scope = {}
+    few = "quick=True, set={'seed': 0, 'hidden_size': 8, 'sequence_length': [10, 20]}"
+    exec(lines.replace("quick=True", few), scope)
+    assert len(scope["frame"]) == 60 and scope["net"].hidden == 64
