@@ -18,8 +18,6 @@ import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
-from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -198,23 +196,18 @@ def _letters():
 def _grid(figure, rows, heights):
     """Places for rows of panels, every row as wide as the figure.
 
-    A column lasts from one panel's side to the next one's: of many thin ones no layout is found.
+    Rows of like widths share their columns. In others the colour bar of a wide panel would take
+    its place from the panels above it, so they have a grid each.
     """
-    sides = [_sides(row) for row in rows]
-    edges = sorted(set().union(*sides))
-    widths = [float(right - left) for left, right in pairwise(edges)]
-    grid = figure.add_gridspec(len(rows), len(widths), width_ratios=widths, height_ratios=heights)
-    return [
-        grid[i, edges.index(left) : edges.index(right)]
-        for i, row in enumerate(sides)
-        for left, right in pairwise(row)
-    ]
-
-
-def _sides(row):
-    """Where the panels of a row begin and end, in shares of its width."""
-    ends = [0, *accumulate(panel.width for panel in row)]
-    return [Fraction(end, ends[-1]) for end in ends]
+    widths = [tuple(panel.width for panel in row) for row in rows]
+    if len(set(widths)) == 1:
+        grid = figure.add_gridspec(
+            len(rows), len(widths[0]), width_ratios=widths[0], height_ratios=heights
+        )
+        return [grid[i, j] for i, row in enumerate(rows) for j in range(len(row))]
+    grid = figure.add_gridspec(len(rows), 1, height_ratios=heights)
+    parts = [grid[i].subgridspec(1, len(row), width_ratios=row) for i, row in enumerate(widths)]
+    return [part[j] for part, row in zip(parts, rows, strict=True) for j in range(len(row))]
 
 
 def _remove(figure, axes):

@@ -120,24 +120,30 @@ def by_lag(column, hue, *, relative=True, theory=None, **options):
     return draw
 
 
-def regime_map(x, y, value, *, label, limit=None, cmap=None, contour=0.0, **axes):
+def regime_map(x, y, value, *, label, limit=None, cmap=None, diverging=None, contour=0.0, **axes):
     """Medians of a column over two axes as a heat map, 0 in the middle, its contour in ink.
 
-    label   of the colour bar; limit: of its scale, else the 98th percentile.
-    cmap    a sequential colour map from 0 to 1 instead (no contour).
+    value       a column, by name or as a function of the frame.
+    label       of the colour bar; limit: of its scale, else the 98th percentile.
+    cmap        a sequential colour map from 0 to 1 instead (no contour).
+    diverging   a colour map in place of the house's, from cool (vanishing) to warm (exploding).
     """
+    name = column_name(value)
 
-    @drawing(f"Median of {value} over {x} and {y}")
+    @drawing(f"Median of {name} over {x} and {y}")
     def draw(panel, frame):
-        table = frame.groupby([y, x])[value].median().unstack()
+        table = measured(frame, value).groupby([y, x])[name].median().unstack()
         levels, heights = table.to_numpy(), range(len(table))
         if not np.isfinite(levels).any():
-            raise NotMeasured(f"needs rows with {value}")
+            raise NotMeasured(f"needs rows with {name}")
         scale = {"vmin": 0, "vmax": 1, "cmap": cmap} if cmap else {
-            "cmap": style.DIVERGING, "norm": style.centred(levels, limit)
+            "cmap": diverging or style.DIVERGING, "norm": style.centred(levels, limit)
         }  # fmt: skip
         mesh = panel.pcolormesh(table.columns, heights, levels, shading="nearest", **scale)
-        panel.figure.colorbar(mesh, ax=panel, label=label, pad=0.02)
+        beyond = limit and np.nanmax(np.abs(levels)) > limit
+        panel.figure.colorbar(
+            mesh, ax=panel, label=label, pad=0.02, extend="both" if beyond else "neither"
+        )
         if not cmap and min(table.shape) > 1 and levels.min() < contour < levels.max():
             panel.contour(table.columns, heights, levels, [contour], colors=CRITICAL, linewidths=2)
         panel.set_yticks(heights, [written(height) for height in table.index])
