@@ -335,27 +335,34 @@ def test_a_run_at_work_says_so_and_a_dead_one_is_told_from_it(tmp_path, monkeypa
     assert running.at_work(folder) == [] and not list(folder.glob("*.running"))
 
 
-def lines(monkeypatch, capsys, total, expected, steps):
+def lines(monkeypatch, capsys, total, steps, expected=0.0, wait=0.0):
     """What is said: steps are (seconds after the last one, points done, seconds expected)."""
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    with progress.bar(total, expected) as bar:
-        for wait, points, seconds in steps:
-            now[0] += wait
-            bar.update(points, seconds)
+    with progress.bar(total, expected, wait) as bar:
+        for later, points, *seconds in steps:
+            now[0] += later
+            bar.update(points, *seconds)
     return capsys.readouterr().out.splitlines()
 
 
 def test_without_a_terminal_a_line_says_how_far_it_is(monkeypatch, capsys):
-    tenths = [(10.0, 10, 0.0)] * 10
-    said = lines(monkeypatch, capsys, 100, 0.0, tenths)
-    assert len(said) == 9 and said[0] == "10 of 100 points, 10.0 s gone, about 90.0 s left"
-    quick = lines(monkeypatch, capsys, 100, 0.0, [(1.0, 10, 0.0)] * 10)
-    assert quick == ["50 of 100 points, 5.0 s gone, about 5.0 s left"]
-    slow = lines(monkeypatch, capsys, 1000, 0.0, [(16.0, 1, 0.0)] * 4)
+    said = lines(monkeypatch, capsys, 100, [(10.0, 10)] * 10)
+    assert len(said) == 9 and said[0] == "10 of 100 points, 10.0 s gone, time left not known yet"
+    assert said[1] == "20 of 100 points, 20.0 s gone, about 80.0 s left"
+    quick = lines(monkeypatch, capsys, 100, [(1.0, 10)] * 10)
+    assert quick == ["50 of 100 points, 5.0 s gone, time left not known yet"]
+    slow = lines(monkeypatch, capsys, 1000, [(16.0, 1)] * 4)
     assert slow[0] == "2 of 1000 points, 32.0 s gone, about 4.4 h left" and len(slow) == 2
-    uneven = lines(monkeypatch, capsys, 100, 30.0, [(20.0, 10, 20.0), (10.0, 90, 10.0)])
-    assert uneven == ["10 of 100 points, 20.0 s gone, about 10.0 s left"]
+
+
+def test_what_is_left_minds_uneven_blocks_and_no_compiler(monkeypatch, capsys):
+    steps = [(40.0, 10, 1.0), (20.0, 10, 20.0), (30.0, 10, 30.0), (10.0, 70, 10.0)]
+    assert lines(monkeypatch, capsys, 100, steps, 61.0, 30.5) == [
+        "10 of 100 points, 40.0 s gone, about 30.0 s left",
+        "20 of 100 points, 60.0 s gone, about 40.0 s left",
+        "30 of 100 points, 90.0 s gone, about 10.0 s left",
+    ]
 
 
 def test_nobody_who_does_not_listen_hears_a_word(tmp_path, capsys, undrawn):

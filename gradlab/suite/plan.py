@@ -80,8 +80,13 @@ def describe(costs, count):
         return where
     if count is None:
         return f": about {duration(sum(seconds))} of one worker, {_size(sizes[0])} each"
-    wait = max(sum(seconds) / count, seconds[0])
-    return f"{where}: about {duration(wait)}, {_size(sum(sizes[:count]))}"
+    return f"{where}: about {duration(wait(costs, count))}, {_size(sum(sizes[:count]))}"
+
+
+def wait(costs, count):
+    """The seconds that `count` threads will take, 0 for workers elsewhere (None)."""
+    seconds = [seconds for seconds, _ in costs]
+    return max(sum(seconds) / count, *seconds) if count else 0.0
 
 
 def duration(seconds):

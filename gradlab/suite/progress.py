@@ -11,16 +11,17 @@ EVERY = 0.2  # seconds between two looks at a notebook's bar
 APART, LONGEST = 5.0, 30.0  # seconds between two lines, at least and about at most
 
 
-def bar(total, expected=0.0):
+def bar(total, expected=0.0, wait=0.0):
     """An object with `update(points, seconds)` for a `with` statement.
 
-    total points; expected: the seconds of one worker that all of them take, as far as one knows.
+    total points; expected: the seconds of one worker that all of them take, and wait: those that
+    will go by, as far as one knows.
     """
     if not tell.is_aloud():
         return NoBar()
     if in_notebook():
         return NotebookBar(total)
-    return TerminalBar(total) if watched(sys.stderr) else Lines(total, expected)
+    return TerminalBar(total) if watched(sys.stderr) else Lines(total, expected, wait)
 
 
 def in_notebook():
@@ -67,29 +68,41 @@ class TerminalBar(NoBar):
 class Lines(NoBar):
     """A line at each tenth of the points, but some seconds apart, and after each half minute.
 
-    What is left follows from the time gone and the share that is done: of the expected seconds,
-    for blocks differ and the slowest run first, or of the points where nothing is expected.
+    What is left follows from what was done since the first points came, which may have waited for
+    a compiler; it is counted in expected seconds, for blocks differ and the slowest run first, or
+    in points where nothing is expected. Until then it is what was foretold.
     """
 
-    def __init__(self, total, expected):
-        self.total, self.expected = total, expected
-        self.done, self.past, self._tenth = 0, 0.0, 0
+    def __init__(self, total, expected, wait):
+        self.total, self.expected, self.wait = total, expected, wait
+        self.done, self.past, self._tenth, self._first = 0, 0.0, 0, None
         self._start = self._told = time.monotonic()
 
     def update(self, points, seconds=0.0):
         """Count points that are done, of which these seconds were expected."""
         self.done, self.past = self.done + points, self.past + seconds
+        self._first = self._first or (time.monotonic(), self._share())
         tenth, waited = 10 * self.done // self.total, time.monotonic() - self._told
         due = waited >= (APART if tenth > self._tenth else LONGEST)
         if due and self.done < self.total:
             self._tenth, self._told = tenth, time.monotonic()
             tell.say(self)
 
+    def _share(self):
+        return self.past / self.expected if self.expected else self.done / self.total
+
+    def _left(self):
+        """Seconds, None if they cannot be told yet."""
+        share, (first, before) = self._share(), self._first
+        since = time.monotonic() - first
+        if since >= APART and share > before:
+            return since * (1 - share) / (share - before)
+        return self.wait * (1 - share) if self.wait else None
+
     def __str__(self):
-        share = self.past / self.expected if self.expected else self.done / self.total
-        gone = time.monotonic() - self._start
-        left = f"about {duration(gone / share - gone)} left" if share else "time left not known"
-        return f"{self.done} of {self.total} points, {duration(gone)} gone, {left}"
+        left, gone = self._left(), time.monotonic() - self._start
+        more = "time left not known yet" if left is None else f"about {duration(left)} left"
+        return f"{self.done} of {self.total} points, {duration(gone)} gone, {more}"
 
 
 class NotebookBar:

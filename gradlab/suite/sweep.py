@@ -169,7 +169,7 @@ def _run(experiment, found, workers):
             for i in order
         }
         try:
-            _collect(futures, found.done)
+            _collect(futures, found.done, plan.wait(costs, threads))
         except KeyboardInterrupt:
             left = sum(not part.path.exists() for part in missing)
             say(f"interrupted: the same command, without --fresh, runs the {left} missing blocks")
@@ -206,11 +206,11 @@ def _submit(executor, experiment, block):
         return failed
 
 
-def _collect(futures, done):
+def _collect(futures, done, wait):
     """Take results as they come; each future is let go at once, a cluster keeps what is held."""
     origin = provenance.origin()
     total = sum(len(part.block) for part, _ in futures.values())
-    with progress.bar(total, sum(seconds for _, seconds in futures.values())) as bar:
+    with progress.bar(total, sum(seconds for _, seconds in futures.values()), wait) as bar:
         for future in as_completed(list(futures)):
             part, expected = futures[future]
             columns, message, seconds = _outcome(future)
