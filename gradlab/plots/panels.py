@@ -33,8 +33,8 @@ def drawing(text):
 
 
 def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRITICAL, label=None,
-            band=None, estimator="median", sizes=None, law=None, law_label=None, level=None,
-            points="o", line="-", decades=False, placed=False, legend=None, loc="best",
+            band=None, estimator="median", sizes=None, law=None, law_label=None, law_line="--",
+            level=None, points="o", line="-", decades=False, placed=False, legend=None, loc="best",
             **axes):  # fmt: skip
     """Medians of a column over another, a line a hue; theory's law over each.
 
@@ -47,7 +47,7 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRIT
     estimator seaborn's: a name, or a function of values, where it is not the median.
     sizes     hue's value -> size of its points, where it is not the usual one.
     law       law(hue's rows, x array) -> theory's y array, drawn dashed, and points without a line
-              where it is finite. law_label: its one line in the legend.
+              where it is finite. law_label: its one line in the legend; law_line: its style.
     level     a value with a quiet line across, or a function of the frame that gives one.
     decades   y is a log10: its axis is labelled by powers of ten.
     placed    the axis x is one of places, each under its value; an infinite one is "none".
@@ -80,9 +80,9 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRIT
                 ms=(sizes or {}).get(value, 7 if alone else 5), mew=0, ls="" if alone else line,
                 err_kws={"lw": 0} if band else None,
             )  # fmt: skip
-            panel.plot(fine, theory, "--", lw=1.6, color=shade)
+            panel.plot(fine, theory, law_line, lw=1.6, color=shade)
         if law_label:
-            panel.plot([], [], "--", lw=1.6, color=colour if hue is None else MUTED,
+            panel.plot([], [], law_line, lw=1.6, color=colour if hue is None else MUTED,
                        label=law_label)  # fmt: skip
         if level is not None:
             height = level(frame) if callable(level) else level
