@@ -63,7 +63,8 @@ def test_a_share_has_its_count_and_its_interval(axes):
 
 
 def test_dots_are_the_rows_or_their_middle(axes):
-    dots("y", "cell")(axes, FRAME)
+    dots("y", "cell", named=False)(axes, FRAME)
+    assert not axes.yaxis.get_tick_params()["labelleft"]
     gru, lstm = (line.get_xdata() for line in axes.lines)
     assert list(gru) == list(FRAME.y[12:]) and list(lstm) == list(FRAME.y[:12])
     axes.clear()

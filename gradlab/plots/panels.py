@@ -224,9 +224,11 @@ def counted(column, category, hue=None, *, palette=None, **axes):
     return draw
 
 
-def dots(column, category, hue=None, *, palette=None, middle=None, level=None, **axes):
+def dots(column, category, hue=None, *, palette=None, middle=None, level=None, named=True,
+         **axes):  # fmt: skip
     """A dot a row, in lines by category.
 
+    named    False where the panel to the left names the lines.
     middle   the median and the middle so many percent in place of the dots.
     level    a value with a quiet line across; the rest as of `counted`.
     """
@@ -248,6 +250,7 @@ def dots(column, category, hue=None, *, palette=None, middle=None, level=None, *
             panel.plot(values, spread, "o", ms=6, color=colour)
         if level is not None:
             panel.axvline(level, lw=1, color=MUTED, zorder=1)
+        panel.tick_params(axis="y", labelleft=named)
         panel.set(**axes)
 
     return draw
