@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import matplotlib
 import numba
@@ -161,9 +160,13 @@ class Lstm:
 
     Own.__name__ = "Weights"
 
-    @staticmethod
-    def call(made):
-        return (float, SimpleNamespace(types=(int, SimpleNamespace(instance_class=made))))
+    class Kind:
+        def __init__(self, **names):
+            vars(self).update(names)
+
+    @classmethod
+    def call(cls, made, *more):
+        return (float, cls.Kind(types=(int, cls.Kind(instance_class=made))), *more)
 
 
 def test_what_is_compiled_is_said_once_a_cell_and_loop(monkeypatch, capsys):
@@ -171,6 +174,7 @@ def test_what_is_compiled_is_said_once_a_cell_and_loop(monkeypatch, capsys):
     own, other, shared = Lstm.call(Lstm.Weights), Lstm.call(Lstm.Own), (float, int)
     calls = [("forward", own), ("tanh", shared), ("way_back", own), ("backward", own)]
     calls += [("forward", other), ("way_back", own), ("add", shared)]
+    calls += [("way_back", Lstm.call(Lstm.Weights, int))] * 3  # it cannot be compiled
     for call in calls:
         jit._say(*call)
     said = [f"gradlab: compiling {cell}, {ONCE}" for cell in

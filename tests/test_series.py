@@ -374,6 +374,42 @@ def test_the_baseline_is_the_cost_of_the_mean(weather):
     assert series.baseline(5, outputs=2) == 10 and cost == pytest.approx(10, rel=0.2)
 
 
+SWEPT = {
+    "task": "series", "spectral_radius": [0.8, 1.6], "sequence_length": [5, 20], "seed": [0],
+    "input_scale": [0.0, 0.5], "hidden_size": 12,
+}  # fmt: skip
+
+
+def test_several_columns_drive_the_main_job(weather, tmp_path):
+    change = gap((3, "temp"), (20, "hum"))
+    own = {"file": str(weather(change)), "column": "temp+hum", "fill": "hold"}
+    frame = gradlab.run("spectral_radius", set=SWEPT | own, results=tmp_path)
+    assert set(frame.status) == {"ok"} and set(frame.fill) == {"hold"}
+    point = {"sequence_length": 20, "spectral_radius": 0.8, "input_scale": 0.5}
+    (row,) = frame[(frame[list(point)] == pd.Series(point)).all(axis=1)].itertuples()
+    block = Block({"seed": np.zeros(1, int)}, {
+        "task": "series", "hidden_size": 12, "init": "gaussian", "activation": "tanh",
+        "cell": "elman", **own,
+    })  # fmt: skip
+    drawn = setting.draw(block, 20)
+    drawn.net.weights["W"] *= 0.8
+    got = drawn.net.gradients(0.5 * drawn.inputs, drawn.targets[-1], at="last")
+    assert drawn.inputs.shape == (20, 1, 2) and row.loss == pytest.approx(got.loss, rel=1e-9)
+    norm = np.log10(np.linalg.norm(got.weights["W"]))
+    assert row.log10_norm_W == pytest.approx(norm, abs=1e-9)
+
+
+def test_a_users_task_may_lay_its_arrays_as_it_likes(tmp_path):
+    text = "import numpy as np\nINPUTS, OUTPUTS, LOSS, AT, LENGTH_FREE = 2, 1, 'squared_error', "
+    text += "'every', True\ndef sample(rng, length, batch=1):\n"
+    text += "    values = np.arange(2 * length * batch) % 3\n"
+    text += "    x = values.reshape(2, batch, length).T\n    return x, x[..., :1] / 2\n"
+    (tmp_path / "mine.py").write_text(text)
+    own = {"task": str(tmp_path / "mine.py")}
+    frame = gradlab.run("spectral_radius", set=SWEPT | own, results=tmp_path)
+    assert set(frame.status) == {"ok"}
+
+
 TRAINED = {
     "task": "series", "spectral_radius": [0.9], "sequence_length": [12], "clip_threshold": [1.0],
     "seed": [0], "hidden_size": 12, "updates": 400, "evaluate_every": 100, "evaluation_size": 50,

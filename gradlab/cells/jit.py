@@ -195,12 +195,12 @@ def _say(kernel, signature):
     cell = _cell_of(signature)
     if cell is None and _told:  # a helper of a cell that was told, or some 2 s
         return
-    loops = _told.setdefault(cell, set())
-    if not loops or kernel in loops:
+    loops = _told.setdefault(cell, {})
+    if not loops or signature not in loops.get(kernel, {signature}):
         what = f"{'more of ' * bool(loops)}cell {cell}" if cell else "what all cells share"
         cost = "5 to 15 s; the first cell 10 to 35 s"
         to_stderr(f"gradlab: compiling {what}, once on this machine ({cost})\n")
-    loops.add(kernel)
+    loops.setdefault(kernel, set()).add(signature)
 
 
 def _cell_of(kinds):

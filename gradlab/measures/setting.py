@@ -101,8 +101,8 @@ def draw(block, length):
     weights.add_forget_bias(cell, drawn, constant(block, "forget_bias", 0.0))
     net = Network(drawn, cell_of(block), activation)
     start = START * stream.standard_normal(cell.state_size(net.prepared()))
-    sample = tasks.find(name).sample(task_stream(seed, name), int(length), **options)
-    return Draw(net, start, *sample)
+    x, y = tasks.find(name).sample(task_stream(seed, name), int(length), **options)
+    return Draw(net, start, np.ascontiguousarray(x, np.float64), np.ascontiguousarray(y))
 
 
 def cell_of(block):

@@ -105,8 +105,8 @@ def _windows(rng, found, part, lengths, batch):
         needed = f"sequence_length {longest} needs {longest + 1}"
         raise UserError(f"{found.path} has {len(part)} values{which}: {needed}")
     starts = rng.integers(0, len(part) - longest, batch)
-    windows = part[starts + np.arange(length + 1)[:, None]]
-    return windows[:-1][..., found.inputs], windows[1:][..., found.targets]
+    times = starts + np.arange(length + 1)[:, None]
+    return part[:, found.inputs][times[:-1]], part[:, found.targets][times[1:]]
 
 
 def _read(file, column, more):
