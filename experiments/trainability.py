@@ -100,10 +100,10 @@ def of_task(task, scale):
 figure = page(
     "Gates and the unit matrix remember; a random tanh network is slow, or blind",
     "{hidden_size} units, minibatches of {batch}, {optimizer}, learning rate {learning_rate}, "
-    "clipped to {clip_threshold}, {seeds} a line; bars: 95 % Wilson intervals; a dot without a bar: one "
-    "training\nsolved: a share below {stop_below} of {evaluation_size} fresh sequences wrong, at an "
-    "evaluation every {evaluate_every} updates; loss: mean of the last tenth; baseline: 1/6 "
-    "(adding), 10 ln 8 (copying); updates of those that solved it within the budget",
+    "clipped to {clip_threshold}, {seeds} a line; bars: 95 % Wilson intervals; a dot without a "
+    "bar: one training\nsolved: a share below {stop_below} of {evaluation_size} fresh sequences "
+    "wrong, at an evaluation every {evaluate_every} updates; loss: mean of the last tenth; "
+    "baseline: 1/6 (adding), 10 ln 8 (copying); updates of those that solved it within the budget",
     [of_task(first, "log"), of_task(second, "linear")],
     size=(17, 10.5),
 )
