@@ -154,8 +154,11 @@ def test_a_wrong_import_is_seen(module, source):
 
 
 HEAVY = {"numba", "pandas", "scipy", "matplotlib", "seaborn", "pyarrow"}
+QUIETLY = "import contextlib, io\nwith contextlib.redirect_stdout(io.StringIO()):\n    "
 LIGHT = {
     "gradlab": "import gradlab",
+    "gradlab list": f"{QUIETLY}from gradlab.cli import main; main(['list'])",
+    "gradlab show": f"{QUIETLY}from gradlab.cli import main; main(['show', 'edge'])",
     "gradlab.cli": "import gradlab.cli",
     "gradlab.plots": "import gradlab.plots",
     "gradlab.suite": "import gradlab.suite",

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from gradlab.errors import UserError
 from gradlab.files import expanded
-from gradlab.suite import library, store
+from gradlab.suite import library
 
 OWN = "results"
 PLAIN = re.compile(r"\w[\w-]{0,99}")
@@ -34,6 +34,8 @@ class Run(NamedTuple):
 
     def read(self):
         """The table as a pandas DataFrame. Raises UserError if it is missing or damaged."""
+        from gradlab.suite import store  # here: pandas takes a second, and `look` needs none
+
         return store.read_table(self.folder, self.name)
 
     def __str__(self):
@@ -99,6 +101,8 @@ def _said(name, results):
     beside = found and found.folder / f"{name}.json"
     if not beside or not beside.exists():
         return None
+    from gradlab.suite import store
+
     try:
         return store.read_json(beside).get("experiment")
     except store.Damaged:
