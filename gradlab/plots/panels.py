@@ -98,15 +98,16 @@ def by_lag(column, hue, *, relative=True, theory=None, **options):
     """The gradient by lag, a line a hue: the columns `column`_lag_N, and 0 at lag 0 if relative.
 
     theory    a column of rates (decades a step): its straight line through the first point.
-    options   as of `medians`.
+    options   as of `medians`, decades=True unless given.
     """
 
     def rate(here, lag):
         return lag * here[theory].mean()
 
     inner = medians(
-        "lag", column, hue, decades=True,
-        **{"law": rate if theory else None, "xlabel": "lag T - t (steps)"} | options,
+        "lag", column, hue,
+        **{"law": rate if theory else None, "decades": True, "xlabel": "lag T - t (steps)"}
+        | options,
     )  # fmt: skip
 
     @drawing(f"Median of {column} by lag" + _each(hue))
