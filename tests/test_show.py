@@ -100,3 +100,13 @@ def test_a_word_that_there_is_not(capsys):
     assert capsys.readouterr().err == "gradlab: no word horizn: did you mean horizon?\n"
     assert main(["show", "zzzz"]) == 2
     assert "no experiment zzzz; there are " in capsys.readouterr().err
+
+
+def test_titles_of_panels_follow_the_table(capsys, tmp_path):
+    panels = json.loads(shown(capsys, "training_map", "--json"))["panels"]
+    solved = runs.find("training_map").read().query("clip_threshold == 1").solved
+    assert panels[1]["title"] == f"threshold 1: {solved.sum():.0f} of {len(solved)} solved"
+    nowhere = json.loads(shown(capsys, "training_map", "--json", "--results", str(tmp_path)))
+    assert nowhere["panels"][1]["title"] == "" and nowhere["seconds"]["last_run"] is None
+    assert nowhere["panels"][1]["text"].startswith("Share solved over radius and length")
+    assert "{" not in json.dumps([panel["title"] for panel in nowhere["panels"]])

@@ -9,6 +9,7 @@ from gradlab import words
 from gradlab.errors import UserError
 from gradlab.suite import library, machine, plan, store, work
 from gradlab.suite.claims import in_words
+from gradlab.suite.frames import NotMeasured, rows
 from gradlab.suite.grid import blocks, changed, kind, points
 
 BRACES = re.compile(r"{(\w+)}")
@@ -30,6 +31,7 @@ def summary(experiment, run=None):
     """
     quick = changed(experiment, experiment.quick)
     own = work.columns(experiment.measure)
+    frame = run.read() if run else None
     return {
         "name": experiment.name,
         "question": experiment.question,
@@ -39,8 +41,8 @@ def summary(experiment, run=None):
         "quick": {"points": len(points(quick)), "blocks": len(blocks(quick))},
         "axes": [_axis(experiment, quick, axis, own) for axis in experiment.axes],
         "constants": [_constant(experiment, quick, name, own) for name in experiment.constants],
-        "columns": _columns(experiment, run, own),
-        "panels": [_panel(panel) for panel in _panels(experiment.figure)],
+        "columns": _columns(experiment, frame, own),
+        "panels": [_panel(panel, frame) for panel in _panels(experiment.figure)],
         "claims": [_claim(claim) for claim in experiment.claims],
         "seconds": {
             "last_run": _last_run(experiment, run),
@@ -89,10 +91,10 @@ def _meaning(name, value, own):
     }
 
 
-def _columns(experiment, run, own):
+def _columns(experiment, frame, own):
     """The table's columns but for its parameters; those of a measure that has not run: its own."""
     parameters = {*experiment.axes, *experiment.constants}
-    names = list(run.read()) if run else [*own, "status"]
+    names = [*own, "status"] if frame is None else list(frame)
     groups = {}
     for name in names:
         if name not in parameters:
@@ -111,11 +113,21 @@ def _panels(figure):
     return getattr(figure, "panels", None) or ([figure] if figure else [])
 
 
-def _panel(panel):
+def _panel(panel, frame):
     """Title and sentence; of a figure that is a function, what its docstring says."""
+    text = getattr(panel, "sentence", None) or in_words(panel)
+    return {"title": _title(panel, frame), "text": text.rstrip(".")}
+
+
+def _title(panel, frame):
+    """The title on a table; without one (or its rows) the names in braces, or nothing."""
+    from gradlab.plots.page import filled
+
     title = getattr(panel, "title", "")
-    title = BRACES.sub(r"\1", title) if isinstance(title, str) else in_words(title)
-    return {"title": title, "text": getattr(panel, "sentence", None) or in_words(panel)}
+    with suppress(NotMeasured, KeyError):
+        if frame is not None:
+            return filled(title, rows(frame, **getattr(panel, "where", {})))
+    return BRACES.sub(r"\1", title) if isinstance(title, str) else ""
 
 
 def _claim(claim):
