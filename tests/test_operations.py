@@ -29,6 +29,13 @@ def test_both_orders_give_the_exact_derivatives():
     assert (graph.forward(x)[0][z], graph.forward(y)[0][z]) == (dx, dy)
 
 
+def test_a_number_that_is_both_factors_has_both_slopes():
+    graph = Graph()
+    x = graph.put(X)
+    square = graph.dot([x], [x])
+    assert graph.reverse(square)[0][x] == graph.forward(x)[0][square] == 2 * X
+
+
 def test_a_sweep_takes_a_multiplication_an_edge():
     graph, x, _, z = polynomial()
     assert (graph.reverse(z)[1], graph.forward(x)[1]) == (6, 6)

@@ -61,7 +61,8 @@ class Graph:
         value, slopes = offset, {}
         for i, j in zip(left, right, strict=True):
             value += self.values[i] * self.values[j]
-            slopes[i], slopes[j] = self.values[j], self.values[i]
+            for one, other in ((i, j), (j, i)):  # x x has one argument, whose slopes add up
+                slopes[one] = slopes.get(one, 0.0) + self.values[other]
         return self.put(value, slopes)
 
     def total(self, places):
