@@ -8,7 +8,8 @@ import pytest
 from gradlab import words
 from gradlab.suite import library, work
 
-REFERENCE = Path(__file__).parents[1] / "results" / "reference"
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "results" / "reference"
 NAMES = sorted(file.stem for file in REFERENCE.glob("*.parquet"))
 EXPERIMENTS = {name: library.load(name) for name in NAMES}
 # A measure that still stands in its experiment's file has no COLUMNS yet.
@@ -76,3 +77,28 @@ def test_entries_have_all_their_names():
     assert len(words.entries("omega")) == 2 and words.entries("no such word") == []
     text = words.FILE.read_text()
     assert text.count("\n- **") == sum(len(known) for known in words.glossary().values())
+
+
+FIGURES = (
+    "alpha", "attractor", "baseline", "blind", "block", "bound", "ceiling", "chance", "chaos",
+    "chi", "chunk", "closed form", "critical", "decade", "decades a step", "departure", "detour",
+    "diverged", "dominant", "draw", "driven", "edge", "exponent", "fed back", "floor", "fold",
+    "forget bias", "forward mode", "gain", "goal", "highway", "Jacobian", "lag", "lane", "law",
+    "Lyapunov", "mean field", "memory capacity", "moonshot", "nudge", "Omega", "persistence",
+    "plateau", "pre-activation", "quick run", "rate", "ratio", "reference run", "reverse mode",
+    "rho", "rule of thumb", "seed", "share", "sigma_max", "singular value", "solved",
+    "spectral radius", "sweep", "threshold", "tied", "wall", "Wilson", "window",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("word", FIGURES)
+def test_a_word_on_the_figures_has_an_entry(word):
+    drawn = [*(ROOT / "experiments").glob("*.py"), *(ROOT / "gradlab" / "plots").glob("*.py")]
+    assert any(word.lower() in file.read_text("utf-8").lower() for file in drawn), "not a figure's"
+    sections = {section for section, *_ in words.entries(word)}
+    assert sections & {words.WORDS, words.LETTERS}
+
+
+def test_the_letters_of_the_arrays_have_entries():
+    for letter in ("T", "B", "N", "D", "O", "U", "W", "V", "b", "c", "h_t", "x_t", "y_t", "rho"):
+        assert [e for e in words.entries(letter) if e[0] == words.LETTERS], letter
