@@ -50,21 +50,6 @@ def cell_error(frame):
     return (known.network - known.position) / size
 
 
-def area_law(frame):
-    """log10 det W = log10(1 - eta dt + dt^2)."""
-    return np.log10(1 - frame.system.map(DAMPING) * frame.interval + frame.interval**2)
-
-
-def area_error(frame):
-    """The area's log10 less that of det W."""
-    return frame.area - area_law(frame)
-
-
-def radius_error(frame):
-    """Twice the radius's log10 less that of det W."""
-    return 2 * np.log10(frame.radius) - area_law(frame)
-
-
 def area(frame):
     """The area's log10, where a dt at which it stays as it is is among those of the table."""
     if frame.area.abs().min() > 1e-12:
@@ -72,30 +57,10 @@ def area(frame):
     return frame.area
 
 
-def explodes(frame):
-    """Whether an area of states grows."""
-    return frame.area > 0
-
-
 def log10_error(frame):
     """log10 of the largest error of a run's positions."""
     error = (frame.position - frame.exact).abs()
     return np.log10(error.groupby([frame.system, frame.scheme, frame.interval]).transform("max"))
-
-
-def log10_dt(frame):
-    """log10 of dt."""
-    return np.log10(frame.interval)
-
-
-def half_an_order_more(frame):
-    """Positions whose errors have a factor sqrt(dt) more."""
-    return frame.exact + (frame.position - frame.exact) * frame.interval**0.5
-
-
-def resonance_error(frame):
-    """The position less (A/2m) t sin t."""
-    return frame.position - frame.time * np.sin(frame.time) / 2
 
 
 def period(frame):
@@ -109,11 +74,6 @@ def period(frame):
     before = np.flatnonzero((x[:-1] < 0) & (x[1:] >= 0))
     passed = time[before] - x[before] * 0.05 / (x[before + 1] - x[before])
     return np.diff(passed).mean()
-
-
-def sine(frame):
-    """An oscillation of period 2 pi."""
-    return np.sin(frame.time)
 
 
 def motions(panel, frame):
@@ -132,7 +92,7 @@ def motions(panel, frame):
 
 def convergence(panel, frame):
     """Largest error up to t = 5 over dt, on lines of the slopes that the schemes have."""
-    frame = frame.assign(dt=log10_dt(frame), error=log10_error(frame))
+    frame = frame.assign(dt=np.log10(frame.interval), error=log10_error(frame))
     for (system, scheme), here in frame.groupby(["system", "scheme"]):
         order = {"euler": 1, "rk4": 4}[scheme]
         medians(
@@ -148,17 +108,16 @@ def convergence(panel, frame):
 def growth(panel, frame):
     """|lambda| of W over dt, damped and undamped, with the law and the limit."""
 
-    def law(here, dt):
-        return 10 ** (area_law(here.iloc[[0] * len(dt)].assign(interval=dt)) / 2)
-
     def eta(here):
-        return rf"$\eta$ = {DAMPING[here.system.iloc[0]]:g}"
+        return DAMPING[here.system.iloc[0]]
 
     medians(
-        "interval", "growth", "system", law=law, label=eta, legend={},
+        "interval", "10**(area / 2)", "system", legend={},
+        law=lambda here, dt: np.sqrt(1 - eta(here) * dt + dt**2),
+        label=lambda here: rf"$\eta$ = {eta(here):g}",
         palette={"undamped": EXPLODING, "free": VANISHING}, xlabel="dt",
         ylabel=r"$|\lambda|$ of W, growth a step",
-    )(panel, frame.assign(growth=10 ** (frame.area / 2)))  # fmt: skip
+    )(panel, frame)  # fmt: skip
     panel.axhline(1, color=CRITICAL, lw=1)
     panel.axvline(DAMPING["free"], color=CRITICAL, lw=1, ls=":")
 
@@ -202,13 +161,14 @@ def order_claim(system, scheme, expected, steps):
         f"the error up to t = 5 falls like dt to the power {expected}",
         source="one step is Taylor's series up to that power of dt (Kutta 1901 for RK4)",
         measured=slope(
-            log10_error, log10_dt, system=system, scheme=scheme, interval=every(steps), time=CHECKED
+            log10_error, "log10(interval)",
+            system=system, scheme=scheme, interval=every(steps), time=CHECKED,
         ),
         equals=expected,
         within=0.05,
         why="the next order in dt",
-        control=passes_for(half_an_order_more, "position"),
-    )
+        control=passes_for("exact + (position - exact) * sqrt(interval)", "position"),
+    )  # fmt: skip
 
 
 CHECKED = [1.0, 2.0, 3.0, 4.0, 5.0]
@@ -272,10 +232,11 @@ experiment = Experiment(
             "its radius",
             "log10 |lambda|^2 from W and from the cell's states, largest difference",
             source="det W = 1 - eta dt/m + k dt^2/m",
-            measured=most(
-                worst(area_error, system=list(DAMPING), **CELL),
-                worst(radius_error, system=list(DAMPING), **CELL),
-            ),
+            measured=most(*(
+                worst(f"{column} - log10(1 - {eta} * interval + interval**2)", system=name, **CELL)
+                for name, eta in DAMPING.items()
+                for column in ("area", "2 * log10(radius)")
+            )),
             equals=0.0,
             within=1e-12,
             why="rounding of 50 steps",
@@ -295,7 +256,7 @@ experiment = Experiment(
             "undamped",
             "the share of dt at which the undamped oscillator explodes",
             source="|lambda|^2 = 1 + k dt^2/m > 1",
-            measured=share(explodes, system="undamped", **CELL),
+            measured=share("area > 0", system="undamped", **CELL),
             at_least=1.0,
             control=swap("system", "free", "undamped"),
         ),
@@ -307,7 +268,8 @@ experiment = Experiment(
             "resonance",
             "A cos t with k = m: the position is (A/2m) t sin t, largest difference",
             source="s'' + s = cos t from rest",
-            measured=worst(resonance_error, system="resonant", scheme="rk4", interval=0.05),
+            measured=worst("position - time * sin(time) / 2",
+                           system="resonant", scheme="rk4", interval=0.05),
             equals=0.0,
             within=1e-4,
             why="RK4 at dt = 0.05 up to t = 60, error (dt^4/120) t^2/2",
@@ -323,7 +285,7 @@ experiment = Experiment(
             within=1e-3,
             relative=True,
             why="linear interpolation between times 0.05 apart",
-            control=passes_for(sine, "position"),
+            control=passes_for("sin(time)", "position"),
         ),
     ],
 )  # fmt: skip

@@ -18,6 +18,7 @@ def doubled(frame):
     [
         (swap("r", 0.5, 1.0), "r", [1.0, 1.0, 0.5, 2.0], "r 0.5 and 1.0 change places"),
         (passes_for("z", "y"), "y", [9, 8, 7, 6], "z passes for y"),
+        (passes_for("z / 2", "y"), "y", [4.5, 4.0, 3.5, 3.0], "z / 2 passes for y"),
         (passes_for(doubled, "y"), "y", [18, 16, 14, 12], "doubled passes for y"),
         (scaled("y", 0.5), "y", [0.5, 1.0, 1.5, 2.0], "y times 0.5"),
         (shifted("y", 1), "y", [2.0, 3.0, 4.0, 5.0], "y plus 1"),

@@ -50,6 +50,9 @@ def tenfold(frame):
         (mean("x", n=near(1.2)), -3.375, "mean x (n=near 1.2)"),
         (mean("x", n=[1, 2], kind="a"), -2.75, "mean x (n=[1, 2], kind=a)"),
         (slope("x", "n", kind="a"), STEEP, "slope of x over n (kind=a)"),
+        (worst("log10(n) - x", kind="a"), 7.0, "largest size of log10(n) - x (kind=a)"),
+        (share("abs(x) > 1.5"), 0.5, "share of abs(x) > 1.5"),
+        (slope("x / 2", "10 * n", kind="a"), STEEP / 20, "slope of x / 2 over 10 * n (kind=a)"),
         (slope("x", tenfold, kind="a"), STEEP / 10, "slope of x over tenfold (kind=a)"),
         (crossing("x", "n", kind="a"), 1 + 7.0 / 8.5, "zero of x over n (kind=a)"),
         (most(mean("x"), largest("n")), 4.0, "the largest of (mean x; largest n)"),
@@ -111,6 +114,8 @@ def test_without_its_rows_a_reading_is_not_measured(reading):
     assert claim.judge(FRAME).outcome == "not measured"
     lacking = Claim("c", "one", source="-", measured=reading("z"), at_least=0.0).judge(FRAME)
     assert (lacking.outcome, lacking.reason) == ("not measured", "the table lacks 'z'")
+    within = Claim("c", "one", source="-", measured=reading("x + z"), at_least=0.0).judge(FRAME)
+    assert (within.outcome, within.reason) == ("not measured", "the table lacks 'z'")
 
 
 def test_a_quotient_by_zero_is_nan_and_holds_for_nothing():

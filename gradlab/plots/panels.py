@@ -12,7 +12,7 @@ import numpy as np
 from gradlab.plots.late import Late
 from gradlab.plots.page import written
 from gradlab.plots.palette import CRITICAL, EXPLODING, MUTED, VANISHING
-from gradlab.suite.frames import NotMeasured, column_name, lags, nearest, wilson
+from gradlab.suite.frames import NotMeasured, column_name, lags, nearest, read_column, wilson
 from gradlab.suite.readings import crossing
 
 pd = Late("pandas")
@@ -311,8 +311,10 @@ def colours_of(values, palette=None):
 
 
 def with_column(frame, column):
-    """The frame with the column that a function of it stands for."""
-    return frame.assign(**{column_name(column): column(frame)}) if callable(column) else frame
+    """The frame with the column that a function of it, or an expression, stands for."""
+    if column is None or (not callable(column) and column in frame):
+        return frame
+    return frame.assign(**{column_name(column): read_column(column, frame)})
 
 
 def measured(frame, column):

@@ -35,7 +35,7 @@ def swap(column, one, other):
 
 
 def passes_for(wrong, right):
-    """A column, by name or as a function frame -> values, passes for another one."""
+    """A column, by name, as an expression or as a function frame -> values, passes for another."""
     return Control(
         f"{column_name(wrong)} passes for {right}",
         lambda frame: frame.assign(**{right: read_column(wrong, frame)}),

@@ -74,8 +74,19 @@ def _chosen(column, wanted):
 
 
 def read_column(column, frame):
-    """A column of a table, by name or as a function of the table."""
-    return column(frame) if callable(column) else frame[column]
+    """A column of a table: by name, as an expression of names, or as a function of the table.
+
+    An expression is pandas' (`DataFrame.eval`): "log10(first) - step * spectral_radius**2". Raises
+    KeyError for a name that the table lacks.
+    """
+    if callable(column):
+        return column(frame)
+    if column in frame or column.isidentifier():
+        return frame[column]
+    try:
+        return frame.eval(column, engine="python")  # numexpr, where there is one, rounds otherwise
+    except NameError as lacking:
+        raise KeyError(str(lacking).split("'")[1]) from None
 
 
 def column_name(column):

@@ -3,7 +3,8 @@
     median("log10_norm_W", spectral_radius=0.8, sequence_length=500)
     abs(mean("slope", cell="lstm") - mean("slope", cell="gru")) / 2
 
-Each takes a column, by name or as a function frame -> values, and the rows to read as `rows` does.
+Each takes a column, by name, as an expression such as "abs(exponent - log_radius)" or as a function
+frame -> values, and the rows to read as `rows` does.
 A reading is called with a table; it raises NotMeasured where the table lacks the rows.
 """
 
