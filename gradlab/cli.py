@@ -121,7 +121,8 @@ def _parser():
     parser.add_argument("--version", action=Version, nargs=0, help="say which gradlab this is")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
-        command = commands.add_parser(name, help=module.TEXT, description=module.TEXT)
+        keys = getattr(module, "KEYS", None)
+        command = commands.add_parser(name, help=module.TEXT, description=module.TEXT, epilog=keys)
         module.arguments(command)
         command.set_defaults(command=module.command, parser=command)
     return parser

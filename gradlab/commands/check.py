@@ -4,6 +4,9 @@ from gradlab.commands import shared
 from gradlab.errors import UserError
 
 TEXT = "hold the claims against the tables that exist"
+KEYS = """--json: experiments [{name, state, claims [{name, statement, source, outcome, read, asked,
+measured, expected, within, relative, reason}]}], total {hold, fall_short, not_measured}, errors;
+claims is null where there is no run; outcome: ok, FALLS SHORT, not measured"""
 
 
 def arguments(check):
@@ -63,10 +66,7 @@ def _say(name, run, found, verbose):
 
 
 def _record(done, judged, wrong):
-    """{"experiments": [{"name", "state", "claims"}], "total": {...}, "errors": [...]}.
-
-    claims: as `gradlab.suite.verdicts.record` says, null where there is no run.
-    """
+    """What KEYS says."""
     from gradlab.suite import verdicts
 
     experiments = [

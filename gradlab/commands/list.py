@@ -7,6 +7,8 @@ from gradlab.commands import shared
 from gradlab.errors import UserError
 
 TEXT = "the experiments, and which have results"
+KEYS = """--json: experiments [{name, question, state}], errors; state: results, reference run, not
+run"""
 COLUMNS = ("name", "question", "state")
 STATES = {
     "results": "with results",

@@ -7,6 +7,11 @@ from gradlab.commands import shared
 from gradlab.errors import UserError, nearest
 
 TEXT = "what an experiment asks, varies, measures, draws and claims; or what a word means"
+KEYS = """--json: name, question, text, points, blocks, quick {points, blocks}, axes [{name, values,
+quick, meaning, type, choices}], constants [the same with value], columns [{name, columns,
+meaning}], panels [{title, text}], claims [{name, statement, source, read, asked, control}],
+seconds {last_run, estimate, quick_estimate}, words [{section, name, meaning}]; of a word: words
+alone"""
 WIDTH = 100
 LISTED = 8  # values of an axis that are all told
 
@@ -117,7 +122,7 @@ def _panels(panels):
 
 
 def _claim(claim):
-    asked = f"{claim['measured'].rstrip('.')}: {claim['asked'].rstrip('.')}"
+    asked = f"{claim['read']}: {claim['asked']}"
     first = f"{claim['name']}: {claim['statement']}"
     return _hung(first, f"{asked}; source: {claim['source']}", 2)
 

@@ -3,6 +3,9 @@
 from gradlab.commands import shared
 
 TEXT = "what is stored, running, missing and failed"
+KEYS = """--json: [{name, experiment, rows, errors, blocks, stored, others, running [{pid,
+started}], problem, missing}]; rows: null without a table; blocks, missing: null where nobody knows
+the grid"""
 
 
 def arguments(status):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gradlab import words
 from gradlab.errors import UserError
-from gradlab.suite import library, machine, plan, store, work
+from gradlab.suite import library, machine, plan, store, verdicts, work
 from gradlab.suite.claims import in_words
 from gradlab.suite.frames import NotMeasured, rows
 from gradlab.suite.grid import blocks, changed, kind, points
@@ -25,7 +25,7 @@ def summary(experiment, run=None):
     columns                  [{"name", "columns", "meaning"}]: one that stands for many has an N in
                              its name
     panels                   [{"title", "text"}]
-    claims                   [{"name", "statement", "source", "measured", "asked", "control"}]
+    claims                   [{"name", "statement", "source", "read", "asked", "control"}]
     seconds                  {"last_run", "estimate", "quick_estimate"} on this machine's cores,
                              None where nobody can tell; last_run as its .json says
     """
@@ -131,14 +131,12 @@ def _title(panel, frame):
 
 
 def _claim(claim):
-    bound = in_words(claim.bound) if callable(claim.bound) else f"{claim.bound:g}"
-    slack = f" within {claim.within:g}{' of it' if claim.relative else ''}" if claim.within else ""
     return {
         "name": claim.name,
         "statement": claim.statement,
         "source": claim.source,
-        "measured": in_words(claim.measured),
-        "asked": f"{claim.kind.replace('_', ' ')} {bound}{slack}",
+        "read": verdicts.read(claim),
+        "asked": verdicts.asked(claim),
         "control": in_words(claim.control) if claim.control else "",
     }
 

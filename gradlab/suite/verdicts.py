@@ -26,7 +26,7 @@ def lines(name, verdicts, verbose=False):
     found = [f"{name}: {counts(verdicts)['hold']} of {len(verdicts)} {hold}"]
     for verdict in shown:
         found.append(f"  {verdict}")
-        found += [f"{'':14}  reads {_read(verdict)}"] if verbose else []
+        found += [f"{'':14}  reads {read(verdict.claim)}"] if verbose else []
     missing = [v for v in verdicts if v.outcome == NOT_MEASURED]
     return found if verbose or not missing else [*found, f"  {_missing(missing)}"]
 
@@ -49,9 +49,9 @@ def record(verdict):
         "statement": claim.statement,
         "source": claim.source,
         "outcome": verdict.outcome,
-        "read": _read(verdict),
+        "read": read(claim),
+        "asked": asked(claim),
         "measured": verdict.measured,
-        "asked": claim.kind,
         "expected": verdict.expected,
         "within": claim.within,
         "relative": claim.relative,
@@ -63,8 +63,17 @@ def _counted(number, word):
     return f"{number} {word}" + "s" * (number != 1)
 
 
-def _read(verdict):
-    return in_words(verdict.claim.measured).rstrip(".")
+def read(claim):
+    """What a claim reads from a table, in words."""
+    return in_words(claim.measured).rstrip(".")
+
+
+def asked(claim):
+    """What it asks for, in words: "at least 0.9", "equals 0 within 1e-12"."""
+    bound = in_words(claim.bound).rstrip(".") if callable(claim.bound) else f"{claim.bound:g}"
+    within = claim.within is not None
+    slack = f" within {claim.within:g}{' of it' if claim.relative else ''}" if within else ""
+    return f"{claim.kind.replace('_', ' ')} {bound}{slack}"
 
 
 def _missing(verdicts):
