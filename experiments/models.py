@@ -9,33 +9,38 @@ with their best linear readouts from the state add up to no more than the values
 
 import math
 
-import pandas as pd
-
 from gradlab.cli import script
-from gradlab.plots import CRITICAL, EXPLODING, MUTED, VANISHING, Panel, by_lag, medians, page
-from gradlab.suite import Claim, Experiment, Span, largest, median, near, shifted, worst
+from gradlab.plots import CRITICAL, EXPLODING, MUTED, Panel, by_lag, medians, page
+from gradlab.suite import (
+    Claim,
+    Experiment,
+    Span,
+    largest,
+    median,
+    near,
+    passes_for,
+    shifted,
+    swap,
+    worst,
+)
 
 LINEAR = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
 TANH = [*LINEAR, 1.0, 1.1, 1.2, 1.3]
 OUTPUTS = [1, 2, 4, 8, 16, 32]
 ABOUT = {"hidden_size": 32, "input_scale": 0.1, "sequence_length": Span(2100)}
 NEAR, FAR = 10, 40  # the lags between which the gradient's rate is read
-COLOURS = {
-    "Elman": CRITICAL, "Jordan, O = 1": EXPLODING, "Jordan, O = 4": "#f3b391",
-    "Jordan, O = 16": "#8fc1e3", "Jordan, O = 32": VANISHING,
-}  # fmt: skip
-AT_07 = {"spectral_radius": 0.7}
-MEMORY = {"activation": "tanh", "spectral_radius": 0.9, "outputs": 1}
+TANH_ROWS, LINEAR_ROWS = {"activation": "tanh"}, {"activation": "identity"}
+ELMAN, JORDAN = {"cell": "elman"}, {"cell": "jordan"}
 
 
 def rate(frame):
     """Decades a step of the gradient between the lags NEAR and FAR."""
-    near, far = (frame[f"log10_gradient_lag_{lag}"] for lag in (NEAR, FAR))
+    far, near = (frame[f"log10_gradient_lag_{lag}"] for lag in (FAR, NEAR))
     return (far - near) / (FAR - NEAR)
 
 
 def excess(frame):
-    """The memory capacity less the number of values in the state."""
+    """By how much the capacity is above the number of values in the state."""
     return frame.capacity - frame.state_size
 
 
@@ -45,99 +50,55 @@ def off_outputs(frame):
     return capacity / capacity.index - 1
 
 
-def widest_jordan(frame):
-    """Jordan's rows with 32 outputs pass for those with one."""
-    widest = frame[(frame.cell == "jordan") & (frame.outputs == 32)]
-    return pd.concat([frame[frame.cell == "elman"], widest.assign(outputs=1)])
+def other_radius_of_jordan(frame):
+    """The radius, Jordan's 0.7 and 0.9 exchanged."""
+    exchanged = swap("spectral_radius", 0.7, 0.9)(frame).spectral_radius
+    return exchanged.where(frame.cell == "jordan", frame.spectral_radius)
 
 
-def other_radius(frame):
-    """Jordan's rows of radius 0.9 pass for those of 0.7."""
-    jordan = frame[frame.cell == "jordan"]
-    passed = jordan[jordan.spectral_radius == 0.9].assign(spectral_radius=0.7)
-    return pd.concat([frame[frame.cell == "elman"], passed])
+def model(frame):
+    """The model of each row, with the number of outputs that Jordan's feeds back."""
+    jordan = "Jordan, O = " + frame.outputs.astype(str)
+    return jordan.where(frame.cell == "jordan", "Elman")
 
 
-def by_model(draw):
-    """A panel with a line a model: Elman, and Jordan networks of some numbers of outputs."""
-
-    def drawn(panel, frame):
-        jordan = "Jordan, O = " + frame.outputs.astype(str)
-        draw(panel, frame.assign(model=jordan.where(frame.cell == "jordan", "Elman")))
-
-    drawn.__doc__ = draw.__doc__
-    return drawn
+def inks(models):
+    """Elman's in ink, Jordan's from warm to cool as their outputs grow."""
+    left = ["#d1483a", "#f3b391", "#8fc1e3", "#1f6fb2"]
+    return {name: CRITICAL if name == "Elman" else left.pop(0) for name in models}
 
 
 def gradient(panel, frame):
-    """The median gradient by lag, a line for each model; dashed: the radius to the lag."""
-    by_model(
-        by_lag(
-            "log10_gradient", "model", palette=COLOURS, legend="", xlabel="lag n (steps)",
-            ylabel="||dL/ds$_{T-n}$|| relative to ||dL/ds$_T$||",
-        )
+    """Median of the gradient by lag, a line for each model; dashed: the radius^lag."""
+    by_lag(
+        "log10_gradient", model, palette=inks, legend={"title": None}, loc="lower left",
+        xlabel="lag n (steps)", ylabel="||dL/ds$_{T-n}$|| relative to ||dL/ds$_T$||",
     )(panel, frame)  # fmt: skip
     radius = frame.spectral_radius.iloc[0]
     panel.plot([0, FAR], [0, FAR * math.log10(radius)], "--", color=MUTED)
 
 
 def over_outputs(panel, frame):
-    """Capacity over O, with its bound O and Elman's capacity."""
-    for activation, text, fill, line in (
-        ("tanh", "tanh", EXPLODING, "-"),
-        ("identity", "linear", "none", "--"),
-    ):
+    """Median capacity over the outputs, with its bound and Elman's capacity."""
+    activations = dict.fromkeys(frame.activation)
+    for activation, (line, points) in zip(activations, ("-o", ("--", "s")), strict=False):
         here = frame[frame.activation == activation]
+        name = activation.replace("identity", "linear")
         jordan = here[here.cell == "jordan"].groupby("outputs").capacity.median()
-        panel.plot(jordan, "-o", ms=8, mfc=fill, color=EXPLODING, label=f"Jordan, {text}")
         elman = here[here.cell == "elman"].capacity.median()
-        panel.axhline(elman, ls=line, color=CRITICAL, label=f"Elman, {text}")
+        if len(jordan):
+            panel.plot(jordan, line, marker=points, color=EXPLODING, label=f"Jordan, {name}")
+        if math.isfinite(elman):
+            panel.axhline(elman, ls=line, color=CRITICAL, label=f"Elman, {name}")
     ticks = sorted(set(frame.outputs))
     panel.plot(ticks, ticks, ":", color=MUTED, label="bound: O values")
     panel.set_xscale("log", base=2)
     panel.set_yscale("log", base=2)
-    for axis in (panel.xaxis, panel.yaxis):
-        axis.set_ticks(ticks, [str(tick) for tick in ticks])
+    panel.set_xticks(ticks, ticks)
+    panel.set_yticks(ticks, ticks)
+    panel.minorticks_off()
     panel.set(xlabel="outputs O", ylabel="memory capacity (steps)")
     panel.legend(loc="lower right")
-
-
-RECALL = by_lag(
-    "memory", "model", palette=COLOURS, relative=False, decades=False, legend={},
-    xlabel="lag n (steps)", ylabel="share of x$_{t-n}$ that the state tells", ylim=(-0.03, 1.05),
-)  # fmt: skip
-CAPACITY = medians(
-    "spectral_radius", "capacity", "model", palette=COLOURS,
-    legend={"ncols": 3, "loc": "upper left", "fontsize": 10}, headroom=0.25,
-    xlabel="spectral radius", ylabel="memory capacity (steps)",
-)  # fmt: skip
-SHOWN = {"spectral_radius": near(0.9)}
-TANHS = {"activation": "tanh"}
-figure = page(
-    "Fed-back outputs carry the gradient as far, but only O numbers",
-    "{hidden_size} units, white noise of size {input_scale} as input, tanh but for the open "
-    "symbols (linear), {seeds}, medians. The radius is that of W (Elman) and of W V (Jordan).\n"
-    "Capacity: sum over lags of the squared correlation of the past input and its best linear "
-    "readout from the state, on fresh steps; it is at most the number of values in the state.",
-    [
-        [
-            Panel(
-                "what is left of the input, radius {spectral_radius}", by_model(RECALL),
-                SHOWN | TANHS,
-            ),
-            Panel(
-                "the gradient by lag, radius {spectral_radius} (dashed: radius$^n$)", gradient,
-                SHOWN | TANHS,
-            ),
-        ],
-        [
-            Panel(
-                "memory capacity over the outputs, radius {spectral_radius}", over_outputs, SHOWN
-            ),
-            Panel("memory capacity over the radius", by_model(CAPACITY), TANHS),
-        ],
-    ],
-)  # fmt: skip
 
 
 def grid(cell, activation, radii, outputs):
@@ -151,6 +112,45 @@ def grid(cell, activation, radii, outputs):
     }
 
 
+SOME = {"activation": max, "outputs": near(1, 4, 16, 32)}
+AT = {"spectral_radius": near(0.9)}
+figure = page(
+    "Fed-back outputs carry the gradient as far, but only O numbers",
+    "{hidden_size} units, white noise of size {input_scale} as input, {seeds}, medians. The radius "
+    "is that of W (Elman) and of W V (Jordan).\nCapacity: sum over lags of the squared correlation "
+    "of the past input and its best linear readout from the state, on fresh steps; it is at most "
+    "the number of values in the state.",
+    [
+        [
+            Panel(
+                "what is left of the input, {activation}, radius {spectral_radius}",
+                by_lag(
+                    "memory", model, relative=False, decades=False, palette=inks,
+                    legend={"title": None}, loc="upper right", ylim=(-0.03, 1.05),
+                    xlabel="lag n (steps)", ylabel="share of x$_{t-n}$ that the state tells",
+                ),
+                SOME | AT,
+            ),
+            Panel(
+                "its gradient by lag, radius {spectral_radius} (dashed: radius$^n$)",
+                gradient,
+                SOME | AT,
+            ),
+        ],
+        [
+            Panel("memory capacity over the outputs, radius {spectral_radius}", over_outputs, AT),
+            Panel(
+                "memory capacity over the radius, {activation}",
+                medians(
+                    "spectral_radius", "capacity", model, palette=inks, headroom=0.2,
+                    legend={"title": None, "ncols": 3}, loc="upper right",
+                    xlabel="spectral radius", ylabel="memory capacity (steps)",
+                ),
+                SOME,
+            ),
+        ],
+    ],
+)  # fmt: skip
 experiment = Experiment(
     question="What does it cost to feed back the output instead of the hidden state?",
     grid=[
@@ -180,12 +180,12 @@ experiment = Experiment(
             "a linear Jordan network recalls as many steps as it has outputs, O = 1 to 8",
             source="Jaeger (2001): a linear network of full rank has the capacity of its state",
             measured=worst(
-                off_outputs, cell="jordan", activation="identity", outputs=Span(1, 8), **AT_07
+                off_outputs, **JORDAN, **LINEAR_ROWS, spectral_radius=0.7, outputs=Span(1, 8)
             ),
             equals=0.0,
             within=0.1,
             why="finite samples, and lags beyond 40 do not count",
-            control=shifted("outputs", 1),
+            control=swap("activation", "identity", "tanh"),
             about=ABOUT,
             seeds=3,
         ),
@@ -193,11 +193,11 @@ experiment = Experiment(
             "Elman remembers more",
             "with 32 tanh units and one output, Elman recalls 8 times what Jordan does",
             source="its state has 32 values, Jordan's has one",
-            measured=median("capacity", cell="elman", **MEMORY)
-            / median("capacity", cell="jordan", **MEMORY),
+            measured=median("capacity", **ELMAN, **TANH_ROWS, spectral_radius=0.9)
+            / median("capacity", **JORDAN, **TANH_ROWS, spectral_radius=0.9, outputs=1),
             at_least=8.0,
             why="tanh lets the 32 values be no better than some 14",
-            control=widest_jordan,
+            control=swap("outputs", 1, 32),
             about=ABOUT,
             seeds=3,
         ),
@@ -205,28 +205,30 @@ experiment = Experiment(
             "one output fades like the radius",
             "a linear Jordan network's gradient is multiplied by V W a step: O = 1, 0.7",
             source="do_t/do_{t-1} = V W, a number whose size is the spectral radius of W V",
-            measured=median(rate, cell="jordan", activation="identity", outputs=1, **AT_07),
+            measured=median(rate, **JORDAN, **LINEAR_ROWS, spectral_radius=0.7, outputs=1),
             equals=math.log10(0.7),
             within=1e-9,
             why="exact but for rounding; decades a step",
-            control=other_radius,
+            control=swap("spectral_radius", 0.7, 0.9),
             about={"sequence_length": Span(FAR + 1)},
         ),
         Claim(
             "the gradient does not tell",
             "at radius 0.7 the two models' gradients fade equally fast (tanh, O = 4)",
             source="the nonzero eigenvalues of W V are those of V W",
-            measured=median(rate, cell="jordan", outputs=4, **TANHS, **AT_07)
-            - median(rate, cell="elman", **TANHS, **AT_07),
+            measured=abs(
+                median(rate, **JORDAN, **TANH_ROWS, spectral_radius=0.7, outputs=4)
+                - median(rate, **ELMAN, **TANH_ROWS, spectral_radius=0.7)
+            ),
             equals=0.0,
             within=0.02,
             why="decades a step; W is not normal and lags are finite",
-            control=other_radius,
+            control=passes_for(other_radius_of_jordan, "spectral_radius"),
             about=ABOUT,
             seeds=3,
         ),
     ],
-)
+)  # fmt: skip
 
 if __name__ == "__main__":
     script(experiment)

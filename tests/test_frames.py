@@ -13,6 +13,7 @@ from gradlab.suite import (
     every,
     interval,
     largest,
+    near,
     nearest,
     rows,
     share,
@@ -59,3 +60,12 @@ def test_a_claim_about_every_value_is_not_measured_without_one():
 def test_the_nearest_to_no_threshold_is_none():
     values = pd.Series([0.1, math.inf, 30.0])
     assert nearest(values, math.inf) == math.inf and nearest(values, 1.0) == 0.1
+
+
+def test_near_chooses_the_nearest_to_each_of_some_values():
+    frame = pd.DataFrame({"r": [0.5, 0.9, 0.9, 1.5]})
+    assert rows(frame, r=near(1.0)).r.tolist() == [0.9, 0.9]
+    assert rows(frame, r=near(0.0, 1.0, 1.1)).r.tolist() == [0.5, 0.9, 0.9]
+    assert repr(near(0.5)) == "near 0.5" and repr(near(0.5, 2)) == "near 0.5 or 2"
+    with pytest.raises(NotMeasured, match="needs rows with r=near 1 or 2"):
+        rows(frame[:0], r=near(1, 2))

@@ -12,16 +12,17 @@ class NotMeasured(Exception):
 
 
 class near:
-    """For `rows`: the value of the column that is nearest to the wanted one."""
+    """For `rows`: the value of the column that is nearest to the wanted one, or to each of some."""
 
-    def __init__(self, wanted):
+    def __init__(self, *wanted):
         self.wanted = wanted
 
     def __call__(self, values):
-        return nearest(values, self.wanted)
+        found = [nearest(values, wanted) for wanted in self.wanted]
+        return found if len(found) > 1 else found[0]
 
     def __repr__(self):
-        return f"near {self.wanted:g}"
+        return f"near {' or '.join(f'{wanted:g}' for wanted in self.wanted)}"
 
 
 class above:
@@ -67,7 +68,7 @@ def rows(frame, **values):
 
 def _chosen(column, wanted):
     if callable(wanted):
-        return column == wanted(column) if len(column) else column.isna()
+        wanted = wanted(column) if len(column) else []
     if hasattr(wanted, "__contains__") and not isinstance(wanted, str):
         return column.map(lambda value: value in wanted).astype(bool)
     return column == wanted
