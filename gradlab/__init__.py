@@ -11,8 +11,8 @@ from importlib import import_module
 _HOMES = {
     "Network": "gradlab.nets.network",
     "clip": "gradlab.learning.clipping",
-    "read": "gradlab.suite.run",
-    "run": "gradlab.suite.run",
+    "read": "gradlab.runner",
+    "run": "gradlab.runner",
 }
 __all__ = ["Network", "clip", "read", "run"]
 

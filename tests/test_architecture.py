@@ -50,14 +50,15 @@ RULES = {
     "gradlab.measures": Rule({"errors", "threads", *CORE, ANY_PACKAGE}),
     # Times the rooms below it, and how the suite runs blocks; peers are imported in functions.
     "gradlab.race": Rule(
-        {"errors", "threads", "measures", "suite", *CORE, "numpy", "threadpoolctl"}, {ANY_PACKAGE}
+        {"errors", "threads", "measures", "suite", "runner", *CORE, "numpy", "threadpoolctl"},
+        {ANY_PACKAGE},
     ),
-    "gradlab.suite": Rule(
-        {"errors", "files", "found", "threads", "version", "words", ANY_PACKAGE}, {"plots"}
-    ),
+    "gradlab.suite": Rule({"errors", "files", "found", "threads", "version", "words", ANY_PACKAGE}),
+    # Joins the suite and the figures: an experiment to its table, figure, claims.
+    "gradlab.runner": Rule({"errors", "files", "suite", ANY_PACKAGE}, {"plots"}),
     "gradlab.plots": Rule({"errors", "files", "suite", ANY_PACKAGE}),
     "gradlab.explorer": Rule({"errors", "measures", *CORE, ANY_PACKAGE}),
-    "gradlab.commands": Rule({"", "errors", "files", "suite", "words"}, ALL - {"cli"}),
+    "gradlab.commands": Rule({"", "errors", "files", "runner", "suite", "words"}, ALL - {"cli"}),
     "gradlab.cli": Rule({"commands", "errors", "suite"}, ALL),
     "gradlab.__main__": Rule({"cli"}),
     # A measure that only one experiment needs stands in its file, and may use a network.

@@ -14,8 +14,8 @@ from toy import experiment as toy
 from gradlab.cells import jit
 from gradlab.cli import main
 from gradlab.plots.draw import draw
+from gradlab.runner import run
 from gradlab.suite import library
-from gradlab.suite.run import run
 
 TESTS = Path(__file__).parent
 UNSET = ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")

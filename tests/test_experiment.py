@@ -172,9 +172,9 @@ def test_a_claim_is_about_what_there_is():
 
 
 def test_the_toys_claim_holds_and_can_fail(tmp_path):
-    from gradlab.suite import run
+    from gradlab import runner
 
-    frame = run.run(toy, results=tmp_path)
+    frame = runner.run(toy, results=tmp_path)
     (known,) = toy.claims
     assert known.judge(frame).outcome == "ok"
     assert known.judge(known.control(frame.copy())).outcome == "FALLS SHORT"

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gradlab import runner
 from gradlab.errors import UserError
 from gradlab.plots import draw, style
-from gradlab.suite import NotMeasured, library, run, store
+from gradlab.suite import NotMeasured, library, store
 from gradlab.suite.grid import changed
 from gradlab.suite.sweep import sweep
 
@@ -84,7 +85,7 @@ def reference():
 
     def table(name):
         if name not in known:
-            known[name] = run.read(name, REFERENCE)
+            known[name] = runner.read(name, REFERENCE)
         return known[name]
 
     return table

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from toy import experiment as toy
 
+from gradlab import runner
 from gradlab.cli import main
 from gradlab.errors import UserError
-from gradlab.suite import library, reproduce, run, store
+from gradlab.suite import library, reproduce, store
 from gradlab.suite.compare import DIFFERENT, EQUAL, INTERVALS, ROUNDING, compare, every_row
 
 KEYS = ["spectral_radius", "seed", "step"]
@@ -100,7 +101,7 @@ def home(tmp_path, monkeypatch):
     shutil.copy(Path(__file__).parent / "toy.py", tmp_path / "experiments")
     monkeypatch.setattr(library, "folder", lambda: tmp_path / "experiments")
     undrawn = SimpleNamespace(draw=lambda *_: None, NoRows=UserError)
-    monkeypatch.setattr(run, "drawing", lambda: undrawn)
+    monkeypatch.setattr(runner, "drawing", lambda: undrawn)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -122,7 +123,7 @@ def test_reproduce_compares_and_leaves_results_alone(home, capsys):
 
 
 def test_reproduce_and_diff_exit_with_one_for_a_difference(home, capsys):
-    frame = run.run(toy)
+    frame = runner.run(toy)
     digest = store.write(frame.assign(decades=frame.decades * 1.1), "results/toy.parquet")
     store.write_json({store.TABLE: digest}, "results/toy.json")
     assert main(["reproduce", "toy"]) == 1
@@ -140,7 +141,7 @@ def test_reproduce_and_diff_exit_with_one_for_a_difference(home, capsys):
 
 
 def test_times_are_not_compared(home, monkeypatch):
-    run.run(toy)
+    runner.run(toy)
     monkeypatch.setattr(toy, "alone", True)
     assert str(reproduce.reproduce(toy)) == "times: not compared"
 

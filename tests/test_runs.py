@@ -11,9 +11,10 @@ import pytest
 from sources import ROOT
 
 import gradlab
+from gradlab import runner
 from gradlab.cli import main
 from gradlab.errors import UserError
-from gradlab.suite import library, run, runs, store
+from gradlab.suite import library, runs, store
 
 REFERENCE = Path("results/reference")
 
@@ -26,7 +27,7 @@ def drawn(experiment, frame, path, kind=None):
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A checkout with the toy as its one experiment; its reference run has two seeds."""
-    monkeypatch.setattr(run, "drawing", lambda: SimpleNamespace(draw=drawn, NoRows=UserError))
+    monkeypatch.setattr(runner, "drawing", lambda: SimpleNamespace(draw=drawn, NoRows=UserError))
     (tmp_path / "experiments").mkdir()
     shutil.copy(Path(__file__).parent / "toy.py", tmp_path / "experiments")
     monkeypatch.setattr(library, "folder", lambda: tmp_path / "experiments")

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 import gradlab
+from gradlab import runner
 from gradlab.cli import main
 from gradlab.errors import UserError
-from gradlab.suite import library, run, running
+from gradlab.suite import library, running
 
 TOY = Path(__file__).parent / "toy.py"
 
@@ -19,7 +20,7 @@ TOY = Path(__file__).parent / "toy.py"
 def home(tmp_path, monkeypatch):
     """A working folder with the toy as its one experiment, whose figure is not drawn."""
     undrawn = SimpleNamespace(draw=lambda *_: None, NoRows=UserError)
-    monkeypatch.setattr(run, "drawing", lambda: undrawn)
+    monkeypatch.setattr(runner, "drawing", lambda: undrawn)
     (tmp_path / "experiments").mkdir()
     shutil.copy(TOY, tmp_path / "experiments")
     monkeypatch.setattr(library, "folder", lambda: tmp_path / "experiments")

@@ -7,7 +7,7 @@ from toy import experiment as toy
 
 from gradlab.plots import palette, style
 from gradlab.plots.draw import draw
-from gradlab.suite.run import run
+from gradlab.runner import run
 
 
 @pytest.fixture(scope="module")

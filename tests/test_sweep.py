@@ -15,9 +15,9 @@ import toy_measure
 from toy import experiment as toy
 
 import gradlab
+from gradlab import runner
 from gradlab.errors import UserError
 from gradlab.suite import machine, plan, progress, running, sweep, tell, work
-from gradlab.suite import run as run_module
 from gradlab.suite.grid import changed
 
 
@@ -234,7 +234,7 @@ def test_estimates_that_refuse_are_wrong_use_and_none_is_none():
 def undrawn(monkeypatch):
     """Runs without their figures, which take most of the time."""
     nothing = SimpleNamespace(draw=lambda *_: None, NoRows=UserError)
-    monkeypatch.setattr(run_module, "drawing", lambda: nothing)
+    monkeypatch.setattr(runner, "drawing", lambda: nothing)
 
 
 def edited(monkeypatch, name="toy_measure.py:decay"):

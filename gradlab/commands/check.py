@@ -37,8 +37,8 @@ def command(options):
         shared.print_json(_record(done, judged, wrong))
     else:
         print(verdicts.total(judged, len(done) - len(judged)))
-    for error in wrong:
-        shared.complain(error)
+    for fault in wrong:
+        shared.complain(fault)
     every = [verdict for found in judged.values() for verdict in found]
     return shared.code(every) or (shared.WRONG_USE if wrong else shared.FINE)
 

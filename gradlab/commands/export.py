@@ -18,19 +18,20 @@ def arguments(export):
 
 def command(options):
     """Write the file."""
-    from gradlab.suite import run, runs
+    from gradlab import runner
+    from gradlab.suite import runs
 
     kind = _format(options)
     experiment, name = runs.of(options.name, options.results)
     frame = shared.read(options, name)
-    own = run.beside(options.results, name, kind)
+    own = runner.beside(options.results, name, kind)
     path = expanded(options.output or own)
     if path == own:  # of a reference run there may be no folder of one's own yet
         path.parent.mkdir(parents=True, exist_ok=True)
     if kind == "csv":
         frame.to_csv(path, index=False)
     else:
-        run.drawing().draw(experiment, frame, path, kind)
+        runner.drawing().draw(experiment, frame, path, kind)
     print(f"wrote {path}")
     return shared.FINE
 

@@ -38,8 +38,8 @@ def command(options):
         shared.print_json({"experiments": rows, "errors": list(map(str, wrong))})
     else:
         print("\n".join(_lines(rows)))
-    for error in wrong:
-        shared.complain(error)
+    for fault in wrong:
+        shared.complain(fault)
     return shared.WRONG_USE if wrong else shared.FINE
 
 

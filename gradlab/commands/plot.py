@@ -13,11 +13,12 @@ def arguments(plot):
 
 def command(options):
     """Draw it; nothing is measured."""
-    from gradlab.suite import run, runs
+    from gradlab import runner
+    from gradlab.suite import runs
 
     experiment, name = runs.of(options.name, options.results)
     frame = shared.read(options, name)
-    path = run.beside(options.results, name, "png")
-    run.drawing().draw(experiment, frame, path)
+    path = runner.beside(options.results, name, "png")
+    runner.drawing().draw(experiment, frame, path)
     print(f"wrote {path}")
     return shared.FINE

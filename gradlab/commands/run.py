@@ -40,21 +40,23 @@ def command(options):
 
 
 def _run_one(options, name):
-    from gradlab.suite import run, runs, sweep
+    from gradlab import runner
+    from gradlab.suite import runs, sweep
 
-    experiment = run.prepare(name, options.quick, shared.values(options))
-    folder = run.place(options.results, options.quick)
+    experiment = runner.prepare(name, options.quick, shared.values(options))
+    folder = runner.place(options.results, options.quick)
     if options.name is not None:
         runs.named(options.name)
     how = options.workers, options.fresh, options.retry_errors
     if options.dry_run:
         print("\n".join(sweep.foretell(experiment, folder, *how)))
         return shared.FINE
-    return shared.code(run.complete(experiment, folder, options.name, *how)[1])
+    return shared.code(runner.complete(experiment, folder, options.name, *how)[1])
 
 
 def _run_all(options):
-    from gradlab.suite import library, reproduce, run, runs
+    from gradlab import runner
+    from gradlab.suite import library, reproduce, runs
 
     if options.experiment:
         raise UserError(f"run {options.experiment} --all: a name or --all, not both")
@@ -62,7 +64,7 @@ def _run_all(options):
         raise UserError(f"--all --name {options.name}: a name is one run's")
     if options.dry_run:
         return max(_run_one(options, name) for name in library.names())
-    folders = [run.place(options.results, options.quick)]
+    folders = [runner.place(options.results, options.quick)]
     if not options.quick:
         folders.append(runs.reference())
     done = reproduce.in_turn(library.names(), lambda name: _run_one(options, name), folders)

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from gradlab import runner
 from gradlab.errors import one_of
 from gradlab.measures import last_step
 from gradlab.nets.network import Network
 from gradlab.race.ceiling import cores, limits
-from gradlab.suite import machine, run
+from gradlab.suite import machine
 from gradlab.suite.grid import blocks
 
 BATCH = {"T": 200, "N": 32, "B": 32}  # of Network.gradients
@@ -131,7 +132,7 @@ def _sweep(quantity, doubling):
         "input_scale": [0.5],
         "seed": list(range(cores())),
     }
-    parts = [block for block, _ in blocks(run.prepare("spectral_radius", values=values))]
+    parts = [block for block, _ in blocks(runner.prepare("spectral_radius", values=values))]
     seconds, size_in_bytes = last_step.estimate(parts[0])
     known = {"estimated_seconds": seconds, "estimated_bytes": size_in_bytes}
     return [_job(part) for part in parts], {"value": size[quantity], **known}

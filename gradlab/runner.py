@@ -120,7 +120,6 @@ def beside(folder, name, suffix):
 def drawing():
     """gradlab.plots.draw. Raises UserError for settings that matplotlib does not load with."""
     try:
-        import_module("gradlab.plots.style")
         return import_module("gradlab.plots.draw")
     except Exception as error:
         raise UserError(f"matplotlib does not load with your settings: {placed(error)}") from error
