@@ -10,7 +10,7 @@ Learning rates were chosen once: 0.01 where there are gates, 0.003 elsewhere.
 
 from gradlab.cli import script
 from gradlab.plots import Panel, counted, dots, page
-from gradlab.suite import Claim, Experiment, always, median, share, swap
+from gradlab.suite import Claim, Experiment, always, kept, median, share, swap
 
 COPYING, ADDING = "copying", "adding"
 COLUMNS = ("cell", "activation", "init", "forget_bias", "learning_rate", "input_scale")
@@ -54,11 +54,6 @@ def start(frame):
     return [names.get(values, ", ".join(values[:3])) for values in found]
 
 
-def updates_until_solved(frame):
-    """The updates of the trainings that solved it."""
-    return frame.updates_done.where(frame.solved == 1)
-
-
 def first(tasks):
     """The first task of a table."""
     return tasks.iloc[0]
@@ -89,7 +84,7 @@ def of_task(task, scale):
         Panel(
             "updates until it is solved",
             dots(
-                updates_until_solved, start, palette=INKS, named=False, xlim=(0, None),
+                kept("updates_done", solved=1), start, palette=INKS, named=False, xlim=(0, None),
                 xlabel="updates",
             ),
             where,

@@ -15,7 +15,7 @@ import matplotlib as mpl
 from gradlab.cli import script
 from gradlab.plots import CRITICAL, EXPLODING, MUTED, Panel, medians, page, shares
 from gradlab.plots.page import values, written
-from gradlab.suite import Claim, Experiment, every, near, share, shuffled
+from gradlab.suite import Claim, Experiment, every, kept, near, share, shuffled
 
 RADII, LENGTHS = [0.3, 0.6, 0.9, 1.2, 1.5, 1.75, 2.0], [10, 20, 30, 50, 100]
 REACHED = [20, 30]  # lengths at which the threshold decides
@@ -35,11 +35,6 @@ def stuck(frame):
 def solved_out_of_reach(frame):
     """Whether a training is solved whose first gradient loses more than six decades; else nan."""
     return frame.solved.where(-frame.decades_per_step * frame.sequence_length > 6)
-
-
-def updates_until_solved(frame):
-    """The updates of the trainings that solved it."""
-    return frame.updates_done.where(frame.solved == 1)
 
 
 def success(panel, frame):
@@ -106,7 +101,7 @@ figure = page(
             ),
             Panel(
                 "updates until solved, median of those that did",
-                over_thresholds(updates_until_solved, yscale="log", ylabel="updates"),
+                over_thresholds(kept("updates_done", solved=1), yscale="log", ylabel="updates"),
             ),
             Panel(
                 "share of updates that are clipped, mean",

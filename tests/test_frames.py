@@ -12,7 +12,9 @@ from gradlab.suite import (
     above,
     every,
     interval,
+    kept,
     largest,
+    mean,
     near,
     nearest,
     rows,
@@ -69,3 +71,12 @@ def test_near_chooses_the_nearest_to_each_of_some_values():
     assert repr(near(0.5)) == "near 0.5" and repr(near(0.5, 2)) == "near 0.5 or 2"
     with pytest.raises(NotMeasured, match="needs rows with r=near 1 or 2"):
         rows(frame[:0], r=near(1, 2))
+
+
+def test_a_column_is_kept_where_rows_would_choose():
+    frame = pd.DataFrame({"n": [1, 2, 3], "x": [4.0, 5.0, 6.0]}, index=[7, 8, 9])
+    column = kept("x", n=above(1))
+    assert column(frame).isna().tolist() == [True, False, False]
+    assert mean(column)(frame) == 5.5 and str(mean(column)) == "mean x where n=above 1"
+    with pytest.raises(NotMeasured, match="needs rows with n=above 3"):
+        kept("x", n=above(3))(frame)

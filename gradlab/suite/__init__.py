@@ -4,7 +4,7 @@ Experiment, Claim, Span                          what an experiment file says
 median mean largest smallest worst share
 slope crossing most                              readings: one number from a table
 swap passes_for scaled shifted always shuffled   controls: a wrong table
-rows near above every                            which rows a reading or a panel takes
+rows kept near above every                       which rows a reading or a panel takes
 nearest lags wilson interval NotMeasured         what functions ask of a table
 """
 
@@ -16,6 +16,7 @@ from gradlab.suite.frames import (
     above,
     every,
     interval,
+    kept,
     lags,
     near,
     nearest,
@@ -36,7 +37,7 @@ from gradlab.suite.readings import (
 
 __all__ = [
     "Claim", "Experiment", "NotMeasured", "Span", "Verdict", "above", "always", "crossing",
-    "every", "interval", "lags", "largest", "mean", "median", "most", "near", "nearest",
+    "every", "interval", "kept", "lags", "largest", "mean", "median", "most", "near", "nearest",
     "passes_for", "rows", "scaled", "share", "shifted", "shuffled", "slope", "smallest", "swap",
     "wilson", "worst",
 ]  # fmt: skip

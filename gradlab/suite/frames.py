@@ -95,6 +95,17 @@ def column_name(column):
     return column.__name__.replace("_", " ") if callable(column) else column
 
 
+def kept(column, **where):
+    """For readings and panels: a column in the rows that `rows` chooses, nan in all others."""
+
+    def among(frame):
+        chosen = rows(frame, **where).index
+        return read_column(column, frame).where(frame.index.isin(chosen))
+
+    among.__name__ = f"{column_name(column)} where {described(where)}"
+    return among
+
+
 def described(values):
     """A selection of rows in words: "spectral_radius=0.8, sequence_length=max"."""
     words = (f"{name}={_word(value)}" for name, value in values.items())
