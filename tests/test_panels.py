@@ -152,3 +152,11 @@ def test_headroom_is_a_share_of_the_axis_as_it_is_drawn(axes):
     assert axes.get_ylim() == pytest.approx((1e-2, 1e4))
     assert set(lines(axes)) == {"lstm", "gru"} and axes.get_legend().get_title().get_text()
     assert list(axes.lines[-1].get_ydata()) == [FRAME.y.max()] * 2
+
+
+def test_a_line_of_a_single_place_is_a_point(axes):
+    medians("length", "y", points=None)(axes, FRAME[FRAME.length == 10])
+    assert axes.lines[0].get_marker() == "o"
+    axes.clear()
+    medians("length", "y", points=None)(axes, FRAME)
+    assert axes.lines[0].get_marker() in ("None", None, "")

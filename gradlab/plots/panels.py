@@ -76,7 +76,8 @@ def medians(x, y, hue=None, *, chosen=None, edge=None, palette=None, colour=CRIT
             alone = np.isfinite(theory).any()
             sns.lineplot(
                 here, x=x, y=column_name(y), estimator=statistic, errorbar=spread, ax=panel,
-                color=shade, label=_label(label, here, value), marker=points,
+                color=shade, label=_label(label, here, value),
+                marker=points if here[x].nunique() > 1 else points or "o",
                 ms=(sizes or {}).get(value, 7 if alone else 5), mew=0, ls="" if alone else line,
                 err_kws={"lw": 0} if band else None,
             )  # fmt: skip
