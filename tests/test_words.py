@@ -12,8 +12,6 @@ ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results" / "reference"
 NAMES = sorted(file.stem for file in REFERENCE.glob("*.parquet"))
 EXPERIMENTS = {name: library.load(name) for name in NAMES}
-# A measure that still stands in its experiment's file has no COLUMNS yet.
-MOVED = [name for name in NAMES if isinstance(EXPERIMENTS[name].measure, str)]
 
 
 def own(name):
@@ -25,7 +23,7 @@ def columns(name):
     return [c for c in pq.read_schema(REFERENCE / f"{name}.parquet").names if c not in parameters]
 
 
-@pytest.mark.parametrize("name", MOVED)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_axis_constant_and_column_of_a_committed_table_is_described(name):
     described, experiment = own(name), EXPERIMENTS[name]
     parameters = [*experiment.axes, *experiment.constants]
@@ -38,6 +36,22 @@ def test_no_description_is_of_nothing():
     named = {words.pattern(column) for name in NAMES for column in columns(name)}
     assert not set(words.glossary()[words.SETTINGS]) - parameters
     assert not set(words.glossary()[words.COLUMNS]) - named
+
+
+# An LSTM's and a GRU's, and what is newer than the tables.
+ELSEWHERE = {
+    "log10_cell_gradient_lag_N", "log10_norm_b_recurrent", "not_finite", "share_not_finite",
+}  # fmt: skip
+
+
+def test_no_measure_describes_what_it_does_not_have():
+    left = {name: set(own(name)) for name in NAMES}
+    for name, experiment in EXPERIMENTS.items():
+        for other in NAMES:
+            if EXPERIMENTS[other].measure.split(":")[0] == experiment.measure.split(":")[0]:
+                left[name] -= {*columns(other), *map(words.pattern, columns(other))}
+                left[name] -= {*EXPERIMENTS[other].axes, *EXPERIMENTS[other].constants}
+    assert not set().union(*left.values()) - ELSEWHERE
 
 
 @pytest.mark.parametrize("setting", words.CHOICES)
