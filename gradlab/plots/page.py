@@ -44,6 +44,10 @@ class Panel:
     says: str = ""
     width: int = 1
 
+    def title_on(self, frame) -> str:
+        """The title on a table. Raises NotMeasured if the table lacks the panel's rows."""
+        return filled(self.title, rows(frame, **self.where))
+
     @property
     def sentence(self) -> str:
         """What the panel shows, in one sentence."""

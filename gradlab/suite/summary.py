@@ -9,7 +9,7 @@ from gradlab import words
 from gradlab.errors import UserError
 from gradlab.suite import library, machine, plan, store, verdicts, work
 from gradlab.suite.claims import in_words
-from gradlab.suite.frames import NotMeasured, rows
+from gradlab.suite.frames import NotMeasured
 from gradlab.suite.grid import blocks, changed, kind, points
 
 BRACES = re.compile(r"{(\w+)}")
@@ -121,12 +121,10 @@ def _panel(panel, frame):
 
 def _title(panel, frame):
     """The title on a table; without one (or its rows) the names in braces, or nothing."""
-    from gradlab.plots.page import filled
-
     title = getattr(panel, "title", "")
     with suppress(NotMeasured, KeyError):
-        if frame is not None:
-            return filled(title, rows(frame, **getattr(panel, "where", {})))
+        if frame is not None and hasattr(panel, "title_on"):
+            return panel.title_on(frame)
     return BRACES.sub(r"\1", title) if isinstance(title, str) else ""
 
 
