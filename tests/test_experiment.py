@@ -194,3 +194,5 @@ def test_a_table_tells_quick_values_from_others():
     assert said(seed=[0]) == (True, "")
     assert said(seed=[0], n=4) == (True, "n=4")
     assert said(seed=[0, 1, 2], a=[1.0]) == (False, "a=1.0, seed")
+    before_n = pd.DataFrame(points(whole), columns=["a", "seed"])
+    assert whole.other_values(before_n) == "" and not whole.is_quick(before_n)

@@ -92,7 +92,9 @@ class Experiment:
     def _others(self, frame, expected):
         others = []
         for name, values in expected.items():
-            found = set(frame[name].dropna()) if name in frame else set()
+            if name not in frame:  # a table from before there was this setting
+                continue
+            found = set(frame[name].dropna())
             if found != values - {None}:
                 others.append(f"{name}={found.pop()}" if len(found) == 1 else name)
         return others
