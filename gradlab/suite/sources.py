@@ -24,7 +24,9 @@ from gradlab.suite.library import PACKAGE
 
 OWN, INSTALLED = "gradlab", ("site-packages", "dist-packages")
 # They hand points and tables on, and compute no number of a table.
-NO_SOURCES = ("suite", "plots", "commands", "cli", "__main__", "template", "words")
+NO_SOURCES = (
+    *("suite", "plots", "commands", "cli", "runner", "__main__", "template", "words", "version"),
+)
 
 
 def of(measure):
