@@ -2,7 +2,7 @@
 
 This file was written by `gradlab new`. It runs as it is, with `gradlab run NAME` or with
 `gradlab run NAME --quick`, and results/ then holds its table and its figure. Make it yours from
-top to bottom: the measure, the figure, the claim, and the experiment at the end that joins them.
+top to bottom: the measure, the figure, and the experiment at the end that joins them.
 """
 
 import math
@@ -11,8 +11,14 @@ import numpy as np
 
 from gradlab import Network
 from gradlab.cli import script
-from gradlab.plots import CRITICAL, EXPLODING, style
-from gradlab.suite import Claim, Experiment, rows
+from gradlab.plots import EXPLODING, Panel, medians, page
+from gradlab.suite import Claim, Experiment, mean, scaled
+
+# What `gradlab show` says of the columns; axes and constants of your own belong here too.
+COLUMNS = {
+    "loss": "squared error at the last step",
+    "decades_per_step": "log10(||dL/dh_0|| / ||dL/dh_T||) over the steps (decades a step)",
+}
 
 
 def measure(block):
@@ -20,7 +26,7 @@ def measure(block):
 
     block.points holds an array for each axis of the grid, block.constants the constants.
     """
-    steps, hidden = block.constants["steps"], block.constants["hidden_size"]
+    steps, hidden = block.constants["sequence_length"], block.constants["hidden_size"]
     loss, slopes = [], []
     for radius, seed in zip(block.points["spectral_radius"], block.points["seed"], strict=True):
         net = Network.draw(
@@ -35,36 +41,34 @@ def measure(block):
     return {"loss": loss, "decades_per_step": slopes}
 
 
-def figure(frame):
-    """Draw from the table alone: measured points on the line of theory."""
-    drawing, panel = style.panels(1, 1, size=(8, 5))
-    radii = np.linspace(frame.spectral_radius.min(), frame.spectral_radius.max(), 200)
-    panel.plot(radii, np.log10(radii), color=CRITICAL, label="log10(radius)")
-    panel.plot(frame.spectral_radius, frame.decades_per_step, "o", color=EXPLODING,
-               label="measured")  # fmt: skip
-    panel.set(xlabel="spectral radius of W", ylabel="decades a step")
-    panel.legend()
-    style.headline(drawing, "Below one it vanishes, above it explodes")
-    style.caption(drawing, "An orthogonal linear network: every step multiplies by the radius.")
-    return drawing
+def log10_radius(_, radii):
+    """Theory: every step multiplies the gradient by the radius."""
+    return np.log10(radii)
 
 
-def slope_at_one_half(frame):
-    """What the claim measures. rows(...) says so if the table lacks these rows."""
-    return rows(frame, spectral_radius=0.5).decades_per_step.mean()
-
-
-def one_step_too_many(frame):
-    """The control, a wrong table: each slope divided by T + 1 instead of T."""
-    return frame.assign(decades_per_step=frame.decades_per_step * 50 / 51)
-
+# Text in braces follows the table. Rows of panels: page(headline, caption, [[Panel, Panel], ...]).
+figure = page(
+    "Below one it vanishes, above it explodes",
+    "An orthogonal linear network of {hidden_size} units, {sequence_length} steps, {seeds}.",
+    [
+        Panel(
+            "measured, and what theory says",
+            medians(
+                "spectral_radius", "decades_per_step", colour=EXPLODING, label="measured",
+                law=log10_radius, law_label="log10(radius)", level=0,
+                xlabel="spectral radius of W", ylabel="decades a step",
+            ),
+        )
+    ],
+    size=(8, 5.5),
+)  # fmt: skip
 
 experiment = Experiment(
     question="How does the gradient of a random network depend on its spectral radius?",
     # One row for each combination; other values by `--set spectral_radius=0.5:1.5:21`.
     grid={"spectral_radius": [0.5, 0.75, 1.0, 1.25, 1.5], "seed": range(3)},
     split=["seed"],  # the points of one seed are measured together, seeds in parallel
-    constants={"hidden_size": 16, "steps": 50},
+    constants={"hidden_size": 16, "sequence_length": 50},
     quick={"seed": [0]},  # what --quick puts in place of the above
     measure=measure,
     figure=figure,
@@ -73,11 +77,11 @@ experiment = Experiment(
             name="one half",
             statement="at radius 1/2 every step takes log10(2) decades from the gradient",
             source="dh_T/dh_0 = (Q/2)^T with Q orthogonal",
-            measured=slope_at_one_half,
+            measured=mean("decades_per_step", spectral_radius=0.5),  # says what it read
             equals=-math.log10(2),  # from mathematics, not from the code that is tested
             within=1e-12,
             why="rounding of 50 products",
-            control=one_step_too_many,  # a test would see the claim fall short on it
+            control=scaled("decades_per_step", 50 / 51),  # a wrong table: T + 1 for T
         )
     ],
 )

@@ -228,3 +228,15 @@ def test_panels_of_unlike_rows_keep_out_of_each_other():
     figure.draw_without_rendering()
     boxes = [panel.get_tightbbox() for panel in figure.axes]
     assert not any(one.overlaps(other) for one in boxes for other in boxes if one is not other)
+
+
+@pytest.mark.parametrize("width", [6.0, 8.0, 14.5, 17.0])
+def test_headline_and_caption_fit_the_width_and_leave_the_stamp_its_place(width):
+    question = "How does the gradient of a random network depend on its spectral radius? " * 2
+    words = "64 units, task noise, 20 seeds; dashed: mean-field theory for the drawn W; " * 5
+    figure = page(question, words + "\nand more", [Panel("x", LINES)], size=(width, 5))(FRAME)
+    style.stamp(figure, "quick run")
+    figure.draw_without_rendering()
+    headline, caption, stamp = (text.get_window_extent() for text in figure.texts)
+    assert not headline.overlaps(stamp) and caption.x1 < figure.bbox.x1
+    assert caption.x1 > 0.75 * figure.bbox.x1 and figure.get_supxlabel().endswith("\nand more")

@@ -7,7 +7,6 @@ hold on the table, and it says so where the table is of a quick run or of other 
 from gradlab.errors import UserError, placed
 from gradlab.files import expanded, replacing
 from gradlab.plots import style
-from gradlab.plots.page import wrapped
 from gradlab.suite.claims import FALLS_SHORT, NOT_MEASURED
 from gradlab.suite.frames import NotMeasured
 
@@ -47,11 +46,11 @@ def drawn(experiment, frame):
         style.headline(figure, experiment.question)
     said = [figure.get_supxlabel()]
     if other := experiment.other_values(frame):
-        said.append(wrapped(f"another grid than the reference run's: {other}"))
+        said.append(f"another grid than the reference run's: {other}")
     if short:
-        said.append(wrapped(f"this table does not bear out: {'; '.join(short)}"))
+        said.append(f"this table does not bear out: {'; '.join(short)}")
     if missing:
-        said.append(wrapped(f"not measured by this table: {'; '.join(missing)}"))
+        said.append(f"not measured by this table: {'; '.join(missing)}")
     style.caption(figure, "\n".join(said))
     if experiment.is_quick(frame):
         style.stamp(figure, "quick run")

@@ -15,7 +15,6 @@ others take its place.
 """
 
 import math
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -26,7 +25,6 @@ from gradlab.suite.claims import in_words
 from gradlab.suite.frames import NotMeasured, rows
 
 style = Late("gradlab.plots.style")
-WIDTH = 190  # characters of a caption's line
 
 
 @dataclass(frozen=True)
@@ -186,11 +184,6 @@ def is_empty(axes) -> bool:
 
     shown = [*axes.texts, *axes.images, *axes.collections, *axes.patches]
     return not (shown or any(map(is_data, axes.lines)))
-
-
-def wrapped(text) -> str:
-    """Text in lines as long as a caption's."""
-    return textwrap.fill(text, WIDTH)
 
 
 def _letters():

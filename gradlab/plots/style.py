@@ -4,6 +4,7 @@ Cool colours vanish, warm ones explode, ink is the edge between them. Figures ar
 pyplot's windows, so they can be drawn on a machine without a display.
 """
 
+import textwrap
 import warnings
 from contextlib import contextmanager
 
@@ -92,12 +93,19 @@ def save(figure, path, kind):
 
 def headline(figure, text):
     """The figure's message, at its top left."""
-    figure.suptitle(text, x=0.01, ha="left")
+    room = figure.get_figwidth() - 1.5  # that of the stamp
+    figure.suptitle(wrapped(text, room / 0.14), x=0.01, ha="left")
 
 
 def caption(figure, text):
     """What was measured and how, in one quiet line (or a few) at the bottom."""
+    text = wrapped(text, figure.get_figwidth() / 0.0755)
     figure.supxlabel(text, x=0.01, ha="left", fontsize=10, color=MUTED)
+
+
+def wrapped(text, most):
+    """Text in lines of at most so many characters."""
+    return "\n".join(textwrap.fill(line, int(most)) for line in text.split("\n"))
 
 
 def stamp(figure, text):
