@@ -38,7 +38,7 @@ ANGLE = math.pi / 10  # by which the complex pair turns in a step
 COUPLINGS = [0.0, 1.0, 10.0]  # upper right entry of [[r, coupling], [0, r/2]]
 LAST = 100
 ABOUT = {"spectral_radius": Span(0.1, 10), "hidden_size": Span(1, 256), "step": Span(0, LAST)}
-DEFECTIVE = "step * spectral_radius**(step - 1)"  # the first component of a defective W^t h_0
+DEFECTIVE = "coupling * step * spectral_radius**(step - 1)"  # of a defective W^t h_0, the first
 COUPLED = {"matrix": "triangular", "spectral_radius": 0.9, "coupling": COUPLINGS[-1]}
 
 
@@ -185,8 +185,10 @@ experiment = Experiment(
         same(
             "defective",
             "one eigenvector for a double eigenvalue: t lambda^(t-1), relative error",
-            "[[l, 1], [0, l]]^t = [[l^t, t l^(t-1)], [0, l^t]]",
-            worst(f"first / ({DEFECTIVE}) - 1", matrix="defective", step=above(0)),
+            "[[l, c], [0, l]]^t = [[l^t, c t l^(t-1)], [0, l^t]], c the coupling",
+            worst(
+                f"first / ({DEFECTIVE}) - 1", matrix="defective", step=above(0), coupling=above(0)
+            ),
             passes_for("spectral_radius**step", "first"),
         ),
         Claim(

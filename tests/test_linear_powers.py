@@ -3,11 +3,13 @@
 from fractions import Fraction
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from gradlab.errors import UserError
 from gradlab.measures import linear_powers
-from gradlab.suite.grid import Block
+from gradlab.suite import library
+from gradlab.suite.grid import Block, blocks, changed
 
 SLIDE = {"complex pair": 0.0, "defective": 1.0, "triangular": 10.0}
 
@@ -55,3 +57,17 @@ def test_the_dominant_term_is_what_is_left_of_the_sum():
 def test_one_unit_has_no_second_component():
     with pytest.raises(UserError, match="hidden_size=1: must be at least 2"):
         linear_powers.measure(block("gaussian", hidden=1))
+
+
+def test_the_claim_of_a_defective_w_holds_at_every_coupling():
+    experiment = library.load("linear_powers")
+    claim = next(claim for claim in experiment.claims if claim.name == "defective")
+    few = {"matrix": "defective", "step": range(4)}
+    for coupling in (1.0, 3.0):
+        small = changed(experiment, few | {"coupling": coupling, "seed": 0})
+        measured = [linear_powers.measure(block) for block, _ in blocks(small)]
+        tables = [
+            pd.DataFrame(block.points | block.constants | columns | {"status": "ok"})
+            for (block, _), columns in zip(blocks(small), measured, strict=True)
+        ]
+        assert claim.judge(pd.concat(tables)).outcome == "ok"
