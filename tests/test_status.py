@@ -59,6 +59,8 @@ def test_status_says_what_is_stored_and_what_is_missing(capsys):
     assert said(capsys, "status", "--results", "results/quick") == (
         "toy: table of 1 rows; 1 of 1 blocks stored\n"
     )
+    hint = "quick runs: `gradlab status --results results/quick`\n"
+    assert said(capsys, "status").endswith(f"\n{hint}")
 
 
 def test_status_says_who_is_at_work_and_passes_over_the_dead(capsys):

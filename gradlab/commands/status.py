@@ -17,6 +17,7 @@ def arguments(status):
 
 def command(options):
     """A line for each run, or a JSON list."""
+    from gradlab.files import expanded
     from gradlab.suite.status import statuses
 
     found = statuses(options.results, options.names)
@@ -25,4 +26,7 @@ def command(options):
     else:
         for one in found or [f"nothing in {options.results}"]:
             print(one)
+        quick = expanded(options.results) / "quick"
+        if not options.names and statuses(quick):
+            print(f"quick runs: `gradlab status --results {quick}`")
     return shared.FINE
