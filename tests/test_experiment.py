@@ -196,3 +196,9 @@ def test_a_table_tells_quick_values_from_others():
     assert said(seed=[0, 1, 2], a=[1.0]) == (False, "a=1.0, seed")
     before_n = pd.DataFrame(points(whole), columns=["a", "seed"])
     assert whole.other_values(before_n) == "" and not whole.is_quick(before_n)
+
+
+@pytest.mark.parametrize("values", ["a=1", ["a=1"], 3])
+def test_settings_that_are_no_mapping_are_refused(values):
+    with pytest.raises(UserError, match="not a mapping of names to values"):
+        changed(toy, values)

@@ -74,6 +74,8 @@ def changed(experiment, values):
     (from, to, how many). They take the type of what they replace; None is replaced by text.
     Raises UserError for unknown names and for values of a wrong type.
     """
+    if not isinstance(values, Mapping):
+        raise UserError(f"set={values!r}: not a mapping of names to values")
     axes = {}
     constants = dict(experiment.constants)
     for name, value in values.items():
