@@ -240,3 +240,14 @@ def test_headline_and_caption_fit_the_width_and_leave_the_stamp_its_place(width)
     headline, caption, stamp = (text.get_window_extent() for text in figure.texts)
     assert not headline.overlaps(stamp) and caption.x1 < figure.bbox.x1
     assert caption.x1 > 0.75 * figure.bbox.x1 and figure.get_supxlabel().endswith("\nand more")
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"seeds": [3, 4], "network": ["p", "q"]}, "3 and 4, p and q"),  # columns come first
+        ({"a": [1, 2]}, "no, RNN"),  # a table without seeds
+    ],
+)
+def test_words_for_a_table_give_way_to_its_columns(columns, said):
+    assert filled("{seeds}, {network}", pd.DataFrame(columns)) == said

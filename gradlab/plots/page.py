@@ -133,12 +133,14 @@ class _Fields(dict):
         self.frame = frame
 
     def __missing__(self, name):
-        if name == "seeds":
+        if name in self.frame:  # a column of that name comes first
+            return values(self.frame[name])
+        if name == "seeds" and "seed" in self.frame:
             count = self.frame.seed.nunique()
             return f"{count} seed" + "s" * (count != 1)
         if name == "network":
             return network(self.frame)
-        return values(self.frame[name]) if name in self.frame else "no"
+        return "no"
 
 
 def values(column) -> str:
