@@ -25,6 +25,7 @@ from gradlab.plots.panels import hues
 from gradlab.suite import (
     Claim,
     Experiment,
+    Reading,
     Span,
     every,
     lags,
@@ -70,8 +71,10 @@ def root_mean_square(logs):
 
 def size_after(lag, init):
     """A claim's root mean square over seeds of the gradient `lag` steps back: linear, as drawn."""
-    return lambda frame: root_mean_square(
-        rows(frame, init=init, **LINEAR)[f"log10_gradient_lag_{lag}"]
+    column = f"log10_gradient_lag_{lag}"
+    return Reading(
+        f"log10 of the root mean square of 10^{column} (init={init}, linear, as drawn)",
+        lambda frame: root_mean_square(rows(frame, init=init, **LINEAR)[column]),
     )
 
 

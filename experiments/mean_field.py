@@ -12,7 +12,7 @@ import numpy as np
 from gradlab import theory
 from gradlab.cli import script
 from gradlab.plots import CRITICAL, EXPLODING, MUTED, Panel, medians, page
-from gradlab.suite import Claim, Experiment, above, crossing, mean, scaled, swap, worst
+from gradlab.suite import Claim, Experiment, Reading, above, crossing, mean, scaled, swap, worst
 
 LINEAR = {"init": "orthogonal", "activation": "identity"}
 TANH = {"init": "gaussian", "activation": "tanh"}
@@ -44,13 +44,17 @@ def of_mean_field(gain):
 def predicted(size, share=1.0):
     """A share of mean field's exponent for the gain ||W||_F/sqrt(N) that the drawn W have."""
     gain = mean("gain", hidden_size=size, **CHAOTIC)
-    return lambda frame: share * of_mean_field(gain(frame))
+    words = f"mean field's exponent at {gain}" + (f" times {share:g}" if share != 1 else "")
+    return Reading(words, lambda frame: share * of_mean_field(gain(frame)))
 
 
 def critical_gain(scale):
     """Mean field's under the force of the oscillator."""
     force = np.cos(0.5 * 0.1 * np.arange(500))
-    return lambda frame: theory.critical_gain_driven(scale**2 * force**2)
+    return Reading(
+        "mean field's critical gain under the force of the oscillator",
+        lambda frame: theory.critical_gain_driven(scale**2 * force**2),
+    )
 
 
 def rate_of_mean_field(frame, radii):

@@ -24,6 +24,7 @@ from gradlab.suite import (
     Claim,
     Experiment,
     NotMeasured,
+    Reading,
     Span,
     crossing,
     median,
@@ -50,7 +51,7 @@ def predicted_edge(scale):
         drawn = rows(frame, spectral_radius=1.0)
         return theory.critical_gain_driven(scale**2 * force**2) / drawn.gain.mean()
 
-    return expected
+    return Reading("mean field's critical gain as a radius of the drawn W", expected)
 
 
 def edge_claim(scale, why):

@@ -18,6 +18,7 @@ from gradlab.plots.panels import hues
 from gradlab.suite import (
     Claim,
     Experiment,
+    Reading,
     Span,
     above,
     largest,
@@ -225,7 +226,10 @@ experiment = Experiment(
                 "log10_error", "steps",
                 steps=Span(5, 50), truncation="window", spectral_radius=0.8, delay=1, **TANH,
             ),
-            equals=lambda frame: rate(rows(frame, **TANH, spectral_radius=0.8, delay=1)),
+            equals=Reading(
+                "mean field's rate for the drawn W",
+                lambda frame: rate(rows(frame, **TANH, spectral_radius=0.8, delay=1)),
+            ),
             within=0.15,
             relative=True,
             why="mean field is the limit of many units; 64 were seen 13 % slower",

@@ -8,6 +8,7 @@ import json
 import math
 import subprocess
 from contextlib import suppress
+from numbers import Real
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from gradlab.errors import UserError
 from gradlab.plots import draw, style
 from gradlab.plots.page import is_empty as empty
 from gradlab.suite import NotMeasured, library, store
+from gradlab.suite.claims import in_words
 from gradlab.suite.grid import changed
 from gradlab.suite.sweep import sweep
 
@@ -134,7 +136,9 @@ def test_a_claim_holds_on_the_reference_table_and_its_control_is_refused(referen
     assert claim.judge(frame).outcome == "ok", claim.judge(frame)
     wrong = claim.judge(claim.control(frame.copy()))
     assert wrong.outcome == "FALLS SHORT", wrong
-    assert claim.control.__doc__, "a control says what is wrong with its table"
+    for rule in (claim.measured, claim.bound, claim.control):
+        named = isinstance(rule, Real) or in_words(rule) != getattr(rule, "__name__", "")
+        assert named, f"{rule} says in words what it reads, or what is wrong with a table"
 
 
 @pytest.mark.parametrize("name", NAMES)

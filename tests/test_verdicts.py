@@ -68,7 +68,7 @@ def test_verbose_says_what_each_read():
 def test_the_total():
     groups = {"x": MIXED, "y": MIXED[:1], "z": []}
     assert verdicts.total(groups, 2) == (
-        "6 claims of 3 experiments: 2 hold, 1 fall short, 3 not measured; 2 experiments not run"
+        "6 claims of 3 experiments: 2 hold, 1 falls short, 3 not measured; 2 experiments not run"
     )
     assert verdicts.total({"y": MIXED[:1]}) == "1 claim of 1 experiment: 1 hold"
 
@@ -84,7 +84,7 @@ def test_check_in_a_few_lines_in_all_and_as_json(capsys):
     short = "  FALLS SHORT   chain: half a weight loses log10 2 decades a step: measured -2.70927"
     lines = checked(capsys, code=1).splitlines()
     assert lines[0] == "toy: 0 of 1 claim holds" and lines[1].startswith(short)
-    assert lines[2:] == ["1 claim of 1 experiment: 0 hold, 1 fall short"]
+    assert lines[2:] == ["1 claim of 1 experiment: 0 hold, 1 falls short"]
     every = checked(capsys, "-v", code=1).splitlines()
     assert every[1].startswith(short) and every[2].strip().startswith("reads ")
     content = json.loads(checked(capsys, "--json", code=1))

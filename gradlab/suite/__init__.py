@@ -24,6 +24,7 @@ from gradlab.suite.frames import (
     wilson,
 )
 from gradlab.suite.readings import (
+    Reading,
     crossing,
     largest,
     mean,
@@ -36,8 +37,8 @@ from gradlab.suite.readings import (
 )
 
 __all__ = [
-    "Claim", "Experiment", "NotMeasured", "Span", "Verdict", "above", "always", "crossing",
-    "every", "interval", "kept", "lags", "largest", "mean", "median", "most", "near", "nearest",
-    "passes_for", "rows", "scaled", "share", "shifted", "shuffled", "slope", "smallest", "swap",
+    "Claim", "Experiment", "NotMeasured", "Reading", "Span", "Verdict", "above", "always",
+    "crossing", "every", "interval", "kept", "lags", "largest", "mean", "median", "most", "near",
+    "nearest", "passes_for", "rows", "scaled", "share", "shifted", "shuffled", "slope", "smallest", "swap",
     "wilson", "worst",
 ]  # fmt: skip

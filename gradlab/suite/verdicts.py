@@ -31,11 +31,20 @@ def lines(name, verdicts, verbose=False):
     return found if verbose or not missing else [*found, f"  {_missing(missing)}"]
 
 
+def _agreeing(word, count):
+    """Of one claim: it holds, it falls short."""
+    return {"hold": "holds", "fall short": "falls short"}.get(word, word) if count == 1 else word
+
+
 def total(groups, without=0):
     """One line for {name: verdicts}, and for so many experiments that have not run."""
     every = [verdict for verdicts in groups.values() for verdict in verdicts]
     found = counts(every)
-    told = [f"{count} {word}" for word, count in found.items() if count or word == "hold"]
+    told = [
+        f"{count} {_agreeing(word, count)}"
+        for word, count in found.items()
+        if count or word == "hold"
+    ]
     more = f"; {_counted(without, 'experiment')} not run" if without else ""
     of = f"{_counted(len(every), 'claim')} of {_counted(len(groups), 'experiment')}"
     return f"{of}: {', '.join(told)}{more}"
