@@ -70,7 +70,7 @@ def test_the_total():
     assert verdicts.total(groups, 2) == (
         "6 claims of 3 experiments: 2 hold, 1 falls short, 3 not measured; 2 experiments not run"
     )
-    assert verdicts.total({"y": MIXED[:1]}) == "1 claim of 1 experiment: 1 hold"
+    assert verdicts.total({"y": MIXED[:1]}) == "1 claim of 1 experiment: 1 holds"
 
 
 def checked(capsys, *arguments, code=0):

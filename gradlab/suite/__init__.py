@@ -39,6 +39,6 @@ from gradlab.suite.readings import (
 __all__ = [
     "Claim", "Experiment", "NotMeasured", "Reading", "Span", "Verdict", "above", "always",
     "crossing", "every", "interval", "kept", "lags", "largest", "mean", "median", "most", "near",
-    "nearest", "passes_for", "rows", "scaled", "share", "shifted", "shuffled", "slope", "smallest", "swap",
-    "wilson", "worst",
+    "nearest", "passes_for", "rows", "scaled", "share", "shifted", "shuffled", "slope", "smallest",
+    "swap", "wilson", "worst",
 ]  # fmt: skip
