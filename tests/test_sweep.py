@@ -122,13 +122,23 @@ def test_only_what_is_missing_runs(tmp_path, calls):
     assert len(calls) == 10
 
 
-def test_a_changed_block_runs_again_and_a_line_says_so(tmp_path, calls, capsys):
+def test_a_block_of_other_points_is_not_run_yet(tmp_path, calls, capsys):
     run(tmp_path)
     run(tmp_path, weight="0.5,1")
     assert len(calls) == 8
     out = capsys.readouterr().out
     assert "0 of 4 blocks are stored, 4 to run on 2 threads" in out
-    assert "\n  4: other points or settings than what is stored, which stays\n" in out
+    assert "stays" not in out  # of other points is not of other sources
+
+
+def test_what_a_killed_run_left_undone_is_not_run_yet(tmp_path, calls, capsys):
+    run(tmp_path)
+    for shard in shards(tmp_path)[2:]:
+        shard.unlink()
+    assert foretold(tmp_path)[2:] == ["  2: not run yet"]
+    capsys.readouterr()
+    run(tmp_path)
+    assert "than what is stored" not in capsys.readouterr().out
 
 
 def test_a_damaged_shard_is_told_and_run_again(tmp_path, calls, capsys):
@@ -255,7 +265,7 @@ def test_a_dry_run_says_what_would_run_and_why_and_writes_nothing(tmp_path, call
     first = "toy: 12 points in 4 blocks"
     unknown = "nobody can tell how long"  # the counted measure has no estimate beside it
     assert foretold(tmp_path) == [
-        first, f"0 of 4 blocks are stored, 4 would run on 2 threads: {unknown}", "  4: new",
+        first, f"0 of 4 blocks are stored, 4 would run on 2 threads: {unknown}", "  4: not run yet",
     ]  # fmt: skip
     assert not everything(tmp_path)
     run(tmp_path)
@@ -263,7 +273,7 @@ def test_a_dry_run_says_what_would_run_and_why_and_writes_nothing(tmp_path, call
     assert foretold(tmp_path) == [first, "4 of 4 blocks are stored, nothing would run"]
     assert foretold(tmp_path, seed="3,4")[1:] == [
         "1 of 2 blocks are stored, 1 would run on 1 thread: nobody can tell how long",
-        "  1: other points or settings than what is stored, which stays",
+        "  1: not run yet",
     ]
     assert foretold(tmp_path, fresh=True)[2:] == ["  4: --fresh is given"]
     edited(monkeypatch)
@@ -271,7 +281,7 @@ def test_a_dry_run_says_what_would_run_and_why_and_writes_nothing(tmp_path, call
     assert foretold(tmp_path, seed="3,4")[2:] == [
         "  1: other sources than what is stored, which stays: "
         "gradlab/nets/new.py, toy_measure.py:decay",
-        "  1: other points or settings than what is stored, which stays",
+        "  1: not run yet",
     ]
     assert everything(tmp_path) == before and len(calls) == ran
 

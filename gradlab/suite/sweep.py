@@ -17,7 +17,7 @@ from gradlab.suite.work import run_block
 from gradlab.threads import one_blas_thread
 
 FRESH, DAMAGED, ERRORS = "--fresh is given", "damaged", "rows with status error, to try again"
-NEW, OTHER_POINTS = "new", "other points or settings than what is stored, which stays"
+NEW = "not run yet"
 
 
 class Part(NamedTuple):
@@ -79,14 +79,13 @@ def sweep(experiment, folder, workers=None, fresh=False, retry_errors=False):
 def survey(experiment, folder, fresh=False, retry_errors=False):
     """The Survey of a sweep; nothing runs and nothing is written."""
     found = Survey(blocks_of(experiment, folder), {}, {})
-    shards = {path.name for path in _shards(experiment, folder).glob("[!.]*.parquet")}
     stale = {}
-    for name in sorted(shards):
+    for name in sorted(path.name for path in _shards(experiment, folder).glob("[!.]*.parquet")):
         stale.setdefault(name.partition("-")[0], []).append(name)
     for part in found.parts:
         try:
             shard = None if fresh else store.read_shard(part.path, part.block)
-            reason = FRESH if fresh else _why(part, shards, stale)
+            reason = FRESH if fresh else _why(part, stale)
         except store.Damaged:
             shard, reason = None, DAMAGED
         if shard and retry_errors and _errors(shard[0]):
@@ -128,8 +127,8 @@ def _shards(experiment, folder):
     return Path(folder) / f"{experiment.name}.shards"
 
 
-def _why(part, shards, stale):
-    """Why a block that is not stored runs: what is stored, if anything, is of something else."""
+def _why(part, stale):
+    """Why a block that is not stored runs: it never did, or what is stored is of other sources."""
     others = stale.get(part.path.name.partition("-")[0], [])
     if others:
         apart = [
@@ -139,7 +138,7 @@ def _why(part, shards, stale):
         files = min(apart, key=len)
         more = f" and {len(files) - 3} more" if len(files) > 3 else ""
         return f"other sources than what is stored, which stays: {', '.join(files[:3])}{more}"
-    return OTHER_POINTS if shards else NEW
+    return NEW
 
 
 def _errors(rows):
@@ -234,7 +233,7 @@ def _outcome(future):
 
 
 def _tell_why(found):
-    """Why what is stored is not used; that a block is new needs no word."""
+    """Why what is stored is not used; that a block did not run yet needs no word."""
     for reason, count in Counter(found.why.values()).items():
         if reason not in (NEW, FRESH):
             say(f"  {count}: {reason}")
