@@ -157,3 +157,16 @@ def test_run_all_goes_on_after_a_failure(home, capsys):
     assert main(["run", "--all", "--quick"]) == 0
     assert main(["run", "--all"]) == 1
     assert main(["run", "toy", "--all"]) == 2
+
+
+def test_a_table_from_before_there_was_a_column_is_reproduced(home, capsys):
+    frame = runner.run(toy)
+    digest = store.write(frame.drop(columns="mix"), "results/toy.parquet")
+    store.write_json({store.TABLE: digest}, "results/toy.json")
+    assert main(["reproduce", "toy"]) == 0
+    said = capsys.readouterr().out
+    assert "toy: equal: 12 rows, bit for bit; the table is older than mix" in said
+    digest = store.write(frame.assign(more=1.0), "results/toy.parquet")
+    store.write_json({store.TABLE: digest}, "results/toy.json")
+    assert main(["reproduce", "toy"]) == 1
+    assert "only the old table has more" in capsys.readouterr().out

@@ -37,7 +37,12 @@ def reproduce(name, results=None, quick=False, values=None, workers=None):
     keep = False
     try:
         new = sweep(part, scratch, workers, fresh=True)[0]
-        found = between(experiment, new, old, whole=not (quick or values))
+        later = [column for column in new if column not in old]
+        found = between(experiment, new.drop(columns=later), old, whole=not (quick or values))
+        if later:
+            found = found._replace(
+                reason=f"{found.reason}; the table is older than {', '.join(later)}"
+            )
         if keep := found.word == compare.DIFFERENT:
             store.write(new, scratch / f"{experiment.name}.parquet")
             found = found._replace(reason=f"{found.reason} (the new table is in {scratch})")
