@@ -31,6 +31,7 @@ def replacing(path):
     one.
     """
     path = Path(os.path.realpath(path))
+    check_place(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}-{secrets.token_hex(6)}.{path.name}")
     try:
@@ -67,6 +68,23 @@ def expanded(path):
         return Path(path).expanduser()
     except RuntimeError:
         raise UserError(f"{path}: there is no such home folder; write the path in full") from None
+
+
+def as_folder(path, name="results"):
+    """The path of a folder that is there or can be made. Raises UserError for what is none."""
+    if not isinstance(path, str | os.PathLike) or not str(path):
+        raise UserError(f"{name}={path!r}: not the path of a folder")
+    path = expanded(path)
+    there = next((part for part in (path, *path.parents) if part.exists()), path)
+    if there.exists() and not there.is_dir():
+        raise UserError(f"{name}={path}: {there} is a file, not a folder")
+    return path
+
+
+def check_place(path):
+    """Raise UserError if a folder stands where a file is to be."""
+    if Path(path).is_dir():
+        raise UserError(f"{path} is a folder where a file is to be: rename or remove it")
 
 
 def _is_stale(path):

@@ -9,7 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from gradlab.errors import UserError, placed
-from gradlab.files import expanded, remove_stale
+from gradlab.files import as_folder, check_place, expanded, remove_stale
 from gradlab.suite import library, provenance, runs, store, tell
 from gradlab.suite import verdicts as report
 from gradlab.suite.experiment import Experiment
@@ -75,7 +75,8 @@ def prepare(experiment, quick=False, values=None):
 
 def place(results, quick):
     """The folder that results go to: a quick run never writes over a reference run."""
-    return expanded(results) / "quick" if quick else expanded(results)
+    found = as_folder(results)
+    return as_folder(found / "quick") if quick else found
 
 
 def _workers(workers, executor):
@@ -93,9 +94,11 @@ def complete(experiment, folder, name=None, workers=None, fresh=False, retry_err
     """(table, verdicts) of a prepared experiment, all written to `folder` as `name`."""
     name = experiment.name if name is None else runs.named(name)
     _load_figures_meanwhile()
+    table, figure, origin = (beside(folder, name, x) for x in ("parquet", "png", "json"))
+    for path in (table, figure, origin):
+        check_place(path)  # now: not when all is measured
     remove_stale(folder)
     frame, origins = sweep(experiment, folder, workers, fresh, retry_errors)
-    table, figure, origin = (beside(folder, name, x) for x in ("parquet", "png", "json"))
     digest = store.write(frame, table)
     content = provenance.describe(experiment, frame, origins)
     store.write_json({**content, store.TABLE: digest}, origin)

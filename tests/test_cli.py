@@ -197,7 +197,7 @@ def test_export(capsys):
         (["run", "toy", "--set", "gib=1e9"], "a block needs 1000000000.00 GiB"),
         (["run", "toy", "--set", "file=none"], "file=none: No such file"),
         (["run", "toy", "--workers", "0"], "0 is not a whole number above 0"),
-        (["run", "toy", "--results", "experiments/toy.py"], "Not a directory"),
+        (["run", "toy", "--results", "experiments/toy.py"], "toy.py is a file, not a folder"),
         (["run", "toy", "--workers", "-1"], "-1 is not a whole number above 0"),
         (["run", "toy", "--workers", "x"], "x is not a whole number above 0"),
         (["run", "toy", "--set", "length=1e30"], "length=1e30: not a whole number of at most 2^53"),
@@ -217,6 +217,41 @@ def test_wrong_use_is_one_line_and_exits_with_two(capsys, arguments, message):
     err = capsys.readouterr().err
     assert err.startswith("gradlab: ") and message in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["run toy", "status", "check", "list", "plot toy"])
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        ("experiments/toy.py", "results=experiments/toy.py: experiments/toy.py is a file, not a"),
+        ("experiments/toy.py/new", "experiments/toy.py is a file, not a folder"),
+        ("", "results='': not the path of a folder"),
+    ],
+)
+def test_results_that_are_no_folder(capsys, command, results, message):
+    assert main([*command.split(), "--results", results]) == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+    assert [path.name for path in Path().iterdir()] == ["experiments"]
+
+
+@pytest.mark.parametrize("results", [None, 1, ["results"]])
+def test_results_that_are_no_path(results):
+    for call in (gradlab.run, gradlab.read):
+        with pytest.raises(UserError, match=r"results=.*: not the path of a folder"):
+            call("toy", results=results)
+
+
+@pytest.mark.parametrize("name", ["toy.parquet", "toy.png", "toy.json", "toy.shards"])
+def test_a_folder_in_a_files_place_and_a_file_in_a_folders(capsys, name):
+    Path("results").mkdir()
+    place = Path("results", name)
+    place.touch() if name == "toy.shards" else place.mkdir()
+    assert main(["run", "toy"]) == 2
+    out, err = capsys.readouterr()
+    wrong = "is a file, not a folder" if name == "toy.shards" else "is a folder where a file is"
+    assert f"results/{name} {wrong}" in err and err.count("\n") == 1 and not out
+    assert list(Path("results").iterdir()) == [place]
 
 
 def start(*arguments):

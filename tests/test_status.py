@@ -92,7 +92,7 @@ def test_a_dry_run_writes_nothing(capsys):
     expected = (
         "toy: 12 points in 4 blocks\n"
         "0 of 4 blocks are stored, 4 would run on 1 thread: about 0.0 s, 1 MiB\n"
-        "  4: new\n"
+        "  4: not run yet\n"
     )
     assert said(capsys, "run", "toy", "--dry-run", "--workers", "1") == expected
     assert said(capsys, "run", "--all", "--dry-run", "--workers", "1") == expected

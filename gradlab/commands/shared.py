@@ -4,7 +4,7 @@ import argparse
 import json
 import math
 
-from gradlab import words
+from gradlab import files, words
 from gradlab.errors import UserError, to_stderr
 from gradlab.suite.claims import FALLS_SHORT
 
@@ -18,7 +18,15 @@ def complain(error):
 
 def add_results(command, default="results", text="default: results"):
     """--results DIR."""
-    command.add_argument("--results", metavar="DIR", default=default, help=text)
+    command.add_argument("--results", metavar="DIR", default=default, help=text, type=_folder)
+
+
+def _folder(text):
+    try:
+        files.as_folder(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(error) from None
+    return text
 
 
 def add_json(command):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gradlab.errors import UserError
-from gradlab.files import expanded
+from gradlab.files import as_folder
 from gradlab.suite import library
 
 OWN = "results"
@@ -50,7 +50,7 @@ def reference():
 
 def look(name, results=OWN):
     """The run of that name, the own one before the reference run; None if there is neither."""
-    own = Run(name, expanded(results))
+    own = Run(name, as_folder(results))
     if own.table.exists():
         return own
     return _reference(name) if str(results) == OWN else None
@@ -62,7 +62,7 @@ def find(name, results=OWN):
         return found
     bare = str(results) == OWN and reference() is None
     more = "; an installed gradlab has no reference runs" if bare else ""
-    table = Run(name, expanded(results)).table
+    table = Run(name, as_folder(results)).table
     raise UserError(f"no table {table}; `gradlab run {name}` makes it{more}")
 
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from gradlab.errors import UserError
-from gradlab.files import expanded
+from gradlab.files import as_folder
 from gradlab.suite import library, running, runs, store
 from gradlab.suite.grid import changed
 from gradlab.suite.sweep import blocks_of
@@ -59,7 +59,7 @@ def statuses(folder=runs.OWN, names=()):
     In a folder named quick, blocks are those of the quick values. Raises UserError for a name of
     which there is neither a run nor an experiment.
     """
-    folder = expanded(folder)
+    folder = as_folder(folder)
     found = {path.stem for suffix in ("parquet", "shards") for path in folder.glob(f"*.{suffix}")}
     return [_status(folder, name) for name in names or sorted(found)]
 

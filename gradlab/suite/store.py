@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gradlab.errors import UserError
-from gradlab.files import expanded, replacing
+from gradlab.files import check_place, expanded, replacing
 
 ORIGIN = b"gradlab"  # the schema's metadata: who computed the block, and in how many seconds
 SEALED = b"gradlab.sealed"  # the schema's metadata: this file has a seal
@@ -78,6 +78,7 @@ def read_table(folder, name) -> pd.DataFrame:
     """
     folder = expanded(folder)
     path, beside = folder / f"{name}.parquet", folder / f"{name}.json"
+    check_place(path)
     try:
         content = path.read_bytes()
         digest = read_json(beside).get(TABLE) if beside.exists() else None

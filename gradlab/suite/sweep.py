@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.errors import UserError, named
-from gradlab.files import remove_stale
+from gradlab.files import as_folder, remove_stale
 from gradlab.suite import plan, progress, provenance, running, sources, store, table
 from gradlab.suite.grid import Block, blocks
 from gradlab.suite.tell import say
@@ -78,6 +78,7 @@ def sweep(experiment, folder, workers=None, fresh=False, retry_errors=False):
 
 def survey(experiment, folder, fresh=False, retry_errors=False):
     """The Survey of a sweep; nothing runs and nothing is written."""
+    as_folder(_shards(experiment, folder), "blocks")
     found = Survey(blocks_of(experiment, folder), {}, {})
     stale = {}
     for name in sorted(path.name for path in _shards(experiment, folder).glob("[!.]*.parquet")):
