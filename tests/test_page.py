@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gradlab.errors import UserError
 from gradlab.plots import Panel, draw, medians, page, regime_map, style
 from gradlab.plots.page import filled, is_empty
 from gradlab.suite import Claim, Experiment, NotMeasured, mean
@@ -64,6 +65,21 @@ def three(**where):
 
 def titles(figure):
     return [panel.get_title(loc="left") for panel in figure.axes if panel.get_title(loc="left")]
+
+
+@pytest.mark.parametrize(
+    "text", ["{}", "{0}", "{radius.real}", "{radius!r}", "{radius:g}", "$10^{-3}$", "{", "a}"]
+)
+def test_braces_that_hold_no_name_are_told(tmp_path, text):
+    experiment = Experiment(
+        "Odd?", {"radius": [0.5]}, ["radius"], measure="m:f", name="odd",
+        figure=page(text, "", [Panel("", LINES)]), claims=[],
+    )  # fmt: skip
+    with pytest.raises(UserError) as told:
+        draw.draw(experiment, FRAME, tmp_path / "odd.png")
+    assert str(told.value).startswith(f"odd has no figure: text {text!r}: a name in braces")
+    assert "are doubled ({{ }})" in str(told.value) and ".py" not in str(told.value)
+    assert filled("$10^{{-3}}$ {seeds}", FRAME) == "$10^{-3}$ 2 seeds"
 
 
 def test_a_panel_draws_the_rows_that_it_is_about():

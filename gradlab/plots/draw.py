@@ -27,6 +27,8 @@ def draw(experiment, frame, path, kind=None):
             figure = drawn(experiment, frame)
         except NotMeasured as lacking:
             raise NoRows(f"no figure of {experiment.name}: it {lacking}") from None
+        except UserError as error:
+            raise UserError(f"{experiment.name} has no figure: {error}") from error
         except Exception as error:
             raise _no_figure(experiment, error) from error
         with replacing(path) as temporary:

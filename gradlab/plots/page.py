@@ -15,11 +15,13 @@ others take its place.
 """
 
 import math
+import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from gradlab.errors import UserError
 from gradlab.plots.late import Late
 from gradlab.suite.claims import in_words
 from gradlab.suite.frames import NotMeasured, rows
@@ -120,9 +122,23 @@ def page(headline, caption, panels, size=(14.5, 10.5), heights=None) -> Page:
 
 
 def filled(text, frame) -> str:
-    """Text with its braces filled from a table, or what a function makes of the table."""
+    """Text with its braces filled from a table, or what a function makes of the table.
+
+    Raises UserError for braces that hold no name.
+    """
     text = text(frame) if callable(text) else text
+    if not _holds_names(text):
+        right = "a name in braces stands for a column; braces that are to be seen are doubled"
+        raise UserError(f"text {text!r}: {right} ({{{{ }}}})")
     return text.format_map(_Fields(frame))
+
+
+def _holds_names(text):
+    try:
+        fields = [field for field in string.Formatter().parse(text) if field[1] is not None]
+    except ValueError:  # a single brace
+        return False
+    return all(name.isidentifier() and not (spec or made) for _, name, spec, made in fields)
 
 
 class _Fields(dict):
