@@ -75,8 +75,11 @@ def did_you_mean(given, known):
     return f": did you mean {meant}?" if meant else ""
 
 
-def nearest(given, known):
-    """The known name that was probably meant, by SYNONYMS or by its letters; None if none is."""
+def nearest(given, known, like=0.65):
+    """The known name that was probably meant, by SYNONYMS or by its letters; None if none is.
+
+    like: the share of letters in common, in their order, from which on two names are near.
+    """
     import difflib
 
     given, known = str(given), list(map(str, known))
@@ -84,5 +87,5 @@ def nearest(given, known):
         if name in known:
             return name
     folded = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(given.lower(), folded, 1, 0.65)
+    near = difflib.get_close_matches(given.lower(), folded, 1, like)
     return folded[near[0]] if near else None

@@ -79,6 +79,9 @@ COMMANDS = {
     "run training_map --set lr=1": "training_map has no lr: did you mean learning_rate?",
     "run training_map --set zzz=1": "training_map has no zzz; it has spectral_radius, ",
     "run --set lstm": "--set lstm: not KEY=VALUE: did you mean --set cell=lstm?",
+    "run nope": "no experiment nope; there are ",
+    "reproduce nope": "no experiment nope; there are ",
+    "reproduce spectral_radus": "no experiment spectral_radus: did you mean spectral_radius?",
     "run --quik": "gradlab run takes no --quik: did you mean --quick?",
     "run cost speed": "gradlab run takes no speed (see `gradlab run --help`)",
     "run cost --set call=btch": "call must be one of batch, sweep, not 'btch': did you mean batch?",
@@ -90,8 +93,15 @@ COMMANDS = {
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_line(capsys, line):
     assert main(line.split()) == 2
-    err = capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "left" not in out
     assert err.startswith("gradlab: ") and COMMANDS[line] in err and err.count("\n") == 1
+
+
+def test_what_is_no_name_is_told():
+    for given in (None, 1, ["speed"]):
+        with pytest.raises(UserError, match=r"^experiment=.*: not a name, the path of a FILE.py"):
+            library.load(given)
 
 
 def test_what_is_meant_in_a_users_own_folder(tmp_path, capsys):

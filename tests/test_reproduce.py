@@ -137,7 +137,7 @@ def test_reproduce_and_diff_exit_with_one_for_a_difference(home, capsys):
     assert main(["diff", "a.parquet", "a.parquet"]) == 0
     shutil.rmtree(scratch)
     assert main(["diff", "toy", "b.parquet"]) == 2
-    assert main(["reproduce", "nothing"]) == 1
+    assert main(["reproduce", "nothing"]) == 2
 
 
 def test_times_are_not_compared(home, monkeypatch):

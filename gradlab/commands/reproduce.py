@@ -23,6 +23,8 @@ def command(options):
     names = options.names or [name for name in library.names() if runs.look(name, own)]
     if not names:
         raise UserError(f"no tables in {own}; `gradlab run --all` makes them")
+    for name in options.names:  # before the first one runs
+        library.load(name)
     values = shared.values(options)
 
     def one(name):

@@ -1,6 +1,7 @@
 """Experiments found by the name of their file, gradlab's and the user's own."""
 
 import ast
+from os import PathLike
 from pathlib import Path
 
 from gradlab import found, words
@@ -8,6 +9,7 @@ from gradlab.errors import UserError, nearest
 from gradlab.suite.experiment import Experiment
 
 PACKAGE = Path(__file__).parents[1]
+VALUE_LIKE = 0.75  # of a value where an experiment is asked for: `nope` means no noise, lsmt lstm
 DEFAULT = "spectral_radius"  # what `gradlab run` alone runs
 
 
@@ -86,6 +88,8 @@ def look(file):
 
 
 def _find(name):
+    if not isinstance(name, str | PathLike):
+        raise UserError(f"experiment={name!r}: not a name, the path of a FILE.py or an Experiment")
     unknown = not str(name).endswith(".py") and str(name) not in names()
     if unknown and (instead := _instead(str(name))):
         raise UserError(f"no experiment {name}: did you mean `gradlab run {instead}`?")
@@ -95,9 +99,9 @@ def _find(name):
 def _instead(name):
     """What runs what was asked for: "--set cell=lstm" for lstm, "training_map --set ..."."""
     known = words.values()
-    if name not in known and (nearest(name, names()) or not nearest(name, known)):
+    value = name if name in known else nearest(name, known, VALUE_LIKE)
+    if value is None or (name not in known and nearest(name, names())):
         return None
-    value = name if name in known else nearest(name, known)
     setting = f"--set {known[value]}={value}"
     own = found.stems(folder())
     for other in dict.fromkeys((DEFAULT, *own)):
