@@ -11,6 +11,8 @@ the flops at the best matrix product's rate and of the activations, bounds the r
 
 from typing import NamedTuple
 
+from matplotlib.transforms import ScaledTranslation
+
 from gradlab.cli import script
 from gradlab.plots import CRITICAL, EXPLODING, MUTED, VANISHING, Panel, page
 from gradlab.suite import (
@@ -122,7 +124,7 @@ class Standing(NamedTuple):
 
 
 def standings(frame):
-    """[Standing] of every goal whose peers raced."""
+    """[Standing] of every goal whose peers raced. Raises NotMeasured if none did."""
     found = []
     for goal in GOALS:
         try:
@@ -131,6 +133,8 @@ def standings(frame):
         except NotMeasured:
             continue
         found.append(Standing(goal, least, least / mine.floor_share.item()))
+    if not found:
+        raise NotMeasured("no peer is installed")
     return found
 
 
@@ -184,16 +188,24 @@ def raced(frame):
     return there, rows(frame, work=there)
 
 
-def over_works(panel, names):
-    """A row a work, from the top; panels beside each other share them."""
-    panel.set_yticks(range(len(names)), names if panel.get_subplotspec().is_first_col() else [])
+def over_works(panel, names, named=False):
+    """A row a work, from the top; panels beside each other share them, the first one names them."""
+    named = named or panel.get_subplotspec().is_first_col()
+    panel.set_yticks(range(len(names)), names if named else [])
     panel.set_ylim(len(names) - 0.5, -0.6)
     panel.figure.set_size_inches(17.0, 3.0 + 0.62 * len(names))
+
+
+def below_the_label(panel, inches, **options):
+    """A legend under the x axis and its label, so many inches down, on a page of any height."""
+    down = ScaledTranslation(0, inches, panel.figure.dpi_scale_trans)
+    panel.legend(bbox_transform=panel.transAxes + down, fontsize=10, handlelength=1.2, **options)
 
 
 def ratios(panel, frame):
     """Every contender's median ratio with its quartiles; goals as bars, moonshots as stars."""
     names, frame = raced(frame)
+    known = standings(frame)
     for place, (contender, colour) in enumerate(COLOURS.items()):
         here = frame[(frame.contender == contender) & (frame.status == "ok")]
         y = [names.index(work) + 0.12 * (place - 1.5) for work in here.work]
@@ -201,7 +213,7 @@ def ratios(panel, frame):
         panel.errorbar(here.ratio, y, xerr=spread, fmt="o", ms=7, color=colour, label=contender)
     marks = {"goal": ("|", 24, 1.8), "moonshot": ("*", 9, 1.0), "the floor's bound": ("<", 7, 1.2)}
     for label, (marker, size, width) in marks.items():
-        points = [(mark(label, one), names.index(one.goal.work)) for one in standings(frame)]
+        points = [(mark(label, one), names.index(one.goal.work)) for one in known]
         points = [(x, y + 0.3 * (marker == "*")) for x, y in points if x is not None]
         colour = MUTED if marker == "<" else CRITICAL
         panel.plot([x for x, _ in points], [y for _, y in points], marker, ms=size, mew=width,
@@ -210,8 +222,7 @@ def ratios(panel, frame):
     panel.set(xscale="log", xlabel="time / ours")
     panel.xaxis.set_major_formatter("{x:g}")
     over_works(panel, names)
-    panel.figure.legend(loc="outside upper right", ncols=len(PEERS) + len(marks), fontsize=11,
-                        columnspacing=1.2, handletextpad=0.3)  # fmt: skip
+    below_the_label(panel, -0.55, loc="upper left", bbox_to_anchor=(0, 0), ncols=4)
 
 
 def mark(label, standing):
@@ -248,20 +259,23 @@ def goals(panel, frame):
 def shares(panel, frame):
     """What part of the best matrix product's rate ours reaches, and where its floor would be."""
     names, frame = raced(frame)
+    alone = set(frame[frame.status == "ok"].contender) == {"ours"}
+    frame = rows(frame, contender="ours")
     for precision, offset, colour in (
         ("float64", -0.15, VANISHING),
         ("float32", 0.15, EXPLODING),
     ):
         here = frame[frame.precision == precision]
+        if here.empty:
+            continue
         y = [names.index(work) + offset for work in here.work]
         panel.barh(y, 100 * here.ceiling_share, height=0.28, color=colour, label=precision)
         floor = 100 * here.ceiling_share / here.floor_share
         panel.plot(floor, y, "|", ms=14, mew=2, color=CRITICAL)
     panel.set(xlabel="ours, % of the best\nmatrix product (mark:\nno tanh can be faster)")
     panel.set_xlim(0, 100)
-    over_works(panel, names)
-    panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2, fontsize=10,
-                 handlelength=1.2, columnspacing=1.0)  # fmt: skip
+    over_works(panel, names, alone)
+    below_the_label(panel, -0.95, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=2)
 
 
 def said(frame):
@@ -308,14 +322,13 @@ def machine(frame):
     return f"{frame.machine.iloc[0]}, matrix product {best:.0f} GFlop/s in float64"
 
 
-OURS = {"contender": "ours"}
 figure = page(
     "Forward pass, BPTT and training, against JAX and PyTorch",
     said,
     [
         Panel("a contender's time / ours (float64)", ratios, {"precision": "float64"}, width=19),
         Panel("goals set beforehand", goals, width=14),
-        Panel("share of the ceiling", shares, OURS, width=7),
+        Panel("share of the ceiling", shares, width=7),
     ],
 )
 experiment = Experiment(
