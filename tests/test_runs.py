@@ -171,6 +171,37 @@ def test_a_name_that_cannot_be_is_refused_in_one_line(checkout, name, capsys):
     assert not list(Path("results").glob("*.parquet"))
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("tyo", "no table results/tyo.parquet: did you mean toy?"),
+        ("halff", "no table results/halff.parquet: did you mean half?"),
+        ("mine", "no table results/mine.parquet; `gradlab run mine` makes it"),
+        ("toy.parquet", "toy.parquet is a path: give the run's name, toy"),
+        (
+            "results/quick/toy.parquet",
+            "results/quick/toy.parquet is a path: give the run's name, toy, and its folder, "
+            "results=results/quick",
+        ),
+    ],
+)
+def test_what_is_not_there_says_what_is(checkout, name, message):
+    gradlab.run("toy", set={"weight": 0.5}, name="half")
+    with pytest.raises(UserError) as told:
+        gradlab.read(name)
+    assert str(told.value) == message
+
+
+@pytest.mark.parametrize("name", ["mine", "few"])
+def test_a_quick_run_is_pointed_at_where_there_is_no_other(checkout, name, capsys):
+    shutil.copy("experiments/toy.py", "experiments/mine.py")
+    gradlab.run("mine", quick=True, name=None if name == "mine" else name)
+    assert main(["plot", name]) == 2
+    hint = "; its quick run stands in results/quick: give that as results\n"
+    assert capsys.readouterr().err == f"gradlab: no table results/{name}.parquet{hint}"
+    assert main(["plot", name, "--results", "results/quick"]) == 0
+
+
 def test_a_name_is_one_run_s_and_an_unknown_one_is_told(checkout, capsys):
     assert main(["run", "--all", "--name", "b"]) == main(["plot", "b"]) == 2
     said = capsys.readouterr().err

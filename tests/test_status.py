@@ -63,6 +63,14 @@ def test_status_says_what_is_stored_and_what_is_missing(capsys):
     assert said(capsys, "status").endswith(f"\n{hint}")
 
 
+def test_blocks_of_a_killed_run_of_a_file_say_what_is_not_known(capsys):
+    gradlab.run("toy")
+    Path("results/toy.shards").rename("results/slow.shards")
+    out = said(capsys, "status", "--results", "results")
+    right = "slow: no table; of an experiment's file that is not known until a run has ended; 4 "
+    assert right in out and "no experiment" not in out
+
+
 def test_status_says_who_is_at_work_and_passes_over_the_dead(capsys):
     gradlab.run("toy")
     folder = Path("results/toy.shards")

@@ -220,7 +220,9 @@ WRONG = [
     ({"x": [2.5, 2.5, 2.5]}, "x", r"is constant \(2\.5\)"),
     ({"x": np.zeros(0)}, "x", "column x of .* is empty$"),
     ({"x": [1, 2], "y": [1, 2]}, None, "has 2 columns of numbers: name one of x, y$"),
-    ({"x": ["a", "b"]}, None, "has no columns of numbers: name one of x$"),
+    ({"t": ["a", "b"], "x": [1, 2], "y": [1, 2]}, None, "2 columns of numbers: name one of x, y$"),
+    ({"x": [1, 2], "y": [1, 2]}, "x+", "column=x[+]: names no column beside a [+]; .* has x, y$"),
+    ({"x": ["a", "b"]}, None, "has no columns of numbers; it has x$"),
 ]
 
 

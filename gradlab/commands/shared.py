@@ -69,7 +69,7 @@ def values(options):
 
 def _pair(text):
     name, equals, value = text.partition("=")
-    if not equals:
+    if not equals or not name:
         setting = words.values().get(text)
         hint = f": did you mean --set {setting}={text}?" if setting else ""
         raise UserError(f"--set {text}: not KEY=VALUE{hint}")

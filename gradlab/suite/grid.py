@@ -86,7 +86,7 @@ def changed(experiment, values):
         else:
             known = (*experiment.axes, *constants)
             hint = did_you_mean(name, known) or f"; it has {', '.join(known)}"
-            raise UserError(f"{experiment.name} has no {name}{hint}")
+            raise UserError(f"{experiment.name} has no {name or repr(name)}{hint}")
     grid = [{**part, **axes} for part in experiment.grid]
     _check_number([len(part[axis]) for axis in experiment.axes] for part in grid)
     base = experiment.base or experiment
@@ -107,22 +107,26 @@ def _axis(name, value, default):
     values = value if isinstance(value, list | tuple | range | np.ndarray) else [value]
     if not len(values):
         raise UserError(f"{name} has no values")
-    if len(values) > MANY:
-        raise UserError(f"{name} has {len(values)} values: at most {MANY} fit into one grid")
+    _check_many(name, len(values))
     return [_convert(name, one, default) for one in values]
+
+
+def _check_many(name, count):
+    if count > MANY:
+        raise UserError(f"{name} has {count} values: at most {MANY} fit into one grid")
 
 
 def _linspace(name, text):
     try:
         start, stop, count = text.split(":")
-        if not (math.isfinite(float(start)) and math.isfinite(float(stop)) and int(count) <= MANY):
+        start, stop, count = float(start), float(stop), int(count)
+        if not (math.isfinite(start) and math.isfinite(stop) and count >= 0):
             raise ValueError(text)
-        # 12 digits: 0.5:1.5:21 holds the 0.55 that a user types
-        return [
-            float(f"{value:.12g}") for value in np.linspace(float(start), float(stop), int(count))
-        ]
     except ValueError:
         raise UserError(f"{name}={text}: not a range FROM:TO:COUNT such as 0.5:1.5:21") from None
+    _check_many(name, count)
+    # 12 digits: 0.5:1.5:21 holds the 0.55 that a user types
+    return [float(f"{value:.12g}") for value in np.linspace(start, stop, count)]
 
 
 def kind(default):

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from gradlab.errors import UserError
+from gradlab.errors import UserError, did_you_mean
 from gradlab.files import as_folder
 from gradlab.suite import library
 
@@ -60,10 +60,25 @@ def find(name, results=OWN):
     """`look`. Raises UserError, which names the command that makes the run, if there is none."""
     if found := look(name, results):
         return found
+    if (path := Path(str(name))).suffix == ".parquet":
+        where = "" if str(path.parent) in (".", OWN) else f", and its folder, results={path.parent}"
+        raise UserError(f"{name} is a path: give the run's name, {path.stem}{where}")
+    raise UserError(f"no table {Run(name, as_folder(results)).table}{_instead(str(name), results)}")
+
+
+def _instead(name, results):
+    """What is there instead of a run, or makes it."""
+    quick = Run(name, as_folder(results) / "quick")
+    if quick.table.exists():
+        return f"; its quick run stands in {quick.folder}: give that as results"
+    known = library.names()
+    if name not in known:
+        stored = [path.stem for path in as_folder(results).glob("*.parquet")]
+        if hint := did_you_mean(name, [*known, *stored]):
+            return hint
     bare = str(results) == OWN and reference() is None
     more = "; an installed gradlab has no reference runs" if bare else ""
-    table = Run(name, as_folder(results)).table
-    raise UserError(f"no table {table}; `gradlab run {name}` makes it{more}")
+    return f"; `gradlab run {name}` makes it{more}"
 
 
 def standard(name, results=None):
@@ -91,6 +106,8 @@ def of(name, results=OWN):
     label = None
     if not str(name).endswith(".py") and name not in library.names():
         label = _said(name, results)
+        if label is None and _said(name, as_folder(results) / "quick"):
+            find(name, results)  # says where the quick run is
     experiment = library.load(label or name)
     return experiment, name if label else experiment.name
 

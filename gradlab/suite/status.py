@@ -8,6 +8,8 @@ from gradlab.suite import library, running, runs, store
 from gradlab.suite.grid import changed
 from gradlab.suite.sweep import blocks_of
 
+UNKNOWN = "of an experiment's file that is not known until a run has ended"
+
 
 class Status(NamedTuple):
     """How a run stands.
@@ -80,7 +82,8 @@ def _status(folder, name):
     try:
         own = {part.path.name for part in blocks_of(_experiment(label, folder), folder)}
     except UserError as error:
-        return status._replace(problem=str(error))
+        unknown = not said and label not in library.names()
+        return status._replace(problem=UNKNOWN if unknown else str(error))
     return status._replace(blocks=len(own), stored=len(own & stored), others=len(stored - own))
 
 

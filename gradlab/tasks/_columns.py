@@ -141,6 +141,8 @@ def chosen(frame, given, path):
             raise UserError(f"{path} has no columns of numbers; it has {listed}")
         return names
     names = [name.strip() for name in str(given).split("+")]
+    if "" in names:
+        raise UserError(f"column={given}: names no column beside a +; {path} has {listed}")
     for name in names:
         if name not in frame.columns:
             several = "; several are joined by +" if "," in name else ""
@@ -153,8 +155,10 @@ def chosen(frame, given, path):
 def _only(frame, path, listed):
     numeric = [name for name in frame.columns if _is_numeric(frame[name])]
     if len(numeric) != 1:
-        count = len(numeric) or "no"
-        raise UserError(f"{path} has {count} columns of numbers: name one of {listed}")
+        if not numeric:
+            raise UserError(f"{path} has no columns of numbers; it has {listed}")
+        names = ", ".join(numeric)
+        raise UserError(f"{path} has {len(numeric)} columns of numbers: name one of {names}")
     if path.suffix.lower() == ".csv" and NUMBER.fullmatch(numeric[0]):
         raise UserError(f"{path} has a column named {numeric[0]}: no header? If one, give column=")
     return numeric[0]
