@@ -82,6 +82,11 @@ COMMANDS = {
     "run nope": "no experiment nope; there are ",
     "reproduce nope": "no experiment nope; there are ",
     "reproduce spectral_radus": "no experiment spectral_radus: did you mean spectral_radius?",
+    "run --dry-run --set init=TORCH": "'TORCH': did you mean torch?",
+    "run --dry-run --set activation=tahn": "'tahn': did you mean tanh?",
+    "run --dry-run --set hidden_size=0": "hidden_size=0: must be at least 1",
+    "run --dry-run --set sequence_length=10,0": "sequence_length=0: must be at least 1",
+    "run --dry-run --set seed=-1": "seed=-1: must be at least 0",
     "run --quik": "gradlab run takes no --quik: did you mean --quick?",
     "run cost speed": "gradlab run takes no speed (see `gradlab run --help`)",
     "run cost --set call=btch": "call must be one of batch, sweep, not 'btch': did you mean batch?",
@@ -95,6 +100,7 @@ def test_a_command_line(capsys, line):
     assert main(line.split()) == 2
     out, err = capsys.readouterr()
     assert "left" not in out
+    assert not ("--dry-run" in line and out)  # no plan of what is refused
     assert err.startswith("gradlab: ") and COMMANDS[line] in err and err.count("\n") == 1
 
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from gradlab.errors import UserError, did_you_mean
+from gradlab import words
+from gradlab.errors import UserError, did_you_mean, one_of
 
 LARGEST_WHOLE = 2**53  # above it a float64 is no exact whole number any more
+LEAST = {"hidden_size": 1, "sequence_length": 1, "seed": 0}
 MANY = 10**7  # points: some 5 GB and minutes before the first block could start
 
 
@@ -72,7 +74,8 @@ def changed(experiment, values):
 
     values: name -> a value, a list of values (axes), or text: "0.5", "1,2,4", "0.5:1.5:21"
     (from, to, how many). They take the type of what they replace; None is replaced by text.
-    Raises UserError for unknown names and for values of a wrong type.
+    Raises UserError for unknown names, values of a wrong type, and what cannot be anywhere: no
+    such cell, a size of 0.
     """
     if not isinstance(values, Mapping):
         raise UserError(f"set={values!r}: not a mapping of names to values")
@@ -88,9 +91,35 @@ def changed(experiment, values):
             hint = did_you_mean(name, known) or f"; it has {', '.join(known)}"
             raise UserError(f"{experiment.name} has no {name or repr(name)}{hint}")
     grid = [{**part, **axes} for part in experiment.grid]
+    for name in values:
+        _check_known(name, _all(experiment, name), axes.get(name, [constants.get(name)]))
     _check_number([len(part[axis]) for axis in experiment.axes] for part in grid)
     base = experiment.base or experiment
     return replace(experiment, grid=grid, constants=constants, base=base)
+
+
+def _all(experiment, name):
+    """All values that an experiment itself gives a parameter."""
+    if name in experiment.constants:
+        return [experiment.constants[name]]
+    return [value for part in experiment.grid for value in part[name]]
+
+
+def _check_known(name, own, given):
+    """Raise UserError for a value that a parameter of this name cannot have anywhere.
+
+    An experiment whose own values are others means something else by the name.
+    """
+    least = LEAST.get(name)
+    if least is not None and all(type(value) is int and value >= least for value in own):
+        for value in given:
+            if value < least:
+                raise UserError(f"{name}={value}: must be at least {least}")
+    known = words.choices(name)
+    if known and all(value is None or value in known for value in own):
+        for value in given:
+            if value is not None and not value.endswith(".py"):
+                one_of(name, value, known)
 
 
 def _check_number(sizes):
