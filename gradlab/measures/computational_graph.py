@@ -7,16 +7,11 @@ y = o_T - 1, so dL/do_T = 2.
 
 import numpy as np
 
+from gradlab.measures.slopes import SLOPES
 from gradlab.nets import draws
 from gradlab.nets.network import Network
 
 NUDGE = 0.5  # of a state, for central differences; exact for a quadratic loss, hence so large
-SLOPES = {
-    "identity": lambda h: 0 * h + 1,
-    "relu": lambda h: (h > 0) * 1.0,
-    "sigmoid": lambda h: h * (1 - h),
-    "tanh": lambda h: 1 - h * h,
-}
 COLUMNS = {
     "step": "the step t whose edges, from h_{t-1} to h_t, are asked for",
     "to_unit": "the unit of h_t that an edge leads to",

@@ -9,18 +9,13 @@ import numpy as np
 
 from gradlab.errors import UserError
 from gradlab.measures.setting import constant
+from gradlab.measures.slopes import SLOPES
 from gradlab.nets import draws, gradients
 from gradlab.nets.network import Network
 
 NUDGE = 1e-6
 INPUTS = 4  # of white noise, so that dh_t/dx_1 has several singular values
 KEPT = 3
-SLOPES = {
-    "identity": lambda h: 0 * h + 1,
-    "relu": lambda h: (h > 0) * 1.0,
-    "sigmoid": lambda h: h * (1 - h),
-    "tanh": lambda h: 1 - h * h,
-}
 COLUMNS = {
     "lag": "t - 1: steps from the nudged input to the state that is looked at",
     "log10_nudge": "log10 of ||h_t(x_1 + 1e-6 d) - h_t(x_1)|| / 1e-6, d a random direction",
