@@ -130,7 +130,7 @@ def rates(panel, frame):
 figure = page(
     "Each step back multiplies what flows through the edges by the radius",
     "{activation} units, {init} W, loss at the last step; an edge is as wide and coloured as "
-    "|dL/da W|, relative to a usual edge at the loss; b: root mean square over a step's edges\n"
+    "|dL/da W|, relative to a usual edge at the loss; b: root mean square over a step's edges "
     "(points) and $\\rho^{{T-t+1}}$ (dashed)",
     [
         Panel("the gradient through each edge", networks, width=3),

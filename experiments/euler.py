@@ -202,7 +202,7 @@ experiment = Experiment(
         "a: points gradlab's linear cell, line the closed form; b: largest error up to t = 5, "
         "dashed the two slopes; c: points from the cell's states, lines "
         r"$\sqrt{{1 - \eta dt/m + k dt^2/m}}$"
-        "\nd to f: Euler red, RK4 blue; closed form in ink (d, e)",
+        "\nd to f: Euler red, RK4 blue; d, e: closed form in ink",
         [
             [
                 Panel("driven and damped: Euler is a linear cell", motions,

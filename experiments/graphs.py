@@ -170,7 +170,7 @@ TIMES, DOT, SIGMA, BIAS = r"$\times$", r"$\cdot$", r"$\sigma$", ("u", "+", "b")
 figure = page(
     "One sweep back gives the gradient in every input",
     "a, b, c: values in ink, gradients of the output (c: of L) in red, by reverse mode.  d, e: "
-    "multiplications counted while all derivatives\nare computed (points), and sweeps times "
+    "multiplications counted while all derivatives are computed (points), and sweeps times "
     "edges (lines)",
     [
         [

@@ -139,9 +139,9 @@ experiment = Experiment(
     measure="gradlab.measures.linear_powers:measure",
     figure=page(
         "W applied t times: the largest eigenvalue decides, in the end",
-        "points: h$_t$ = W h$_{{t-1}}$ run as a linear cell; lines: a the sum over {hidden_size} "
-        "eigenvectors (solid) and its first term (dashed), b to d the closed forms, "
-        r"c also $\lambda^t$ (dotted), d also radius$^t$ (dashed)",
+        "points: h$_t$ = W h$_{{t-1}}$ run as a linear cell; lines in a: the sum over "
+        "{hidden_size} eigenvectors (solid) and its first term (dashed), b to d: the closed forms, "
+        r"c: also $\lambda^t$ (dotted), d: also radius$^t$ (dashed)",
         [
             [
                 Panel("symmetric W: one eigenvalue decides", symmetric,

@@ -121,7 +121,7 @@ def exponent_claim(name, size, why, **asked):
 figure = page(
     "Where theory is exact, and how wide a network must be for it",
     "task {task}, up to {seeds}; points: measured (a, c: medians); lines: log10 of the radius; "
-    "mean field for the drawn W, in b for the mean of their gains",
+    "mean field for the drawn W, in b: for the mean of their gains",
     [
         Panel(
             lambda linear: f"orthogonal linear cell: exact to {worst(excess)(linear):.0e}",

@@ -9,6 +9,7 @@ import pytest
 
 from gradlab.errors import UserError
 from gradlab.plots import Panel, draw, medians, page, regime_map, style
+from gradlab.plots.captions import of_panels
 from gradlab.plots.page import filled, is_empty
 from gradlab.suite import Claim, Experiment, NotMeasured, mean
 
@@ -267,3 +268,29 @@ def test_headline_and_caption_fit_the_width_and_leave_the_stamp_its_place(width)
 )
 def test_words_for_a_table_give_way_to_its_columns(columns, said):
     assert filled("{seeds}, {network}", pd.DataFrame(columns)) == said
+
+
+@pytest.mark.parametrize(
+    ("caption", "there", "said"),
+    [
+        ("a, b: medians; c: means", "b", "b: medians"),
+        ("a, b: medians; c: means", "c", "c: means"),
+        ("{seeds}\na: x (thin), thick; b: y\nc to e: red, blue; d, e: ink", "de",
+         "{seeds}\nd, e: red, blue; d, e: ink"),
+        ("Points (a, b: one; c: two). Lines in a: law;\nin b: other", "c", "Points (c: two)."),
+        ("Points (a, b: one; c: two). Lines in a: law;\nin b: other", "a",
+         "Points (a: one). Lines in a: law"),
+        ("W (a-c: gain 1), T = 9 (d: 20); b-d: mean", "a", "W (a: gain 1), T = 9"),
+        ("noise: {task}; over 2 (d: law); dashed in c: slope", "ab", "noise: {task}; over 2"),
+        ("2 seeds: medians, c: and ranges, f: intervals\nby lag: norms", "af",
+         "2 seeds: medians, f: intervals\nby lag: norms"),
+    ],
+)  # fmt: skip
+def test_a_caption_speaks_of_panels_that_are_there(caption, there, said):
+    assert of_panels(caption, there) == said
+
+
+def test_a_page_drops_the_captions_of_panels_left_out():
+    panels = [Panel("x", LINES, {"length": 7}), Panel("y", LINES)]
+    for caption in ("{seeds}; a: lost\nb: kept", lambda _: "{seeds}; a: lost\nb: kept"):
+        assert page("-", caption, panels)(FRAME).get_supxlabel() == "2 seeds\nb: kept"

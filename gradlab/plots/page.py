@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gradlab.errors import UserError
+from gradlab.plots.captions import of_panels
 from gradlab.plots.late import Late
 from gradlab.suite.claims import in_words
 from gradlab.suite.frames import NotMeasured, rows
@@ -73,7 +74,7 @@ class Page:
         """The figure. Raises NotMeasured if the table lacks the rows of every panel."""
         figure = style.roomy(self.size)
         places = _grid(figure, self.rows, self.heights)
-        missing, kept = [], []
+        missing, kept, there = [], [], ""
         for letter, panel, place in zip(_letters(), self.panels, places, strict=False):
             axes = figure.add_subplot(place)
             try:
@@ -87,12 +88,14 @@ class Page:
                 continue
             axes.set_title(rf"$\bf{{{letter}}}$   {filled(panel.title, here)}")
             kept.append((panel, axes))
+            there += letter
         if not kept:
             raise missing[0]
         if missing:
             self._close_up(figure, kept)
         style.headline(figure, filled(self.headline, frame))
-        style.caption(figure, filled(self.caption, frame))
+        caption = filled(self.caption, frame)
+        style.caption(figure, of_panels(caption, there) if missing else caption)
         return figure
 
     def _close_up(self, figure, kept):
@@ -113,6 +116,8 @@ def page(headline, caption, panels, size=(14.5, 10.5), heights=None) -> Page:
 
     headline   what the claims bear out; on a table where they do not all hold, the experiment's
                question stands there instead.
+    caption    a part of it that begins with panels' letters, as in "a, b: medians; c: means", is
+               said only if one of them is there; it ends with its line or its brackets.
     panels     rows of `Panel`s, or one row.
     size       inches.
     heights    of the rows, relative to each other; the same unless given.
