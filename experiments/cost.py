@@ -44,7 +44,7 @@ def growth(column, unit, label):
                        color=COLOURS[quantity])  # fmt: skip
         panel.set(yscale="log", xlabel="factor of the quantity", ylabel=label)
         panel.set_xscale("log", base=2)
-        panel.legend(fontsize=9)
+        panel.legend(fontsize=9, handlelength=3.5)
 
     draw.__doc__ = f"The {column} of a call over the factor of what was doubled, and the exponent."
     return draw

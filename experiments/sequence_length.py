@@ -79,6 +79,8 @@ def over_length(slope_of):
 
     def reach(run):
         slope = slope_of(run)
+        if math.isnan(slope):  # of one length
+            return f"{run.spectral_radius.iloc[0]:g}"
         steps = "for ever" if abs(slope) < 1e-9 else f"{1 / abs(slope):.0f}"
         return f"{run.spectral_radius.iloc[0]:g}: {steps}"
 

@@ -82,7 +82,7 @@ def angles(panel, frame):
         ylabel="angle to the full gradient (degrees)",
         legend={"title": "spectral radius", "ncols": 4}, loc="upper left",
     )(panel, frame)  # fmt: skip
-    panel.axvline(frame.delay.iloc[0], color=MUTED, lw=1, zorder=1)
+    panel.axvline(frame.delay.iloc[0], ymax=0.68, color=MUTED, lw=1, zorder=1)  # below the legend
 
 
 def enough(panel, frame):

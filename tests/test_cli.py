@@ -86,7 +86,7 @@ def test_list_and_check_tell_what_ran(capsys):
         "toy  How fast does the gradient of a chain of scalars vanish?  results",
         "1 experiment: 1 with results",
         "toy: 1 of 1 claim holds",
-        "1 claim of 1 experiment: 1 hold",
+        "1 claim of 1 experiment: 1 holds",
     ]
 
 

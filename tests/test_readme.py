@@ -25,7 +25,7 @@ INLINE = re.findall(r"`gradlab (\w+)[^`]*`", TEXT)
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("measurements.csv").write_text("temperature\n" + "1.5\n2\n3\n4\n" * 300)
+    Path("measurements.csv").write_text("temperature,humidity\n" + "1.5,3\n2,1\n3,5\n4,2\n" * 300)
 
 
 def test_the_commands_are_found():

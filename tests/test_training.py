@@ -341,10 +341,10 @@ def test_a_path_that_cannot_be_written_is_told_before_the_first_update(tmp_path)
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     for path in (tmp_path / "folder", tmp_path / "file" / "a"):
-        with pytest.raises(UserError, match="cannot be written") as caught:
+        with pytest.raises(UserError, match=r"cannot be written|is a folder") as caught:
             training.run(save=path)
         assert "\n" not in str(caught.value) and training.update == 0
-        with pytest.raises(UserError, match="cannot be written"):
+        with pytest.raises(UserError, match=r"cannot be written|is a folder"):
             training.save(path)
     assert {path.name for path in tmp_path.iterdir()} == {"file", "folder"}
     training.run(save=tmp_path / "made" / "a.safetensors")  # nothing is lost; its folder is made

@@ -23,6 +23,7 @@ DIVERGING = LinearSegmentedColormap.from_list(
 )
 _RULES = {
     "axes.edgecolor": MUTED,
+    "axes.formatter.useoffset": False,
     "axes.grid": True,
     "axes.labelcolor": CRITICAL,
     "axes.spines.right": False,
