@@ -23,16 +23,16 @@ def command(options):
     """A few lines for each experiment and one for all; a file that is none is told."""
     from gradlab.suite import library, verdicts
 
-    done, judged, wrong = [], {}, []
+    done, wrong = [], []
     for name in options.names or library.names():
         try:
             done.append(_checked(options, name))
-            judged |= {name: found for name, _, found in done if found is not None}
         except UserError as error:
             wrong.append(error)
             continue
         if not options.json:
             _say(*done[-1], options.verbose)
+    judged = {name: found for name, _, found in done if found is not None}
     if options.json:
         shared.print_json(_record(done, judged, wrong))
     else:

@@ -4,7 +4,6 @@ Lines are medians over seeds, with the quartiles between them as a band where on
 `hue` is a column whose values have a colour each: cool below its `edge`, ink on it, warm above it.
 """
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,7 +12,6 @@ from gradlab.plots.late import Late
 from gradlab.plots.page import written
 from gradlab.plots.palette import CRITICAL, EXPLODING, MUTED, VANISHING
 from gradlab.suite.frames import NotMeasured, column_name, lags, nearest, read_column, wilson
-from gradlab.suite.readings import crossing
 
 pd = Late("pandas")
 sns = Late("seaborn")
@@ -167,7 +165,7 @@ def shares(x, columns, *, palette=None, legend="", loc="best", **axes):
     def draw(panel, frame):
         steps = sorted(set(frame[x]))
         for label, column in columns.items():
-            hit = (column(frame) if callable(column) else frame[column]).astype(float)
+            hit = read_column(column, frame).astype(float)
             known = hit.groupby(frame[x])
             parts = [wilson(known.sum()[step], known.count()[step]) for step in steps]
             middle, low, high = (list(part) for part in zip(*parts, strict=True))
@@ -372,16 +370,6 @@ def places(axis, values):
     """Label whole places 0, 1, ... by values; an infinite one is "none"."""
     labels = [written(value) for value in values]
     axis.set_ticks(range(len(values)), labels, rotation=45 if len(values) > 8 else 0)
-
-
-def measured_zero(panel, frame, column, over, **look):
-    """A vertical line where a column's median passes through 0, if the table shows it."""
-    try:
-        edge = crossing(column, over)(frame)
-    except NotMeasured:
-        return math.nan
-    panel.axvline(edge, **{"ls": "--", "lw": 2, "color": CRITICAL} | look)
-    return edge
 
 
 def _label(label, here, value):

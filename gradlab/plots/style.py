@@ -71,12 +71,6 @@ def panels(rows, columns, size=(13.0, 8.5), **options):
     return figure, figure.subplots(rows, columns, **options)
 
 
-def mosaic(layout, size=(13.0, 8.5), **options):
-    """(figure, name -> panel) for a layout such as "aab;ccb"; options as `subplot_mosaic`."""
-    figure = roomy(size)
-    return figure, figure.subplot_mosaic(layout, **options)
-
-
 def roomy(size, kind=Figure):
     """An empty figure, size in inches, whose panels make room for their labels."""
     figure = kind(figsize=size, layout="constrained")
