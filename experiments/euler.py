@@ -11,7 +11,7 @@ stable for dt < eta/k only. Without damping sqrt(1 + k dt^2/m) > 1: it explodes 
 for small ones, though the true motion does not. Below the limit the error at a given time falls
 like dt; that of the Runge-Kutta scheme (RK4) like dt^4. Any g(s, t) will do: the pendulum and Van
 der Pol's oscillator are here, your own goes into SYSTEMS of gradlab/measures/euler.py, or to
-gradlab.dynamics.euler.
+gradlab.theory.dynamics.euler.
 """
 
 import math

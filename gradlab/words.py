@@ -16,9 +16,9 @@ NUMBER = re.compile(r"(?<=_)(p?)\d+(?=_|$)")  # of a lag, an eigenvalue, a perce
 # Where the choices of a setting live: what gives their names is asked for when they are needed.
 # Of two settings that have a value of one name (identity, torch) the first one is meant by it.
 CHOICES = {
-    "cell": "gradlab.nets.cell:names",
+    "cell": "gradlab.nets.registry:names",
     "task": "gradlab.tasks:names",
-    "activation": "gradlab.cells.elementwise:ACTIVATIONS",
+    "activation": "gradlab.kernels.elementwise:ACTIVATIONS",
     "init": "gradlab.nets.draws:INITS",
     "optimizer": "gradlab.learning.optimizers:OPTIMIZERS",
     "schedule": "gradlab.learning.schedules:SCHEDULES",

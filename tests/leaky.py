@@ -5,11 +5,11 @@ What differs from gradlab/cells/elman.py: the state is no longer f, so f is save
 
 import numpy as np
 
-from gradlab.cells.blas import multiply
-from gradlab.cells.elementwise import activate, scale_rows, through_activation
 from gradlab.cells.elman import prepare, shapes, sources, state_size  # noqa: F401
-from gradlab.cells.jit import kernel
-from gradlab.cells.reduce import receive
+from gradlab.kernels.blas import multiply
+from gradlab.kernels.elementwise import activate, scale_rows, through_activation
+from gradlab.kernels.jit import kernel
+from gradlab.kernels.range import receive
 
 LEAK = 0.3
 

@@ -3,10 +3,10 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from gradlab.nets import cell as cells
+from gradlab.nets import registry
 from gradlab.nets.network import Network
 
-CELLS = cells.names()
+CELLS = registry.names()
 LOSSES = ("squared_error", "cross_entropy", "binary_cross_entropy")
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")
 
@@ -24,7 +24,7 @@ sizes = st.fixed_dictionaries(
 
 def activations(cell):
     """The activations that a cell can have."""
-    return list(getattr(cells.find(cell), "ACTIVATIONS", ACTIVATIONS))
+    return list(getattr(registry.find(cell), "ACTIVATIONS", ACTIVATIONS))
 
 
 def network(size, activation="tanh", radius=0.9, **options):

@@ -20,7 +20,7 @@ def files(folder):
 
 
 def module_name(path):
-    """gradlab/cells/jit.py -> gradlab.cells.jit, and a package's __init__.py -> gradlab.cells."""
+    """gradlab/kernels/jit.py -> gradlab.kernels.jit, a package's __init__.py -> its name."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

@@ -9,8 +9,8 @@ from sources import ROOT, files, imports, module_name
 
 ANY_PACKAGE = "any package but numba"
 NUMERIC = {"errors", "numpy", "scipy"}
-CORE = {"nets", "learning", "tasks", "theory", "dynamics"}
-JOINED = {"cells", "measures", "race", "suite", "explorer", "cli", "commands"}
+CORE = {"nets", "learning", "tasks", "theory"}
+JOINED = {"kernels", "cells", "measures", "race", "suite", "explorer", "cli", "commands"}
 ALL = {*CORE, *JOINED, "", "errors", "version", ANY_PACKAGE}
 
 
@@ -36,12 +36,14 @@ RULES = {
     "gradlab.threads": Rule({"threadpoolctl"}, {"scipy"}),
     "gradlab.found": Rule({"errors"}),
     "gradlab.given": Rule({"errors", "numpy"}),
-    "gradlab.cells": Rule({"errors", "numpy", "numba", "scipy"}),
+    "gradlab.kernels": Rule({"errors", "numpy", "numba", "llvmlite"}),
+    "gradlab.cells": Rule({"errors", "numpy", "kernels"}),
     "gradlab.tasks": Rule({*NUMERIC, "found"}),
     "gradlab.tasks._columns": Rule(NUMERIC, {"pandas"}),
     "gradlab.theory": Rule(NUMERIC),
-    "gradlab.dynamics": Rule(NUMERIC),
-    "gradlab.nets": Rule({"errors", "files", "found", "given", "threads", "cells", ANY_PACKAGE}),
+    "gradlab.nets": Rule(
+        {"errors", "files", "found", "given", "threads", "kernels", "cells", ANY_PACKAGE}
+    ),
     # net.plot() and gradients.plot() hand arrays up; what draws them knows no network.
     "gradlab.nets.plotted": Rule({"numpy"}, {"plots"}),
     "gradlab.learning": Rule({"errors", "found", "given", "threads", "nets", ANY_PACKAGE}),
@@ -117,11 +119,13 @@ WRONG = [
     ("gradlab.cells.elman", "from gradlab.nets import draws"),
     ("gradlab.cells.elman", "from ..nets import draws"),
     ("gradlab.cells.elman", "import pandas"),
+    ("gradlab.cells.elman", "import numba"),
+    ("gradlab.kernels.passes", "from gradlab.cells import elman"),
     ("gradlab.tasks.noise", "from gradlab import theory"),
     ("gradlab.tasks.noise", "def f():\n    import pandas"),
     ("gradlab.tasks._columns", "import pandas"),
     ("gradlab.tasks.series", "def f():\n    import pandas"),
-    ("gradlab.theory", "import gradlab.cells.elman"),
+    ("gradlab.theory.bounds", "import gradlab.cells.elman"),
     ("gradlab.nets.network", "from gradlab.measures import gradients"),
     ("gradlab.nets.network", "def f():\n    from gradlab.plots import networks"),
     ("gradlab.nets.plotted", "from gradlab.plots import networks"),

@@ -10,10 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from networks import CELLS, network, sizes, start
 
-from gradlab.cells import blas, elementwise, elman, reduce
-from gradlab.cells.arrays import Adjoint, Direct
-from gradlab.cells.jit import kernel
-from gradlab.nets import gradients, health
+from gradlab.cells import elman
+from gradlab.kernels import blas, elementwise, sums
+from gradlab.kernels import range as ranges
+from gradlab.kernels.arrays import Adjoint, Direct
+from gradlab.kernels.jit import kernel
+from gradlab.nets import bptt, statuses
 from gradlab.nets.draws import recurrent
 
 RNG = np.random.default_rng(5)
@@ -27,13 +29,13 @@ def elman_pass(W, x, h0, *, activation="tanh", gain=None, **others):
     gain = np.ones(lanes) if gain is None else gain
     lengths = np.full(lanes, len(x))
     lengths = np.full(lanes, len(x)) if lengths is None else lengths
-    return gradients.forward(elman, prepared, gain.astype(W.dtype), x, h0, lengths)
+    return bptt.forward(elman, prepared, gain.astype(W.dtype), x, h0, lengths)
 
 
 def states_of(run, lengths, head, **options):
     """dL/dh (T+1, L, N) as (array, exponent), and the last adjoint."""
-    spans = gradients.slices(np.asarray(lengths), **options)
-    *_, (_, adjoint) = gradients.backward(run, spans, head, keep=True)
+    spans = bptt.slices(np.asarray(lengths), **options)
+    *_, (_, adjoint) = bptt.backward(run, spans, head, keep=True)
     return adjoint
 
 
@@ -113,7 +115,7 @@ def lanes_of(cell, size, gain, columns):
     net = network(size, cell=cell)
     x = np.random.default_rng(1).standard_normal((size["steps"], columns, size["inputs"]))
     lengths, states = np.full(size["lanes"], size["steps"]), start(net, size)
-    return gradients.forward(net.module, net.prepared(), gain, x, states, lengths), net, x
+    return bptt.forward(net.module, net.prepared(), gain, x, states, lengths), net, x
 
 
 def back(net, gain, x, run, lane):
@@ -158,10 +160,10 @@ def test_lane_sums_are_each_lanes_own_gradient(cell):
     run, net, x = lanes_of(cell, size, gain, lanes)
     head, lengths = RNG.standard_normal(run.trace.state.shape[1:]), np.full(lanes, 30)
     sources = net.module.sources(run.trace, x)
-    together, apart = gradients.Sums(sources), gradients.LaneSums(sources, 2 * lanes)
-    for span, adjoint in gradients.backward(run, gradients.slices(lengths, 7), head):
+    together, apart = bptt.Sums(sources), bptt.LaneSums(sources, 2 * lanes)
+    for span, adjoint in bptt.backward(run, bptt.slices(lengths, 7), head):
         together.add(adjoint, span)
-    for span, adjoint in gradients.backward(run, gradients.slices(lengths, 7, [15]), head):
+    for span, adjoint in bptt.backward(run, bptt.slices(lengths, 7, [15]), head):
         apart.add(adjoint, span, np.arange(lanes) + lanes * (span[1] <= 15))
     for lane in range(lanes):
         ds, early, late = head[lane], {}, {}
@@ -209,7 +211,7 @@ def test_adjoints_out_of_range_agree_with_200_bit_arithmetic(radius):
     run = elman_pass(W, x, np.zeros((1, n)), U=np.ones((n, 1)), gain=np.array([radius]),
                      activation=activation)  # fmt: skip
     head = np.random.default_rng(4).standard_normal((1, n))
-    log2 = gradients.log2_norms(states_of(run, [steps], head))[:, 0]
+    log2 = bptt.log2_norms(states_of(run, [steps], head))[:, 0]
     exact = exact_adjoint(W, radius, run.trace.state[:, 0], head[0])
     assert abs(log2[0] - log2[-1]) > 1500
     for t in (0, 1, 777, 2500, 4999):
@@ -226,7 +228,7 @@ def test_adjoints_far_below_float64_keep_their_logarithm(cell):
     head = RNG.standard_normal(run.trace.state.shape[1:])
     adjoint = states_of(run, [1500] * 2, head)
     parts = len(net.state_parts)
-    log2 = np.array([gradients.log2_norms(adjoint, part) for part in range(parts)])
+    log2 = np.array([bptt.log2_norms(adjoint, part) for part in range(parts)])
     assert (log2[:, 0] < -1100).all()
     for lane in range(2):
         ds, level = head[lane], 0.0
@@ -265,7 +267,7 @@ def test_where_float64_suffices_no_bit_changes(radius):
     assert normal.sum() > 300
     np.testing.assert_array_equal(guarded[normal], plain[normal])
     if radius < 0.5:  # 0.2^1000 is far below float64: zeros there, a finite log here
-        assert (plain[0] == 0).all() and np.isfinite(gradients.log2_norms(adjoint)[0]).all()
+        assert (plain[0] == 0).all() and np.isfinite(bptt.log2_norms(adjoint)[0]).all()
 
 
 # Laws
@@ -287,7 +289,7 @@ def test_an_orthogonal_linear_cell_keeps_the_norm():
     W = recurrent(np.random.default_rng(0), 32, "orthogonal")
     run = elman_pass(W, np.zeros((1000, 1, 1)), np.ones((1, 32)), activation="identity")
     np.testing.assert_allclose(np.linalg.norm(run.trace.state, axis=-1), 32**0.5, rtol=1e-12)
-    log2 = gradients.log2_norms(states_of(run, [1000], np.ones((1, 32))))
+    log2 = bptt.log2_norms(states_of(run, [1000], np.ones((1, 32))))
     np.testing.assert_allclose(log2, 2.5, atol=1e-12)
 
 
@@ -301,9 +303,9 @@ def test_statuses_are_told_apart():
     x[5, 3] = np.nan
     gain = np.array([0.0, 1.0, 1e200, 1.0])
     run = elman_pass(W, x, np.ones((4, n)), gain=gain, U=np.ones((n, 1)), activation="identity")
-    log2 = gradients.log2_norms(states_of(run, [steps] * 4, np.ones((4, n))))
-    bad, kinds = health.first_bad_step(run.trace.state, x, np.full(4, steps))
-    status = health.status_of(bad, kinds, np.isneginf(log2[0]))
+    log2 = bptt.log2_norms(states_of(run, [steps] * 4, np.ones((4, n))))
+    bad, kinds = statuses.first_bad_step(run.trace.state, x, np.full(4, steps))
+    status = statuses.status_of(bad, kinds, np.isneginf(log2[0]))
     assert status.tolist() == ["zero", "ok", "overflow", "nan"]
     assert bad.tolist() == [0, 0, 2, 6]
 
@@ -311,7 +313,7 @@ def test_statuses_are_told_apart():
 def test_a_slice_of_zeros_does_not_fix_the_exponent():
     for total, held in ((np.zeros((3, 3)), 1), (np.ones((3, 3)), 2.0**-900)):
         exponent, factors = np.zeros(1, np.int64), np.empty(2)
-        reduce.join(900, total, exponent, factors)
+        sums.join(900, total, exponent, factors)
         assert exponent[0] == 900 and factors.tolist() == [1, held]
 
 
@@ -323,9 +325,9 @@ def test_a_direct_part_meets_an_adjoint_of_any_size(size):
         exponent=np.zeros((2, 1), np.int64), states=np.empty((0, 0, 2)),
     )  # fmt: skip
     nothing = Direct(np.empty((0, 1)), np.empty((0, 2)))
-    reduce.receive(adjoint, nothing, 0, 1, 1)
+    ranges.receive(adjoint, nothing, 0, 1, 1)
     assert abs(adjoint.exponent[1, 0]) > 800
-    reduce.receive(adjoint, direct, 0, 0, 1)
+    ranges.receive(adjoint, direct, 0, 0, 1)
     value = np.ldexp(adjoint.carry[0], adjoint.exponent[0, 0])
     np.testing.assert_allclose(value, [size + 1, 2.0], rtol=1e-15)
 
@@ -335,4 +337,4 @@ def test_one_step_may_take_an_adjoint_below_the_smallest_that_is_kept():
     W, one = np.array([[2.0**-1000]]), np.ones((1, 1))
     run = elman_pass(W, np.zeros((1, 1, 1)), one, activation="identity")
     adjoint = states_of(run, [1], one)
-    assert gradients.log2_norms(adjoint).ravel().tolist() == [-1000, 0]
+    assert bptt.log2_norms(adjoint).ravel().tolist() == [-1000, 0]

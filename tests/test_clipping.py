@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import gradlab
 from gradlab.errors import UserError
 from gradlab.learning.clipping import STYLES, clip
-from gradlab.nets.scaled import at_one_level
+from gradlab.nets.exponents import at_one_level
 
 INF, NAN = np.inf, np.nan
 NORM_STYLES = [style for style in STYLES if style not in ("value", "per_array")]

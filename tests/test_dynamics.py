@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy.special import ellipj
 
-from gradlab import Network, dynamics
+from gradlab import Network
 from gradlab.nets import draws
 from gradlab.tasks.oscillator import Oscillator
+from gradlab.theory import dynamics
 
 SCHEMES = {"euler": (dynamics.euler, 1), "rk4": (dynamics.rk4, 4)}
 

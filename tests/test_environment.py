@@ -11,8 +11,8 @@ import pytest
 import seaborn as sns
 from toy import experiment as toy
 
-from gradlab.cells import jit
 from gradlab.cli import main
+from gradlab.kernels import jit
 from gradlab.plots.draw import draw
 from gradlab.runner import run
 from gradlab.suite import library
@@ -119,7 +119,7 @@ PROBE = """
 import os, pwd
 if "HOME" not in os.environ:
     pwd.getpwuid = {}.__getitem__
-from gradlab.cells.jit import kernel
+from gradlab.kernels.jit import kernel
 @kernel
 def more(x):
     return x + 1.0

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from gradlab import dynamics
 from gradlab.errors import UserError
 from gradlab.measures import euler
 from gradlab.suite.grid import Block
+from gradlab.theory import dynamics
 
 
 def block(system, scheme, interval, times):

@@ -12,7 +12,7 @@ import gradlab
 from gradlab import found, tasks, template
 from gradlab.cli import main
 from gradlab.errors import UserError
-from gradlab.nets import cell
+from gradlab.nets import registry
 from gradlab.suite import library, sources
 from gradlab.suite.grid import Block
 
@@ -67,7 +67,7 @@ def test_an_experiment_a_task_and_a_cell_are_found_alike():
     assert "mine" in library.names() and library.load("mine").name == "mine"
     x, y = tasks.find("double").sample(np.random.default_rng(0), 4)
     assert (y == 2 * x).all()
-    assert cell.find("leaky").LEAK == 0.3 and cell.find("cells/leaky.py").LEAK == 0.3
+    assert registry.find("leaky").LEAK == 0.3 and registry.find("cells/leaky.py").LEAK == 0.3
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_an_experiment_a_task_and_a_cell_are_found_alike():
     [
         ("experiment", "mean_field", library.load),
         ("task", "noise", tasks.find),
-        ("cell", "elman", cell.find),
+        ("cell", "elman", registry.find),
     ],
 )
 def test_gradlabs_own_names_are_not_hidden(kind, name, find):
@@ -176,10 +176,10 @@ def test_a_wrong_cell_is_refused_in_one_line(old, new, message):
 
 def test_an_edited_cell_is_loaded_and_checked_again():
     leaky(old="LEAK = 0.3", new="LEAK = 0.4")
-    assert cell.find("leaky").LEAK == 0.4
+    assert registry.find("leaky").LEAK == 0.4
     leaky(old="delta *= LEAK", new="delta *= 2")
     with pytest.raises(UserError, match="differs"):
-        cell.find("leaky")
+        registry.find("leaky")
     assert any(name.startswith("gradlab_cell_leaky_") for name in sys.modules)
 
 

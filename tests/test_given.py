@@ -7,7 +7,7 @@ from networks import CELLS, as_h0, batch, network, start
 from gradlab import given
 from gradlab.errors import UserError
 from gradlab.learning.backprop import Backprop
-from gradlab.nets import gradients, many
+from gradlab.nets import bptt, many
 from gradlab.nets.network import Network
 
 SIZE = {"steps": 7, "lanes": 3, "hidden": 5, "inputs": 2, "outputs": 3, "seed": 8}
@@ -269,12 +269,12 @@ def test_a_pass_of_mixed_dtypes_never_reaches_a_kernel():
     x, start = kept["x"], np.zeros((SIZE["lanes"], SIZE["hidden"]))
     full, gain = np.full(SIZE["lanes"], SIZE["steps"]), np.ones(SIZE["lanes"])
     right = [net.prepared(), gain, x, start, full]
-    gradients.forward(net.module, *right)
+    bptt.forward(net.module, *right)
     for i, name in ((1, "gain"), (2, "x"), (3, "initial")):
         wrong = [*right]
         wrong[i] = wrong[i].astype(np.float32)
         with pytest.raises(ValueError, match=f"{name} float32"):
-            gradients.forward(net.module, *wrong)
+            bptt.forward(net.module, *wrong)
 
 
 @pytest.mark.parametrize("pad", [-100, 3, 255])

@@ -5,7 +5,7 @@ import pytest
 from networks import batch, network
 
 from gradlab.measures import last_step, setting
-from gradlab.nets import health
+from gradlab.nets import statuses
 from gradlab.nets.network import Network
 from gradlab.suite.grid import Block
 
@@ -81,7 +81,7 @@ def test_underflow_is_where_the_format_ends(dtype):
 def test_a_copy_of_the_states_is_not_connected():
     """The failure of others: dL/dh taken of states that the loss is not made of."""
     slope, log2 = np.ones((5, 1, 2)), np.full((6, 1), -np.inf)
-    assert health.reach(slope, log2).tolist() == ["not_connected"]
+    assert statuses.reach(slope, log2).tolist() == ["not_connected"]
 
 
 def test_a_sweep_tells_them_apart():

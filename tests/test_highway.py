@@ -7,15 +7,14 @@ from networks import CELLS
 
 from gradlab.errors import UserError
 from gradlab.measures import highway, setting
-from gradlab.nets import cell as cells
-from gradlab.nets import draws
+from gradlab.nets import draws, registry
 from gradlab.suite.grid import Block
 
 STEPS = highway.SETTLE + max(highway.LAGS) + 3
 
 
 def block(cell, steps=STEPS, radii=(0.0, 0.6, 1.3)):
-    gated = hasattr(cells.find(cell), "FORGET")
+    gated = hasattr(registry.find(cell), "FORGET")
     constants = {"cell": cell, "forget_bias": 0.7 * gated, "seed": 1, "task": "noise",
                  "hidden_size": 5, "activation": "tanh", "init": "gaussian",
                  "sequence_length": steps, "input_scale": 0.5}  # fmt: skip
@@ -81,7 +80,7 @@ def test_memory_is_the_jacobian_and_highway_and_detour_its_parts(cell):
 def test_without_w_a_gated_cell_is_its_highway_and_the_others_are_nothing():
     for cell in CELLS:
         table = highway.measure(block(cell))
-        if not hasattr(cells.find(cell), "FORGET"):
+        if not hasattr(registry.find(cell), "FORGET"):
             assert table["status"].tolist() == ["zero", "ok", "ok"]
             continue
         assert table["status"].tolist() == ["ok"] * 3 and 0.6 < table["keep"][0] < 0.7

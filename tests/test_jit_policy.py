@@ -1,4 +1,4 @@
-"""One jit policy: Numba's decorators are called in cells/jit.py alone, and with its options."""
+"""One jit policy: Numba's decorators are called in kernels/jit.py alone, and with its options."""
 
 import ast
 import importlib
@@ -10,10 +10,11 @@ from numba.core.dispatcher import Dispatcher
 from sources import ROOT, files, imports, module_name
 
 import gradlab.cells
+import gradlab.kernels
 
 DECORATORS = {"njit", "jit", "vectorize", "guvectorize", "cfunc", "stencil", "jitclass"}
 DECORATORS |= {"register_jitable", "generated_jit"}
-POLICY = ROOT / "gradlab" / "cells" / "jit.py"
+POLICY = ROOT / "gradlab" / "kernels" / "jit.py"
 OTHERS = ROOT / "gradlab" / "race" / "with_jax.py"  # whose jit is XLA's
 FORBIDDEN_MATH = {"fast", "nnan", "ninf"}
 
@@ -77,11 +78,12 @@ def test_a_forbidden_option_is_seen(source):
 
 
 def dispatchers():
-    """Every compiled function of the cells, by the name it was defined under."""
-    for found in pkgutil.iter_modules(gradlab.cells.__path__, "gradlab.cells."):
-        for value in vars(importlib.import_module(found.name)).values():
-            if isinstance(value, Dispatcher):
-                yield f"{value.__module__}.{value.__name__}", value
+    """Every compiled function of kernels and cells, by the name it was defined under."""
+    for room in (gradlab.kernels, gradlab.cells):
+        for found in pkgutil.iter_modules(room.__path__, f"{room.__name__}."):
+            for value in vars(importlib.import_module(found.name)).values():
+                if isinstance(value, Dispatcher):
+                    yield f"{value.__module__}.{value.__name__}", value
 
 
 def breaches(dispatcher):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gradlab.cells import elman
-from gradlab.nets import cell, draws, gradients, lyapunov
+from gradlab.nets import bptt, draws, lyapunov, registry
 
 
 def passed(W, steps=60, activation="tanh", radii=(1.0,), seed=0):
@@ -17,7 +17,7 @@ def passed(W, steps=60, activation="tanh", radii=(1.0,), seed=0):
     prepared = elman.prepare(weights, activation, "float64")
     x, start = rng.standard_normal((steps, 1, 1)), np.zeros((len(radii), size))
     lengths = np.full(len(radii), steps)
-    return gradients.forward(elman, prepared, np.array(radii), x, start, lengths)
+    return bptt.forward(elman, prepared, np.array(radii), x, start, lengths)
 
 
 def jacobians(run, W):
@@ -67,14 +67,14 @@ def test_the_exponents_add_up_to_the_determinant(size, gain, every):
 
 def cell_pass(name, gain, dtype, steps=20):
     """A forward pass of any cell, of 8 values of h or o, under noise."""
-    module, rng = cell.find(name), np.random.default_rng(3)
+    module, rng = registry.find(name), np.random.default_rng(3)
     shapes = module.shapes(1, 12 if name == "jordan" else 8, 8)
     weights = {key: rng.standard_normal(shape) / 3 for key, shape in shapes.items()}
     weights["W"] *= gain
     prepared = module.prepare(weights, "tanh", dtype)
     x, start = rng.standard_normal((steps, 1, 1)), np.zeros((1, module.state_size(prepared)))
     given = [array.astype(dtype) for array in (np.ones(1), x, start)]
-    return gradients.forward(module, prepared, *given, np.array([steps]))
+    return bptt.forward(module, prepared, *given, np.array([steps]))
 
 
 @pytest.mark.parametrize("name", ["elman", "jordan", "gru", "lstm"])

@@ -5,7 +5,7 @@ import pytest
 from gradlab import errors, found, tasks
 from gradlab.cli import main
 from gradlab.errors import UserError, nearest, one_of
-from gradlab.nets import cell, draws
+from gradlab.nets import draws, registry
 from gradlab.suite import library
 
 SETTINGS = ("spectral_radius", "sequence_length", "hidden_size", "seed", "clip_threshold")
@@ -54,7 +54,7 @@ def test_one_of_is_one_line():
 @pytest.mark.parametrize(
     ("find", "given", "message"),
     [
-        (cell.find, "lsmt", "no cell lsmt: did you mean lstm?"),
+        (registry.find, "lsmt", "no cell lsmt: did you mean lstm?"),
         (tasks.find, "ading", "no task ading: did you mean adding?"),
         (library.load, "speedy", "no experiment speedy: did you mean speed?"),
         (library.load, "radius", "no experiment radius: did you mean spectral_radius?"),

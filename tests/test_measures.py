@@ -9,7 +9,7 @@ from networks import CELLS, as_h0
 
 from gradlab.errors import UserError
 from gradlab.measures import last_step, setting
-from gradlab.nets import cell as cells
+from gradlab.nets import registry
 from gradlab.nets.network import Network
 from gradlab.suite.grid import Block
 
@@ -40,7 +40,7 @@ def alone(given, row):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_row_is_one_networks_own(cell):
-    given = block(cell=cell, forget_bias=0.5 if hasattr(cells.find(cell), "FORGET") else 0.0)
+    given = block(cell=cell, forget_bias=0.5 if hasattr(registry.find(cell), "FORGET") else 0.0)
     table = last_step.measure(given)
     for row in range(len(given)):
         net, x, y, h0 = alone(given, row)

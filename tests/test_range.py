@@ -11,9 +11,9 @@ from networks import as_h0, batch, network, start, targets_of
 
 import gradlab
 from gradlab.errors import UserError
+from gradlab.nets.exponents import added, in_reach, log2_norm, outer, plain
 from gradlab.nets.many import gradients_of
 from gradlab.nets.network import Network
-from gradlab.nets.scaled import added, in_reach, log2_norm, outer, plain
 
 NAMES = ("U", "W", "b")
 

@@ -5,9 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from gradlab.cells import elementwise, reduce
-from gradlab.cells.arrays import Adjoint, Direct, Source
-from gradlab.nets import gradients
+from gradlab.kernels import elementwise, sums
+from gradlab.kernels import range as ranges
+from gradlab.kernels.arrays import Adjoint, Direct, Source
+from gradlab.nets import bptt
 
 STEPS, LANES, UNITS = 6, 3, 4
 DTYPES = [np.float64, np.float32]
@@ -74,7 +75,7 @@ def test_sums_of_slices_are_the_exact_sums(dtype, wide, far):
     adjoint = adjoint_of(rng, dtype, SPREADS[dtype][wide])
     sources = sources_of(rng, dtype, SIZES[dtype][far])
     right = {name: terms(adjoint, source) for name, source in sources.items()}
-    together, apart = gradients.Sums(sources), gradients.LaneSums(sources, LANES + 1)
+    together, apart = bptt.Sums(sources), bptt.LaneSums(sources, LANES + 1)
     slot = np.array([2, 0, 3])
     for start in (4, 2, 0):  # three slices, from the last to the first
         span, rows = (start, start + 2, LANES), slice(start * LANES, (start + 2) * LANES)
@@ -96,7 +97,7 @@ def test_what_a_zero_source_multiplies_leaves_a_sum_alone():
     values = np.array([0.0, 0.0, 3.0, 1.0]).reshape(4, 1, 1) * np.ones((1, 1, 2))
     source = {"U": Source(values, (0, 2), (0, UNITS))}
     right = terms(adjoint, source["U"]).sum((0, 1))
-    sums = gradients.Sums(source)
+    sums = bptt.Sums(source)
     for start in (2, 0):
         rows = slice(start, start + 2)
         sums.add(adjoint._replace(delta=adjoint.delta[rows].copy()), (start, start + 2, 1))
@@ -108,7 +109,7 @@ def test_align_takes_the_largest_exponent_and_keeps_the_values(together):
     adjoint = adjoint_of(np.random.default_rng(1), np.float64, 50)
     delta = adjoint.delta.reshape(STEPS, LANES, UNITS)
     right, top = exact(delta, adjoint.exponent[1:, :, None]), np.empty(LANES, np.int64)
-    reduce.align(adjoint, (0, STEPS, LANES), together, top)
+    sums.align(adjoint, (0, STEPS, LANES), together, top)
     largest = adjoint.exponent[1:].max(0)
     np.testing.assert_array_equal(top, largest.max() if together else largest)
     assert (exact(delta, top[:, None]) == right).all()
@@ -117,10 +118,10 @@ def test_align_takes_the_largest_exponent_and_keeps_the_values(together):
 @pytest.mark.parametrize(("dtype", "edge"), [(np.float64, 600), (np.float32, 80)])
 def test_norms_are_held_between_these_edges(dtype, edge):
     row = np.ones(2, dtype)
-    inside = [reduce.in_range(2.0**e, row) for e in (-edge + 1, 0, edge - 1)]
-    outside = [reduce.in_range(2.0**e, row) for e in (-edge - 1, edge + 1)]
+    inside = [ranges.in_range(2.0**e, row) for e in (-edge + 1, 0, edge - 1)]
+    outside = [ranges.in_range(2.0**e, row) for e in (-edge - 1, edge + 1)]
     assert all(inside) and not any(outside)
-    assert not reduce.in_range(0.0, row) and not reduce.in_range(np.nan, row)
+    assert not ranges.in_range(0.0, row) and not ranges.in_range(np.nan, row)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -132,7 +133,7 @@ def test_a_row_out_of_range_is_brought_back_and_its_value_kept(dtype):
     exponent, norm2 = np.array([5, -7, 9, 4]), np.zeros((2, 4))
     right = exact(rows, exponent[:, None])
     elementwise.row_norms(rows, norm2)
-    assert reduce.hold_range(rows, norm2, exponent)
+    assert ranges.hold_range(rows, norm2, exponent)
     assert (exact(rows, exponent[:, None]) == right).all()
     np.testing.assert_array_equal(exponent, [5, -7 + power + 2, 9 - power + 2, 4])
     assert (rows[1:3] == rows[0] / 4).all()
@@ -141,13 +142,13 @@ def test_a_row_out_of_range_is_brought_back_and_its_value_kept(dtype):
 def test_one_part_in_range_is_enough():
     rows, exponent = np.array([[2.0**-400, 1.0]]), np.array([0])
     norm2 = np.array([[2.0**-800], [1.0]])
-    assert not reduce.hold_range(rows, norm2, exponent) and exponent[0] == 0
+    assert not ranges.hold_range(rows, norm2, exponent) and exponent[0] == 0
 
 
 @pytest.mark.parametrize("top", [2.0**-1074, 2.0**-1022, 2.0**1023, 1.5, np.inf, np.nan, 0.0])
 def test_rescale_keeps_every_value(top):
     row = np.array([top, 0.0])
-    exponent = reduce.rescale(row, 3)
+    exponent = ranges.rescale(row, 3)
     if 0 < top < np.inf:
         assert 0.5 <= row[0] < 1
         assert Fraction(row[0]) * Fraction(2) ** (int(exponent) - 3) == Fraction(top)
@@ -159,12 +160,12 @@ def test_rescale_keeps_every_value(top):
 @pytest.mark.parametrize(("slice_at", "sum_at"), [(0, 0), (7, 0), (0, 7), (-900, 20), (3000, 1)])
 def test_join_takes_the_larger_exponent(slice_at, sum_at):
     exponent, factors = np.array([sum_at]), np.empty(2)
-    reduce.join(slice_at, np.ones((2, 2)), exponent, factors)
+    sums.join(slice_at, np.ones((2, 2)), exponent, factors)
     assert exponent[0] == max(slice_at, sum_at)
     right = [2.0 ** (slice_at - exponent[0]), 2.0 ** max(sum_at - int(exponent[0]), -1100)]
     np.testing.assert_array_equal(factors, right)
     exponent[0] = sum_at
-    reduce.join(slice_at, np.zeros((2, 2)), exponent, factors)
+    sums.join(slice_at, np.zeros((2, 2)), exponent, factors)
     assert exponent[0] == slice_at and factors[0] == 1
 
 
@@ -181,7 +182,7 @@ def test_the_direct_part_is_added_at_its_own_exponent(carried, given, has_expone
     own = levels[2:4] if has_exponent else np.zeros(2, np.int64)
     product = (exact(slope[2:4])[:, :, None] * exact(readout)).sum(1)
     right = exact(carry, exponent[:, None]) + product * exact(np.ones((2, 1)), own[:, None])
-    reduce.add_direct(carry, exponent, Direct(slope, readout, levels), 2)
+    ranges.add_direct(carry, exponent, Direct(slope, readout, levels), 2)
     for lane in range(2):
         near(carry[lane], exponent[lane], right[lane], np.float64)
 
@@ -194,7 +195,7 @@ def test_receive_records_what_it_holds():
     adjoint.carry[1, 0] = 2.0**-901  # flushed, at step 64 only
     nothing = Direct(np.zeros((0, 1)), np.zeros((1, UNITS)))
     right = exact(adjoint.carry, 0)
-    reduce.receive(adjoint, nothing, 0, 63, 2)
+    ranges.receive(adjoint, nothing, 0, 63, 2)
     assert adjoint.carry[1, 0] == 2.0**-901
     assert (exact(adjoint.states[63], adjoint.exponent[63, :, None]) == right).all()
     assert adjoint.exponent[63, 0] < -340 and adjoint.exponent[63, 1] == 0
@@ -202,7 +203,7 @@ def test_receive_records_what_it_holds():
     norm2 = exact(adjoint.norm2[63, 0], 2 * adjoint.exponent[63])
     near(adjoint.norm2[63, 0, :1], 2 * adjoint.exponent[63, :1], (right**2).sum(1)[:1], np.float64)
     assert abs(norm2[1] / (right[1] ** 2).sum() - 1) < Fraction(1, 2**50)
-    reduce.receive(adjoint, nothing, 0, 64, 2)
+    ranges.receive(adjoint, nothing, 0, 64, 2)
     assert adjoint.carry[1, 0] == 0
 
 

@@ -77,7 +77,7 @@ def test_a_file_that_is_not_reached_does_not_count(package):
     assert {"training.py", "sweep.py", "recall.py", "run.py"} <= {file.name for file in others}
     for file in others:
         if file.name != "last_step.py":
-            file.write_text("import gradlab.dynamics\n")
+            file.write_text("import gradlab.theory.dynamics\n")
     assert sources.of(MEASURE) == before
 
 
@@ -159,13 +159,13 @@ def test_what_a_users_measure_imports_of_its_own_folder_counts(tmp_path, monkeyp
     write(
         tmp_path,
         mine_one="import mine_two\nimport json\ndef measure(block):\n    import mine_three",
-        mine_two="from gradlab import dynamics",
+        mine_two="from gradlab.theory import dynamics",
         mine_three="x = 1",
         mine_four="x = 1",
     )
     files = sources.of("mine_one:measure")
     assert {"mine_one.py:measure", "mine_two.py", "mine_three.py"} < set(files)
-    assert "gradlab/dynamics.py" in files and "mine_four.py" not in files
+    assert "gradlab/theory/dynamics.py" in files and "mine_four.py" not in files
 
 
 def test_a_package_of_the_users_counts_by_its_own_imports_alone(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gradlab.errors import UserError
-from gradlab.nets import tensors
+from gradlab.nets import files
 
 ARRAYS = {
     "weight": np.arange(6.0).reshape(2, 3) / 7,
@@ -21,8 +21,8 @@ ARRAYS = {
 
 
 def test_what_is_written_is_read(tmp_path):
-    tensors.write(tmp_path / "a.safetensors", ARRAYS, {"told": "text"})
-    found, metadata = tensors.read(tmp_path / "a.safetensors")
+    files.write(tmp_path / "a.safetensors", ARRAYS, {"told": "text"})
+    found, metadata = files.read(tmp_path / "a.safetensors")
     assert metadata == {"told": "text"} and list(found) == list(ARRAYS)
     for name, array in ARRAYS.items():
         assert found[name].dtype == array.dtype and found[name].shape == array.shape
@@ -36,10 +36,10 @@ def test_the_bytes_are_the_format_s(tmp_path):
     header = b'{"x":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
     content = len(header).to_bytes(8, "little") + header + bytes([0x80, 0x3F, 0x20, 0xC0])
     (tmp_path / "b.safetensors").write_bytes(content)
-    found, _ = tensors.read(tmp_path / "b.safetensors")
+    found, _ = files.read(tmp_path / "b.safetensors")
     assert found["x"].dtype == np.float32
     np.testing.assert_array_equal(found["x"], [1.0, -2.5])  # 0x3f80 and 0xc020, widened
-    tensors.write(tmp_path / "c.safetensors", {"x": np.float32([1, 2])})
+    files.write(tmp_path / "c.safetensors", {"x": np.float32([1, 2])})
     content = (tmp_path / "c.safetensors").read_bytes()
     size = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + size])
@@ -52,7 +52,7 @@ def test_the_bytes_are_the_format_s(tmp_path):
 
 def test_broken_files_are_told_in_one_line(tmp_path):
     path = tmp_path / "a.safetensors"
-    tensors.write(path, ARRAYS)
+    files.write(path, ARRAYS)
     whole = path.read_bytes()
     wrong = [
         b"", whole[:20], whole[:-1], b"PK\x03\x04" + whole, whole[:8] + b"x" + whole[9:],
@@ -61,21 +61,21 @@ def test_broken_files_are_told_in_one_line(tmp_path):
     for content in wrong:
         path.write_bytes(content)
         with pytest.raises(UserError, match=r"is no \.safetensors file") as caught:
-            tensors.read(path)
+            files.read(path)
         assert "\n" not in str(caught.value)
     with pytest.raises(UserError, match="No such file"):
-        tensors.read(tmp_path / "missing.safetensors")
+        files.read(tmp_path / "missing.safetensors")
 
 
 def test_every_flipped_bit_is_told(tmp_path):
     path = tmp_path / "a.safetensors"
-    tensors.write(path, {"W": np.array([0.5, 2.0])}, {"gradlab.training": "text"})
+    files.write(path, {"W": np.array([0.5, 2.0])}, {"gradlab.training": "text"})
     whole = path.read_bytes()
     with open(path, "rb+", buffering=0) as file:
         for bit in range(8 * len(whole)):
             place = bit // 8
             os.pwrite(file.fileno(), bytes([whole[place] ^ 1 << bit % 8]), place)
             with pytest.raises(UserError, match=r"a\.safetensors is no \.safetensors file"):
-                tensors.read(path)
+                files.read(path)
             os.pwrite(file.fileno(), whole[place : place + 1], place)
-    assert tensors.read(path)[1] == {"gradlab.training": "text"}
+    assert files.read(path)[1] == {"gradlab.training": "text"}

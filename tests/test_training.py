@@ -11,14 +11,14 @@ import pytest
 
 import gradlab
 from gradlab import tasks
-from gradlab.cells.arrays import Adjoint
 from gradlab.errors import UserError
+from gradlab.kernels.arrays import Adjoint
 from gradlab.learning import presets, records
 from gradlab.learning.omega import omega
 from gradlab.learning.plan import Plan
 from gradlab.learning.training import Training
 from gradlab.learning.update import Found
-from gradlab.nets import draws, tensors
+from gradlab.nets import draws, files
 
 ORDER = tasks.find("temporal_order")
 SHORT = {"task": "temporal_order", "sequence_length": 12, "batch": 5, "log_every": 4}
@@ -290,7 +290,7 @@ def test_wrong_plans_are_one_line(changes, message):
 
 
 def test_another_file_is_no_training(tmp_path):
-    tensors.write(tmp_path / "a.safetensors", {"W": np.eye(2)})
+    files.write(tmp_path / "a.safetensors", {"W": np.eye(2)})
     with pytest.raises(UserError, match="holds no training of gradlab's format"):
         Training.load(tmp_path / "a.safetensors", ORDER)
 

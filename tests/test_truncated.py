@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from networks import CELLS, LOSSES, activations, as_h0, batch, network, sizes, start, targets_of
 
 from gradlab.errors import UserError
-from gradlab.nets import gradients, truncated
+from gradlab.nets import bptt, truncated
 from gradlab.nets.network import Network
 
 at_either = st.sampled_from(["every", "last"])
@@ -169,4 +169,4 @@ def test_short_windows_do_not_walk_the_whole_sequence():
     part = net.gradients(x, y, at="last", truncate=("window", 10))._parts[0]
     chain = part.run.chains[0]
     assert min(start for (start, *_), _ in part._slices(chain)) == 390
-    assert sum(1 for _ in gradients.slices(part.run.lengths)) > 1
+    assert sum(1 for _ in bptt.slices(part.run.lengths)) > 1

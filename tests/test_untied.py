@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from networks import ACTIVATIONS, sizes
 
 from gradlab.cells import elman
-from gradlab.cells.arrays import Direct
 from gradlab.errors import UserError
+from gradlab.kernels.arrays import Direct
 from gradlab.measures import untied as measure
-from gradlab.nets import draws, gradients, lyapunov
-from gradlab.nets.scaled import plain
+from gradlab.nets import bptt, draws, lyapunov
+from gradlab.nets.exponents import plain
 from gradlab.nets.untied import Untied, added, stage_sums
 from gradlab.suite.grid import Block
 
@@ -53,11 +53,11 @@ def run_of(weights, every, x, h0, activation):
     cell = Untied(elman, every)
     prepared = cell.prepare(weights, activation, "float64")
     lengths = np.full(len(h0), len(x))
-    return gradients.forward(cell, prepared, np.ones(len(h0)), x, h0, lengths)
+    return bptt.forward(cell, prepared, np.ones(len(h0)), x, h0, lengths)
 
 
 def rows_of(slopes):
-    """A step's own loss, read off the state itself, as `gradients.backward` asks for it."""
+    """A step's own loss, read off the state itself, as `bptt.backward` asks for it."""
     readout = np.eye(slopes.shape[2])
 
     def direct(span):
@@ -98,11 +98,11 @@ def test_equal_weights_sum_to_the_tied_gradient(size, every):
     untied = added(stage_sums(run, x, np.zeros_like(h0), rows_of(slopes)))
     prepared = elman.prepare(weights, "tanh", "float64")
     lengths = np.full(len(h0), len(x))
-    tied = gradients.forward(elman, prepared, np.ones(len(h0)), x, h0, lengths)
+    tied = bptt.forward(elman, prepared, np.ones(len(h0)), x, h0, lengths)
     close(run.trace.state, tied.trace.state)
-    sums = gradients.Sums(elman.sources(tied.trace, x))
-    spans = gradients.slices(lengths)
-    for span, adjoint in gradients.backward(tied, spans, np.zeros_like(h0), rows_of(slopes)):
+    sums = bptt.Sums(elman.sources(tied.trace, x))
+    spans = bptt.slices(lengths)
+    for span, adjoint in bptt.backward(tied, spans, np.zeros_like(h0), rows_of(slopes)):
         sums.add(adjoint, span)
     for name, (array, exponent) in untied.items():
         close(plain(array, exponent), plain(sums.total[name][0], sums.exponent[name][0]))
@@ -115,9 +115,9 @@ def test_a_slice_may_cross_stages_and_leave_float64():
     x, h0 = np.zeros((1500, 1, 1)), np.zeros((1, 8))
     run = run_of(weights, 1, x, h0, "identity")
     head = np.ones((1, 8))
-    *_, (_, adjoint) = gradients.backward(run, gradients.slices(np.array([1500])), head)
+    *_, (_, adjoint) = bptt.backward(run, bptt.slices(np.array([1500])), head)
     expected = np.log2(np.sqrt(8)) + np.cumsum(np.log2(signs)[::-1])[::-1]
-    np.testing.assert_allclose(gradients.log2_norms(adjoint)[:-1, 0], expected, atol=1e-12)
+    np.testing.assert_allclose(bptt.log2_norms(adjoint)[:-1, 0], expected, atol=1e-12)
     sums = stage_sums(run, x, head)
     assert not added(sums)["W"][0].any()  # every state is 0
     array, exponent = added(sums)["b"]

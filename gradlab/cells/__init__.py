@@ -1,1 +1,1 @@
-"""All that is compiled: the cells' forward and backward loops and the sums over their steps."""
+"""The cells: each is a forward and a backward loop on one page."""

@@ -10,18 +10,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradlab.cells.arrays import Source
-from gradlab.cells.blas import multiply
-from gradlab.cells.drive import drive, steps_ahead
-from gradlab.cells.elementwise import (
+from gradlab.kernels.arrays import Source
+from gradlab.kernels.blas import multiply
+from gradlab.kernels.elementwise import (
     ACTIVATIONS,
     activate,
     scale_rows,
     sigmoid_rows,
     through_activation,
 )
-from gradlab.cells.jit import kernel
-from gradlab.cells.reduce import receive
+from gradlab.kernels.input import drive, steps_ahead
+from gradlab.kernels.jit import kernel
+from gradlab.kernels.range import receive
 
 OUTPUT, PROBABILITY = range(2)
 FEEDBACKS = {"output": OUTPUT, "probability": PROBABILITY}

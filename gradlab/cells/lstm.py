@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradlab.cells.arrays import Source
-from gradlab.cells.blas import multiply
-from gradlab.cells.drive import drive, steps_ahead
-from gradlab.cells.elementwise import TANH, by_block, sigmoid, tanh
-from gradlab.cells.jit import kernel, wide
-from gradlab.cells.reduce import receive
+from gradlab.kernels.arrays import Source
+from gradlab.kernels.blas import multiply
+from gradlab.kernels.elementwise import TANH, by_block, sigmoid, tanh
+from gradlab.kernels.input import drive, steps_ahead
+from gradlab.kernels.jit import kernel, wide
+from gradlab.kernels.range import receive
 
 ACTIVATIONS = {"tanh": TANH}
 STATE = ("h", "c")

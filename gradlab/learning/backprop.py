@@ -8,9 +8,9 @@ import numpy as np
 
 from gradlab.errors import UserError
 from gradlab.learning.clipping import NOT_FINITE, clip
-from gradlab.nets import gradients
+from gradlab.nets import bptt
 from gradlab.nets.batch import Batch, Run
-from gradlab.nets.scaled import in_reach, plain, the_exponent
+from gradlab.nets.exponents import in_reach, plain, the_exponent
 from gradlab.nets.slopes import SLOPES, Loss
 
 
@@ -44,13 +44,13 @@ class Backprop:
     @np.errstate(over="ignore", invalid="ignore")
     def sums(self, omega=False):
         """dL/d(weights); self.omega = (value, derivative, steps) too, if asked for."""
-        sums, passed = gradients.Sums(self.chain.sources), self.chain.passed
-        spans = gradients.fast_slices(self.run.lengths, self.net.weights["W"].size)
+        sums, passed = bptt.Sums(self.chain.sources), self.chain.passed
+        spans = bptt.fast_slices(self.run.lengths, self.net.weights["W"].size)
         if not omega:
             touch = self.touch
-            adjoint = gradients.descend(passed, spans, touch.head, sums, touch.direct)
+            adjoint = bptt.descend(passed, spans, touch.head, sums, touch.direct)
             return self._finish(sums, adjoint)
-        penalty = gradients.OmegaSums(passed.weights)
+        penalty = bptt.OmegaSums(passed.weights)
         for span, adjoint in self._back(spans):
             penalty.add(adjoint, span)
             sums.add(adjoint, span)
@@ -60,9 +60,9 @@ class Backprop:
     @np.errstate(over="ignore", invalid="ignore")
     def by_lane(self):
         """The gradients of each lane's own loss, (B, ...) each; nothing is averaged."""
-        sums = gradients.LaneSums(self.chain.sources, self.lanes)
+        sums = bptt.LaneSums(self.chain.sources, self.lanes)
         every = np.arange(self.lanes)
-        for span, adjoint in self._back(gradients.slices(self.run.lengths)):
+        for span, adjoint in self._back(bptt.slices(self.run.lengths)):
             sums.add(adjoint, span, every)
         self.adjoint = adjoint
         found = {
@@ -80,7 +80,7 @@ class Backprop:
         It is the gradient of that lane's own loss, its part from step t's own output included.
         Returns the gradients, and of all steps and lanes the shares clipped and not finite.
         """
-        sums = gradients.Sums(self.chain.sources)
+        sums = bptt.Sums(self.chain.sources)
         spans = [(t - 1, t, self.lanes) for t in range(len(self.run.x), 0, -1)]
         direct = self._direct_rows()
         head = self.touch.head
@@ -128,7 +128,7 @@ class Backprop:
 
     def _back(self, spans, **options):
         options = {"head": self.touch.head, "direct": self.touch.direct} | options
-        return gradients.backward(self.chain.passed, spans, **options)
+        return bptt.backward(self.chain.passed, spans, **options)
 
     def _finish(self, sums, adjoint):
         self.adjoint = adjoint

@@ -27,7 +27,7 @@ import numpy as np
 
 from gradlab.learning.rules import norm
 from gradlab.nets import draws, weights
-from gradlab.nets.gradients import log2_norms
+from gradlab.nets.bptt import log2_norms
 from gradlab.nets.losses import loss_of
 
 COLUMNS = (

@@ -23,7 +23,7 @@ from gradlab.learning.optimizers import optimizer
 from gradlab.learning.plan import Plan
 from gradlab.learning.schedules import factor
 from gradlab.learning.update import gradient, vector
-from gradlab.nets import draws, tensors
+from gradlab.nets import draws, files
 from gradlab.nets.network import Network
 from gradlab.threads import one_blas_thread
 
@@ -119,14 +119,14 @@ class Training:
         }
         metadata = {"gradlab.training": json.dumps(said)}
         try:
-            tensors.write(Path(path).expanduser(), weights | slots | history, metadata)
+            files.write(Path(path).expanduser(), weights | slots | history, metadata)
         except OSError as error:
             raise UserError(f"{path} cannot be written: {error.strerror}") from None
 
     @classmethod
     def load(cls, path, task):
         """Take up a training that was saved, on this task. Raises UserError for another file."""
-        arrays, metadata = tensors.read(Path(path).expanduser())
+        arrays, metadata = files.read(Path(path).expanduser())
         said = json.loads(metadata.get("gradlab.training", "{}"))
         if said.get("version") != VERSION:
             raise UserError(f"{path} holds no training of gradlab's format {VERSION}")

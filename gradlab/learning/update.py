@@ -6,8 +6,8 @@ import numpy as np
 
 from gradlab.learning.backprop import Backprop
 from gradlab.learning.clipping import FINITE, clip
-from gradlab.nets.gradients import Adjoint
-from gradlab.nets.scaled import added, at_one_level, plain
+from gradlab.nets.bptt import Adjoint
+from gradlab.nets.exponents import added, at_one_level, plain
 
 
 class Found(NamedTuple):

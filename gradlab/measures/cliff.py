@@ -9,7 +9,7 @@ import numpy as np
 
 from gradlab.errors import UserError
 from gradlab.learning.clipping import clip
-from gradlab.nets import cell, gradients
+from gradlab.nets import bptt, registry
 
 TARGET, RATE = 0.7, 0.2
 COLUMNS = {
@@ -57,16 +57,16 @@ def measure(block):
 
 def at(w, b, start, steps):
     """x_T, E and its slopes at many (w, b): lanes of gradlab's cell with one unit, gain w."""
-    lanes, module = len(w), cell.find("elman")
+    lanes, module = len(w), registry.find("elman")
     one = {"U": np.ones((1, 1)), "W": np.ones((1, 1)), "b": np.zeros(1)}
     prepared = module.prepare(one, "sigmoid", "float64")
     x = np.repeat(b[None, :, None], steps, axis=0)
     lengths = np.full(lanes, steps)
     initial = 1 / (1 + np.exp(-start[:, None]))  # the cell's state is sigmoid(x_t)
-    run = gradients.forward(module, prepared, w, x, initial, lengths)
+    run = bptt.forward(module, prepared, w, x, initial, lengths)
     last = run.trace.state[-1]
-    sums = gradients.LaneSums(module.sources(run.trace, x), lanes)
-    for span, adjoint in gradients.backward(run, gradients.slices(lengths), 2 * (last - TARGET)):
+    sums = bptt.LaneSums(module.sources(run.trace, x), lanes)
+    for span, adjoint in bptt.backward(run, bptt.slices(lengths), 2 * (last - TARGET)):
         sums.add(adjoint, span, np.arange(lanes))
     plain = {name: np.ldexp(sums.total[name][:, 0, 0], sums.exponent[name]) for name in ("W", "b")}
     state = w * run.trace.state[-2][:, 0] + b

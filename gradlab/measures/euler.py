@@ -10,11 +10,11 @@ import math
 import numpy as np
 from scipy.special import ellipj, ellipk
 
-from gradlab import dynamics
 from gradlab.errors import UserError, one_of
 from gradlab.nets import draws
 from gradlab.nets.network import Network
 from gradlab.tasks.oscillator import Oscillator
+from gradlab.theory import dynamics
 
 DAMPED = {"damping": 0.4, "frequency": 0.5}  # the course's: m = k = 1, F = cos(.5 t)
 SYSTEMS = {
@@ -24,7 +24,7 @@ SYSTEMS = {
     "resonant": {"damping": 0.0, "frequency": 1.0, "position": 0.0},
     "pendulum": [2.0, 0.0],
     "van_der_pol": [0.1, 0.0],
-}  # options of the task oscillator, or the start of a g(s, t) of that name in gradlab.dynamics
+}  # options of the task oscillator, or the start of a g(s, t) of gradlab.theory.dynamics
 COLUMNS = {
     "system": "the system in motion: gradlab/measures/euler.py",
     "scheme": "the scheme of its recurrence: euler or rk4",

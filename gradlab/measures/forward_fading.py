@@ -10,7 +10,7 @@ import numpy as np
 from gradlab.errors import UserError
 from gradlab.measures.setting import constant
 from gradlab.measures.slopes import SLOPES
-from gradlab.nets import draws, gradients
+from gradlab.nets import bptt, draws
 from gradlab.nets.network import Network
 
 NUDGE = 1e-6
@@ -84,7 +84,7 @@ def alone(net, x):
     Two passes of a chaotic network round to two ways where BLAS sums lanes in another order.
     """
     one, start = np.ones(1), np.zeros((1, net.hidden))
-    return gradients.forward(net.module, net.prepared(), one, x, start, np.array([len(x)]))
+    return bptt.forward(net.module, net.prepared(), one, x, start, np.array([len(x)]))
 
 
 def backwards(net, run, lags):
@@ -93,8 +93,8 @@ def backwards(net, run, lags):
     products = []
     for steps in 1 + np.asarray(lags):
         part = run._replace(trace=run.trace._replace(state=state[: steps + 1]))
-        spans = gradients.slices(np.full(net.hidden, steps))
-        *_, (_, adjoint) = gradients.backward(part, spans, unit, keep=True)
+        spans = bptt.slices(np.full(net.hidden, steps))
+        *_, (_, adjoint) = bptt.backward(part, spans, unit, keep=True)
         back = np.ldexp(adjoint.states[1], adjoint.exponent[1][:, None])
         products.append((back * slope(net, state[1])) @ net.weights["U"])
     return np.array(products)

@@ -15,9 +15,9 @@ import numpy as np
 from gradlab.errors import UserError
 from gradlab.measures.norms import log2_norms
 from gradlab.measures.setting import Lanes, check, constant, draw
-from gradlab.nets import draws, gradients, health
+from gradlab.nets import bptt, draws, statuses
 from gradlab.nets.batch import part_of
-from gradlab.nets.scaled import plain
+from gradlab.nets.exponents import plain
 
 LAGS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100)
 SETTLE = 50  # first steps, left out: the state forgets its start
@@ -51,9 +51,9 @@ def measure(block):
     columns |= _gradient(run, shared.net, steps, constant(block, "seed"))
     columns["keep"] = _keep(run, shared.net)
     ends = np.full(len(lanes.radius), steps)
-    bad, kinds = health.first_bad_step(run.trace.state, shared.inputs, ends)
+    bad, kinds = statuses.first_bad_step(run.trace.state, shared.inputs, ends)
     lost = np.isneginf(columns[f"log10_memory_lag_{max(LAGS)}"])
-    columns["status"] = health.status_of(bad, kinds, lost)
+    columns["status"] = statuses.status_of(bad, kinds, lost)
     return {name: column[lanes.places] for name, column in columns.items()}
 
 
@@ -70,7 +70,7 @@ def _forward(shared, lanes):
     net, x = shared.net, shared.inputs * lanes.scale[:, None]
     initial = np.zeros((len(lanes.radius), len(shared.start)))
     steps = np.full(len(lanes.radius), len(x))
-    return gradients.forward(net.module, net.prepared(), lanes.radius, x, initial, steps)
+    return bptt.forward(net.module, net.prepared(), lanes.radius, x, initial, steps)
 
 
 def _back(run, net, steps):
@@ -92,8 +92,8 @@ def _gradient(run, net, steps, seed):
     head = np.zeros_like(run.trace.state[0])
     h = part_of(net, head, 0)
     h[:] = draws.stream(seed=seed, direction=h.shape[1]).standard_normal(h.shape[1])
-    *_, (_, adjoint) = gradients.backward(run, gradients.slices(np.full(len(head), steps)), head)
-    logs = gradients.log2_norms(adjoint) * LOG10_2
+    *_, (_, adjoint) = bptt.backward(run, bptt.slices(np.full(len(head), steps)), head)
+    logs = bptt.log2_norms(adjoint) * LOG10_2
     return {f"log10_gradient_lag_{lag}": logs[steps - lag] - logs[steps] for lag in LAGS}
 
 
@@ -123,8 +123,8 @@ def memory(run, net, end, starts):
     head[np.arange(units), :, -1, np.arange(units)] = 1
     head = head.reshape(units * columns, size)
     low = min(starts) - 1
-    spans = [s for s in gradients.slices(np.full(len(head), end), cuts=[low]) if s[0] >= low]
-    *_, (_, adjoint) = gradients.backward(run, spans, head, keep=True)
+    spans = [s for s in bptt.slices(np.full(len(head), end), cuts=[low]) if s[0] >= low]
+    *_, (_, adjoint) = bptt.backward(run, spans, head, keep=True)
     rows = [_ways(run, net, adjoint, k, end) for k in starts]
     return {way: np.array([row[i] for row in rows]) for i, way in enumerate(WAYS)}
 

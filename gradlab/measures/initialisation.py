@@ -6,7 +6,7 @@ import numpy as np
 
 from gradlab import tasks
 from gradlab.measures.setting import constant, task_stream
-from gradlab.nets import draws, health
+from gradlab.nets import draws, statuses
 from gradlab.nets.network import Network
 
 LAGS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 70, 100)
@@ -65,5 +65,5 @@ def _gradient(net, x, y):
         f"log10_gradient_lag_{lag}": log10[lag] - log10[0] if lag <= len(x) else np.nan
         for lag in LAGS
     }
-    status = health.ZERO if np.isneginf(log10[-1]) else health.OK
-    return columns | {"status": status if np.isfinite(got.loss) else health.OVERFLOW}
+    status = statuses.ZERO if np.isneginf(log10[-1]) else statuses.OK
+    return columns | {"status": status if np.isfinite(got.loss) else statuses.OVERFLOW}

@@ -9,7 +9,7 @@ from gradlab.measures import predicted
 from gradlab.measures.norms import add, log2_norms
 from gradlab.measures.rate import slowness
 from gradlab.measures.setting import Lanes, cell_of, check, constant, draw
-from gradlab.nets import cell, gradients, health
+from gradlab.nets import bptt, registry, statuses
 from gradlab.nets.batch import part_of
 from gradlab.nets.losses import loss_of
 
@@ -72,7 +72,7 @@ def estimate(block):
     lanes = Lanes.of(block)
     check(lanes)
     hidden, columns = constant(block, "hidden_size"), len(lanes.radius)
-    size = math.prod(cell.find(cell_of(block)).shapes(1, hidden, 1)["W"])
+    size = math.prod(registry.find(cell_of(block)).shapes(1, hidden, 1)["W"])
     steps, entries = int(lanes.lengths.max()), columns * len(lanes.lengths)
     forward, back = steps * columns, int(lanes.lengths.sum()) * columns
     seconds = 8e-3 + 2.3e-9 * hidden**3 + steps * (33e-6 + 0.23e-9 * size)
@@ -87,7 +87,7 @@ def _measure(block, task, lanes):
     run = _forward(shared, lanes)
     end = _End(run.trace, shared, task, lanes)
     sums, adjoint = _backward(run, shared, lanes, end.head)
-    parts = [gradients.log2_norms(adjoint, i) * LOG10_2 for i in range(len(shared.net.state_parts))]
+    parts = [bptt.log2_norms(adjoint, i) * LOG10_2 for i in range(len(shared.net.state_parts))]
     states = parts[0]
     with np.errstate(invalid="ignore"):
         columns = _by_lag(states, lanes.all_lengths) | _weight_norms(sums, end)
@@ -99,9 +99,9 @@ def _measure(block, task, lanes):
     for column in columns.values():
         column[bad > 0] = np.nan
     columns |= predicted.columns(block, shared, lanes)
-    reach = health.reach(end.slope[None], np.max(parts, axis=0))
-    zero, detached = reach == health.ZERO, reach == health.NOT_CONNECTED
-    status = health.status_of(bad, kinds, zero, detached)
+    reach = statuses.reach(end.slope[None], np.max(parts, axis=0))
+    zero, detached = reach == statuses.ZERO, reach == statuses.NOT_CONNECTED
+    status = statuses.status_of(bad, kinds, zero, detached)
     return columns | {"first_bad_step": bad, "status": status}
 
 
@@ -110,7 +110,7 @@ def _forward(shared, lanes):
     net, x = shared.net, shared.inputs * lanes.scale[:, None]
     initial = np.where(lanes.scale[:, None] == 0, shared.start, 0.0)
     steps = np.full(len(lanes.scale), len(x))
-    return gradients.forward(net.module, net.prepared(), lanes.radius, x, initial, steps)
+    return bptt.forward(net.module, net.prepared(), lanes.radius, x, initial, steps)
 
 
 class _End:
@@ -135,14 +135,14 @@ def _backward(run, shared, lanes, head):
     lengths = lanes.all_lengths
     count, halves = len(lengths), lengths // 2
     sources = run.cell.sources(run.trace, shared.inputs)
-    sums = gradients.LaneSums(sources, 2 * count)
-    spans = gradients.slices(lengths, SLICE, cuts=lanes.lengths // 2)
+    sums = bptt.LaneSums(sources, 2 * count)
+    spans = bptt.slices(lengths, SLICE, cuts=lanes.lengths // 2)
 
     def entries(span):
         active = np.arange(span[2])
         return active + count * (halves[active] >= span[1])
 
-    return sums, gradients.descend(run, spans, head, sums, slot_of=entries)
+    return sums, bptt.descend(run, spans, head, sums, slot_of=entries)
 
 
 def _by_lag(states, lengths):
@@ -218,10 +218,10 @@ def _plain_norms(state, weights):
 def _bad_steps(trace, shared, lanes, end):
     """The first bad state of each lane; of finite states, the last step where its loss is bad."""
     steps = np.full(len(lanes.radius), len(shared.inputs))
-    bad, kinds = health.first_bad_step(trace.state, shared.inputs, steps)
+    bad, kinds = statuses.first_bad_step(trace.state, shared.inputs, steps)
     count = len(lanes.lengths)
     bad, kinds = np.tile(bad, count), np.tile(kinds, count)
     bad = np.where(bad <= lanes.all_lengths, bad, 0)
     lost = (bad == 0) & ~np.isfinite(end.loss)
-    why = np.where(np.isfinite(end.targets).all(-1), health.OVERFLOW, health.NAN)
+    why = np.where(np.isfinite(end.targets).all(-1), statuses.OVERFLOW, statuses.NAN)
     return np.where(lost, lanes.all_lengths, bad), np.where(lost, why, kinds)

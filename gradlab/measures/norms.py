@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gradlab.nets.scaled import plain
+from gradlab.nets.exponents import plain
 
 SAFE = 1e-200  # sums of squares from here to its inverse have lost nothing that counts
 

@@ -9,8 +9,7 @@ import math
 from typing import NamedTuple
 
 from gradlab.measures.rate import slowness
-from gradlab.nets import cell as cells
-from gradlab.nets import weights
+from gradlab.nets import registry, weights
 
 RATE = 60e9  # flops a second of the products
 MINIBATCH = 0.15e-3  # seconds to draw one
@@ -32,7 +31,7 @@ class Load(NamedTuple):
     @property
     def shapes(self):
         """{name: shape} of the weights."""
-        return weights.shapes(cells.find(self.cell), self[3:])
+        return weights.shapes(registry.find(self.cell), self[3:])
 
     @property
     def size(self):

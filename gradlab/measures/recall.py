@@ -12,8 +12,7 @@ import numpy as np
 
 from gradlab.errors import UserError
 from gradlab.measures.setting import Lanes, check, constant
-from gradlab.nets import cell as cells
-from gradlab.nets import draws, gradients, health, weights
+from gradlab.nets import bptt, draws, registry, statuses, weights
 from gradlab.nets.network import Network
 
 LAGS = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 35, 40)
@@ -43,8 +42,8 @@ def measure(block):
     table = _memory(run.trace.state, x[:, 0, 0]) | _gradient(run, stream)
     table["state_size"] = np.full(len(lanes.radius), run.trace.state.shape[2])
     lost = np.isneginf(table[f"log10_gradient_lag_{max(GRADIENT_LAGS)}"])
-    bad, kinds = health.first_bad_step(run.trace.state, x, np.full(len(lost), len(x)))
-    table["status"] = health.status_of(bad, kinds, lost)
+    bad, kinds = statuses.first_bad_step(run.trace.state, x, np.full(len(lost), len(x)))
+    table["status"] = statuses.status_of(bad, kinds, lost)
     return {name: column[lanes.places] for name, column in table.items()}
 
 
@@ -67,7 +66,7 @@ def _draw(block, steps):
     x = stream.standard_normal((steps, 1, 1))
     try:
         sizes = (1, hidden, outputs)
-        drawn = weights.draw(stream, cells.find(name, activation), sizes, spectral_radius=1.0)
+        drawn = weights.draw(stream, registry.find(name, activation), sizes, spectral_radius=1.0)
     except ValueError as error:
         raise UserError(f"seed={seed}: {error}") from None
     return Network(drawn, name, activation), x, stream
@@ -76,7 +75,7 @@ def _draw(block, steps):
 def _forward(net, x, gain):
     prepared = net.prepared()
     initial = np.zeros((len(gain), net.module.state_size(prepared)))
-    return gradients.forward(net.module, prepared, gain, x, initial, np.full(len(gain), len(x)))
+    return bptt.forward(net.module, prepared, gain, x, initial, np.full(len(gain), len(x)))
 
 
 def _memory(state, x):
@@ -111,6 +110,6 @@ def _standard(state):
 def _gradient(run, stream):
     steps, (lanes, size) = len(run.trace.saved), run.trace.state.shape[1:]
     head = np.tile(stream.standard_normal(size), (lanes, 1))
-    *_, (_, adjoint) = gradients.backward(run, gradients.slices(np.full(lanes, steps)), head)
-    logs = gradients.log2_norms(adjoint) * LOG10_2
+    *_, (_, adjoint) = bptt.backward(run, bptt.slices(np.full(lanes, steps)), head)
+    logs = bptt.log2_norms(adjoint) * LOG10_2
     return {f"log10_gradient_lag_{lag}": logs[steps - lag] - logs[steps] for lag in GRADIENT_LAGS}

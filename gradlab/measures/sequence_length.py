@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from gradlab.measures.setting import Lanes, check, constant, draw
-from gradlab.nets import gradients, health, lyapunov
+from gradlab.nets import bptt, lyapunov, statuses
 
 SETTLE = 100  # steps in which perturbations turn into the directions that grow fastest
 EVERY = 5  # steps a QR, or fewer
@@ -48,14 +48,14 @@ def _forward(block, shared, lanes):
     initial = np.tile(shared.start, (len(lanes.radius), 1))
     steps = np.full(len(lanes.radius), len(x))
     net = shared.net
-    return gradients.forward(net.module, net.prepared(), lanes.radius, x, initial, steps)
+    return bptt.forward(net.module, net.prepared(), lanes.radius, x, initial, steps)
 
 
 def _gradients(run, shared, lanes):
     lengths = lanes.all_lengths
     head = np.tile(shared.net.weights["V"][0], (len(lengths), 1))
-    *_, (_, adjoint) = gradients.backward(run, gradients.slices(lengths), head)
-    return gradients.log2_norms(adjoint)[0] * math.log10(2)
+    *_, (_, adjoint) = bptt.backward(run, bptt.slices(lengths), head)
+    return bptt.log2_norms(adjoint)[0] * math.log10(2)
 
 
 def _growth(run, lane, lengths):
@@ -70,7 +70,7 @@ def _growth(run, lane, lengths):
 
 def _status(run, shared, lanes, log10_gradient):
     steps = np.full(len(lanes.radius), len(shared.inputs))
-    bad, kinds = health.first_bad_step(run.trace.state, shared.inputs, steps)
+    bad, kinds = statuses.first_bad_step(run.trace.state, shared.inputs, steps)
     bad, kinds = (np.tile(each, len(lanes.lengths)) for each in (bad, kinds))
     bad = np.where(bad <= lanes.all_lengths, bad, 0)
-    return health.status_of(bad, kinds, np.isneginf(log10_gradient))
+    return statuses.status_of(bad, kinds, np.isneginf(log10_gradient))

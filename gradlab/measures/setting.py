@@ -7,8 +7,7 @@ import numpy as np
 
 from gradlab import tasks
 from gradlab.errors import UserError
-from gradlab.nets import cell as cells
-from gradlab.nets import draws, weights
+from gradlab.nets import draws, registry, weights
 from gradlab.nets.network import Network
 
 LANE_AXES = ("spectral_radius", "input_scale", "sequence_length")
@@ -89,7 +88,7 @@ def draw(block, length):
     seed, name = constant(block, "seed"), constant(block, "task")
     options, activation = tasks.options(name, block.constants), constant(block, "activation")
     inputs, outputs = tasks.sizes(name, options)
-    cell = cells.find(cell_of(block), activation)
+    cell = registry.find(cell_of(block), activation)
     stream = draws.stream(seed=seed, init=init, hidden_size=hidden)
     try:
         sizes = (inputs, hidden, outputs)

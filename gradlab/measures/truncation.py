@@ -7,9 +7,9 @@ import numpy as np
 from gradlab import tasks, theory
 from gradlab.errors import UserError
 from gradlab.measures.setting import constant, task_stream
-from gradlab.nets import health
+from gradlab.nets import statuses
+from gradlab.nets.exponents import log2_norm
 from gradlab.nets.network import Network
-from gradlab.nets.scaled import log2_norm
 
 COLUMNS = {
     "angle": "between the truncated and the full dL/dW; nan if one is zero (degrees)",
@@ -78,7 +78,7 @@ def _row(net, full, cut):
     angle, ratio, error = distance(*((g.weights["W"], g.exponents["W"]) for g in (cut, full)))
     norm = full.log2_norms["W"] * math.log10(2)
     bad = full.status[full.bad_step > 0]
-    status = bad[0] if bad.size else health.ZERO if norm == -np.inf else health.OK
+    status = bad[0] if bad.size else statuses.ZERO if norm == -np.inf else statuses.OK
     return {
         "angle": angle, "log10_ratio": ratio, "log10_error": error, "log10_norm": norm,
         "gain": theory.weight_gain(W), "status": status,

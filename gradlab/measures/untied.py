@@ -6,14 +6,14 @@ import numpy as np
 
 from gradlab.errors import UserError
 from gradlab.measures.setting import constant
-from gradlab.nets import cell, draws, gradients, health, lyapunov
-from gradlab.nets.scaled import log2_norm, plain
+from gradlab.nets import bptt, draws, lyapunov, registry, statuses
+from gradlab.nets.exponents import log2_norm, plain
 from gradlab.nets.untied import Stages, Untied, added, stage_sums
 
 LAGS = (1, 2, 5, 10, 20, 35, 50, 75, 100, 125, 150, 175, 200)
 SETTLE = 50  # first steps, left out of exponents: a tanh network forgets its start
 EVERY = 5  # steps a QR, or fewer
-ELMAN = cell.find("elman")
+ELMAN = registry.find("elman")
 COLUMNS = {
     "gain": "standard deviation of W's entries times sqrt(N)",
     "exponent": "ln of the gradient's change a step, from lag 0 to lag T - 50 (1/step)",
@@ -43,7 +43,7 @@ def measure(block):
         for name, column in columns.items():
             table.setdefault(name, np.full(len(block), np.nan))[chosen] = column
     zero = np.isneginf(table["exponent"])
-    return table | {"status": np.where(zero, health.ZERO, health.OK)}
+    return table | {"status": np.where(zero, statuses.ZERO, statuses.OK)}
 
 
 def estimate(block):
@@ -64,7 +64,7 @@ def _check(block):
 def _networks(block, seed, steps, gain):
     """The columns of networks that differ in gain alone: they are lanes."""
     hidden, length = constant(block, "hidden_size"), constant(block, "sequence_length")
-    activation = cell.activation(constant(block, "activation"))
+    activation = registry.activation(constant(block, "activation"))
     stream = draws.stream(seed=seed, hidden_size=hidden)
     h0, v = stream.standard_normal((2, 1, hidden))
     matrices = [draws.recurrent(stream, hidden) for _ in range(-(-length // steps))]
@@ -88,14 +88,14 @@ def _weights(W):
 def _forward(module, weights, gain, h0, length):
     x, lanes = np.zeros((length, 1, 1)), len(gain)
     initial = np.repeat(h0, lanes, axis=0)
-    return gradients.forward(module, weights, gain, x, initial, np.full(lanes, length))
+    return bptt.forward(module, weights, gain, x, initial, np.full(lanes, length))
 
 
 def _by_lag(run, head):
     length = len(run.trace.saved)
-    spans = gradients.slices(np.full(len(head), length))
-    *_, (_, adjoint) = gradients.backward(run, spans, head)
-    logs = gradients.log2_norms(adjoint)[::-1] * math.log10(2)  # by lag
+    spans = bptt.slices(np.full(len(head), length))
+    *_, (_, adjoint) = bptt.backward(run, spans, head)
+    logs = bptt.log2_norms(adjoint)[::-1] * math.log10(2)  # by lag
     logs = logs - logs[0]
     nothing = np.full(len(head), np.nan)
     columns = {f"log10_gradient_lag_{lag}": logs[lag] if lag <= length else nothing for lag in LAGS}
@@ -127,9 +127,9 @@ def _gaps(run, v):
     # both along the same states: a second forward pass of a chaotic network rounds to another
     every = run._replace(cell=Untied(ELMAN, 1), weights=Stages((one,) * length, one.bias))
     sums = stage_sums(every, x, v)
-    tied = gradients.Sums(ELMAN.sources(run.trace, x))
+    tied = bptt.Sums(ELMAN.sources(run.trace, x))
     alone = run._replace(cell=ELMAN, weights=one)
-    for span, adjoint in gradients.backward(alone, gradients.slices(np.array([length])), v):
+    for span, adjoint in bptt.backward(alone, bptt.slices(np.array([length])), v):
         tied.add(adjoint, span)
     whole, level = tied.total["W"][0], int(tied.exponent["W"][0])
     total, last = added(sums)["W"], (sums[-1].total["W"][0], int(sums[-1].exponent["W"][0]))

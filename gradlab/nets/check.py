@@ -8,9 +8,9 @@ gains that are not 1 (dL/dW is then that of gain times W, and not compared).
 
 import numpy as np
 
-from gradlab.cells.arrays import Direct
 from gradlab.errors import UserError
-from gradlab.nets import gradients
+from gradlab.kernels.arrays import Direct
+from gradlab.nets import bptt
 
 STEP = 1e-5  # central differences: 1e-10 of truncation, 1e-11 of rounding
 TOLERANCE = 1e-6
@@ -58,19 +58,19 @@ class _Case:
     def run(self, weights):
         """A forward pass from h_0."""
         prepared = self.cell.prepare(weights, self.activation, "float64")
-        return gradients.forward(self.cell, prepared, self.gain, self.x, self.initial, LENGTHS)
+        return bptt.forward(self.cell, prepared, self.gain, self.x, self.initial, LENGTHS)
 
     def gradients(self):
         """What the cell's own loops give: dL/dW, dL/dU, dL/db, dL/d(state)."""
         run = self.run(self.weights)
-        sums = gradients.Sums(self.cell.sources(run.trace, self.x))
-        spans = gradients.slices(LENGTHS, 2)
+        sums = bptt.Sums(self.cell.sources(run.trace, self.x))
+        spans = bptt.slices(LENGTHS, 2)
         head = np.zeros_like(self.initial)
-        for span, adjoint in gradients.backward(run, spans, head, self._direct, keep=True):
+        for span, adjoint in bptt.backward(run, spans, head, self._direct, keep=True):
             sums.add(adjoint, span)
         found = {f"dL/d{k}": sums.total[k][0].reshape(v.shape) for k, v in self.weights.items()}
         found["dL/d(state)"] = adjoint.states
-        return found | self._norms(lambda i, _: np.exp2(gradients.log2_norms(adjoint, i)))
+        return found | self._norms(lambda i, _: np.exp2(bptt.log2_norms(adjoint, i)))
 
     def numerical(self, weights):
         """The same by central differences of the forward loop, with or without `weights`."""
@@ -81,7 +81,7 @@ class _Case:
 
     def _norms(self, norm):
         """{what: norm(i, columns)} of each part of the state."""
-        parts = gradients.state_parts(self.cell)
+        parts = bptt.state_parts(self.cell)
         size = self.slope.shape[2] // len(parts)
         return {
             f"norm of dL/d{part}": norm(i, slice(i * size, (i + 1) * size))
@@ -112,7 +112,7 @@ class _Case:
             if t == len(self.x):
                 return direct
             x = np.ascontiguousarray(self.x[t:, here])
-            run = gradients.forward(self.cell, prepared, self.gain[here], x, value, rest)
+            run = bptt.forward(self.cell, prepared, self.gain[here], x, value, rest)
             return direct + (self.slope[t:, :count] * run.trace.state[1:]).sum()
 
         found = np.zeros_like(self.initial)

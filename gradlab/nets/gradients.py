@@ -1,261 +1,213 @@
-"""Drives the kernels over slices of time and adds up what they give.
+"""The gradients of one batch; what is looked at seldom is computed when it is asked for."""
 
-Slices of some 20 steps are as fast as one large kernel, compile in a tenth of its time, and their
-share of the weight gradients is added up while it is in cache.
-"""
-
-import importlib
-from itertools import pairwise
-from types import ModuleType
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 
-from gradlab.cells import passes
-from gradlab.cells.arrays import Adjoint, Direct, Trace
-from gradlab.cells.omega import add_rows
-from gradlab.cells.reduce import collect, collect_lanes, receive
-
-ROWS = 200  # of a slice's product, where slices are driven one by one and the lanes are few
-
-
-def slices(lengths, steps=None, cuts=(), rows=None):
-    """(start, stop, lanes) from the last step to the first, for falling `lengths` (L,).
-
-    Cut where a lane begins (so that `lanes` is constant within a slice) and at `cuts`; of so many
-    steps each, or so many rows (steps x lanes).
-    """
-    edges = sorted({0, *map(int, lengths), *(int(cut) for cut in cuts)})
-    for low, high in reversed(list(pairwise(edges))):
-        lanes = int(np.count_nonzero(lengths >= high))
-        size = steps or (max(rows // lanes, 1) if rows else max(ROWS // lanes, 16))
-        for stop in range(high, low, -size):
-            yield max(low, stop - size), stop, lanes
+from gradlab import given
+from gradlab.errors import one_of
+from gradlab.nets import plotted, statuses, view
+from gradlab.nets.batch import check_has_cell, part_of
+from gradlab.nets.exponents import added, in_reach, log2_norm, plain, the_exponent
+from gradlab.nets.part import Part
+from gradlab.threads import each
 
 
-def fast_rows(size):
-    """Rows of a slice whose product with weights of `size` entries is fastest; for `descend`.
+class Gradients:
+    """dL/d(everything) for L = mean over lanes of the sum over steps.
 
-    OpenBLAS multiplies without packing up to 1e6 multiplications (50 to 80 rows of 50 x 50: 77
-    GFlop/s, 200 rows: 64; of 200 x 50: 77 and 50; of 128 x 128, 40 rows: 74, 200 rows: 60).
-    """
-    rows = min(80, 800_000 // size)
-    return rows if rows >= 24 else ROWS
+    loss       L; inf or 0 where float64 ends, log2_loss goes on
+    weights    dict like net.weights: dL/d(weight) / 2**exponents[name]
+    exponents  dict: all 0 whenever every gradient fits its dtype; else one for all if they all fit
+               at it; else one each for those that do not fit at 0
+    exponent   the one for all; an error (UserError) where there is none
+    log2_norms dict: log2 ||dL/d(weight)||; log2_norm is that of all together
+    lag_log2   (T+1, B): log2 ||dL/dh[t]||, -inf after a lane's end and where it is exactly zero
 
-
-def fast_slices(lengths, size):
-    """`slices` of so many rows."""
-    return slices(lengths, rows=fast_rows(size))
-
-
-def is_own(cell):
-    """Whether a cell is gradlab's own, whose loops the compiled passes find."""
-    return getattr(cell, "__name__", "").startswith("gradlab.cells.")
-
-
-class Pass(NamedTuple):
-    """A forward pass: the cell's file, its prepared weights, gain (R,) on h, what it left."""
-
-    cell: object
-    weights: tuple
-    gain: np.ndarray
-    trace: Trace
-
-    def __reduce__(self):
-        if not isinstance(self.cell, ModuleType):
-            return Pass, tuple(self)
-        return _pass_by_name, (self.cell.__name__, *self[1:])
-
-
-def _pass_by_name(name, *rest):
-    """A pass whose cell is found among the modules by its name: a module cannot be pickled."""
-    return Pass(importlib.import_module(name), *rest)
-
-
-def forward(cell, weights, gain, x, initial, lengths):
-    """Run R lanes from `initial` (R, S) under x (T, R or 1, D); lengths (R,) falling."""
-    _check(weights, gain, x, initial)
-    steps, (lanes, size) = len(x), initial.shape
-    room = np.empty if lengths.min() == steps else np.zeros  # zero after a lane's own length
-    state = room((steps + 1, lanes, size), initial.dtype)
-    saved = np.empty((steps, lanes, cell.saved_size(weights)), initial.dtype)
-    trace = Trace(state, saved)
-    state[0] = initial
-    for start, stop, active in sorted(slices(lengths, steps=steps)):
-        cell.forward(weights, gain, x, trace, (start, stop, active))
-    return Pass(cell, weights, gain, trace)
-
-
-def _check(weights, gain, x, initial):
-    """Raise ValueError for arrays of several dtypes, or of other lanes: a kernel sees no bounds."""
-    kind, lanes = weights.bias.dtype, len(initial)
-    if not (kind == gain.dtype == x.dtype == initial.dtype):
-        named = f"gain {gain.dtype}, x {x.dtype}, initial {initial.dtype}"
-        raise ValueError(f"a pass needs one dtype, not weights {kind}, {named}")
-    if len(gain) != lanes or x.shape[1] not in (1, lanes):
-        raise ValueError(f"{lanes} initial states need x of as many lanes, or 1, not {x.shape[1]}")
-
-
-def backward(run, spans, head, direct=None, keep=False):
-    """Yield (span, adjoint) for each of `spans`, as `slices` gives them.
-
-    head (L, S), or (head, exponent (L,)): dL/d(state) at each lane's last step, L a multiple of the
-    pass's R or at most R;
-    direct(span) -> Direct: what every step's own loss adds. When it is through,
-    norm2, exponent and carry of t = 0 are set; with keep, states too.
-    """
-    spans = list(spans)
-    adjoint = adjoint_of(run, spans, head, keep)
-    head = _rows(head)
-    started, none = 0, Direct(head[:0], head[:0])
-    for span in spans:
-        lanes = span[2]
-        adjoint.carry[started:lanes] = head[started:lanes]
-        started = lanes
-        own = none if direct is None else direct(span)
-        run.cell.backward(run.weights, run.gain, run.trace, own, adjoint, span)
-        if span[0] == 0:
-            receive(adjoint, none, 0, 0, lanes)
-        yield span, adjoint
-
-
-def descend(run, spans, head, sums, direct=None, slot_of=None):
-    """The way back with every slice added to `sums`, in one compiled call; returns the adjoint.
-
-    head and direct as for `backward`; slot_of(span) -> the entry of each lane, for LaneSums. A
-    cell that is not gradlab's own is driven slice by slice.
-    """
-    spans = list(spans)
-    slots = [slot_of(span) for span in spans] if slot_of else [()] * len(spans)
-    if not is_own(run.cell):
-        for (span, adjoint), slot in zip(backward(run, spans, head, direct), slots, strict=True):
-            sums.add(adjoint, span, *([slot] if slot_of else []))
-        return adjoint
-    adjoint = adjoint_of(run, spans, head, False)
-    head = _rows(head)
-    passes.know(run.weights, run.cell)
-    table, own = _packed(spans, head, direct)
-    into = (_slots(slots, len(head)), *sums.arrays, sums.kept)
-    passes.way_back(run[1:], table, head, own, adjoint, into)
-    return adjoint
-
-
-def _packed(spans, head, direct):
-    """start, stop, lanes and first row of each slice (K, 4) in the direct part of all of them.
-
-    It is whole as it stands where all lanes are equally long, else copied slice by slice.
-    """
-    table = np.array([(*span, 0) for span in spans], np.int64)
-    if direct is None:
-        return table, Direct(head[:0], head[:0])
-    start, stop, lanes, row = table.T
-    if lanes[0] == lanes[-1]:
-        row[:] = (start - start[-1]) * lanes
-        return table, direct((start[-1], stop[0], lanes[0]))
-    row[1:] = np.cumsum((stop - start) * lanes)[:-1]
-    own = [direct(span) for span in spans]
-    slope, exponent = (np.concatenate([one[i] for one in own]) for i in (0, 2))
-    return table, Direct(slope, own[0].readout, exponent)
-
-
-def _slots(slots, lanes):
-    """(K, L), padded; None to add up all lanes together."""
-    if len(slots[0]) == 0:
-        return None
-    padded = np.zeros((len(slots), lanes), np.int64)
-    for row, slot in zip(padded, slots, strict=True):
-        row[: len(slot)] = slot
-    return padded
-
-
-def _rows(head):
-    return head[0] if isinstance(head, tuple) else head
-
-
-def adjoint_of(run, spans, head, keep):
-    """Room for what the backward pass over `spans` fills; the exponents of head are in place."""
-    head, level = head if isinstance(head, tuple) else (head, None)
-    rows = max((stop - start) * lanes for start, stop, lanes in spans)
-    steps, (lanes, size) = len(run.trace.state), head.shape
-    parts = len(state_parts(run.cell))
-    exponent, begun = np.zeros((steps, lanes), np.int64), 0
-    for _, stop, active in spans if level is not None else ():
-        exponent[stop, begun:active] = level[begun:active]
-        begun = active
-    return Adjoint(
-        delta=np.empty((rows, len(run.weights.bias)), head.dtype),
-        carry=np.empty_like(head),
-        norm2=np.zeros((steps, parts, lanes)),
-        exponent=exponent,
-        states=np.zeros((steps, lanes, size) if keep else (0, 0, size), head.dtype),
-    )
-
-
-def state_parts(cell):
-    """Names of the equal parts of a cell's state, h first."""
-    return getattr(cell, "STATE", ("h",))
-
-
-def log2_norms(adjoint, part=0):
-    """log2 ||dL/d(state)|| (T + 1, L) of a part of the state, h unless another one is named.
-
-    -inf where it is exactly zero (as after a lane's end).
-    """
-    with np.errstate(divide="ignore"):
-        return 0.5 * np.log2(adjoint.norm2[:, part]) + adjoint.exponent
-
-
-class Sums:
-    """dL/dW, dL/dU, dL/db added over lanes and steps; each is `total[name]` * 2^exponent[name].
-
-    kept = (values, low): delta is kept there, as `passes.way_back` says.
+    The state of an LSTM is the pair (h, c): dL/dc[t] is what a change of c[t] alone does through
+    the steps after t; what c[t] does through h[t] is in dL/dh[t]. A Jordan cell's h is its output.
+    States are the top layer's, in both directions side by side (rows as in `States`); terms are
+    those of W, the lowest layer's.
     """
 
-    def __init__(self, sources, entries=1, kept=None):
-        self.sources = sources
-        self.total = _totals(sources, entries)
-        self.exponent = {name: np.zeros(entries, np.int64) for name in sources}
-        self.arrays = tuple(tuple(d.values()) for d in (sources, self.total, self.exponent))
-        self.kept = kept or (np.zeros((0, 0, 0), next(iter(self.total.values())).dtype), 0)
+    @np.errstate(over="ignore", invalid="ignore")
+    def __init__(self, batch, loss, truncation=None):
+        self._batch, self._given = batch, (loss, truncation)
+        self._parts = each(lambda group: Part(batch, group, loss, truncation), batch.groups)
+        self._loss = added([(part.slope.value, part.slope.level) for part in self._parts])
+        sums = {
+            name: added([part.sums[name] for part in self._parts]) for name in batch.net.weights
+        }
+        self.weights, self.exponents = in_reach(sums)
 
-    def add(self, adjoint, span):
-        """Add a slice."""
-        if self.kept[0].size:
-            passes.keep_rows(adjoint.delta, span, self.kept)
-        collect(adjoint, span, *self.arrays)
+    @property
+    def loss(self):
+        """L: inf or 0 where float64 ends."""
+        value, level = self._loss
+        return float(plain(np.float64(value), level))
 
+    @property
+    def log2_loss(self):
+        """log2 of L, finite wherever all outputs are and L is not zero."""
+        value, level = self._loss
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(np.log2(np.float64(value)) + level)
 
-class LaneSums(Sums):
-    """The same for each lane by itself, as sweeps need it: total[name] (A, G, M).
+    @property
+    def exponent(self):
+        """The exponent of all weights' gradients. Raises UserError where each has its own."""
+        return the_exponent(self.exponents)
 
-    In a slice, lane l adds to entry slot[l]; entries are more than lanes where a lane's sum is
-    kept in parts.
-    """
+    @cached_property
+    def lag_log2(self):
+        """(T+1, B): log2 ||dL/dh[t]||, -inf after a lane's end and where it is exactly zero."""
+        return self.layer_lag_log2(self._top)
 
-    def add(self, adjoint, span, slot):
-        """Add a slice, lane l to entry slot[l]."""
-        collect_lanes(adjoint, span, slot, *self.arrays)
+    @cached_property
+    def cell_lag_log2(self):
+        """(T+1, B): log2 ||dL/dc[t]|| of an LSTM."""
+        return self.layer_cell_lag_log2(self._top)
 
+    def layer_lag_log2(self, layer):
+        """lag_log2 of any layer, 0 the lowest."""
+        self._check_layer(layer)
+        return self._joined(lambda part: part.lag_log2(layer))
 
-class OmegaSums:
-    """Omega and its immediate derivative with respect to W, from an Elman pass's way back."""
+    def layer_cell_lag_log2(self, layer):
+        """cell_lag_log2 of any layer of an LSTM, 0 the lowest."""
+        check_has_cell(self._batch.net)
+        self._check_layer(layer)
+        return self._joined(lambda part: part.lag_log2(layer, 1))
 
-    def __init__(self, weights):
-        self.recurrent = weights.recurrent
-        self.gradient, self.found = np.zeros_like(weights.recurrent), np.zeros(2)
+    def layer_states(self, layer, part="h"):
+        """dL/dh[t] of any layer, 0 the lowest, (T+1, B, N or 2N), or dL/dc[t]; row 0: the start."""
+        self._check_layer(layer)
+        names = self._batch.net.state_parts
+        index = names.index(one_of("part", part, names))
+        return part_of(self._batch.net, self._joined(lambda one: one.states(layer)), index)
 
-    def add(self, adjoint, span):
-        """Add a slice; before Sums.add, which scales the slice's rows."""
-        add_rows(self.recurrent, adjoint, span, self.gradient, self.found)
+    def __repr__(self):
+        kinds = ", ".join(np.unique(self.status))
+        return f"Gradients(loss {view.loss(self)}, norm {view.power(self.log2_norm)}, {kinds})"
 
-    def result(self, lanes):
-        """(value, derivative (N, N), mean number of counted steps); zeros if none counts."""
-        value, count = self.found
-        return value / max(count, 1), self.gradient / max(count, 1), count / lanes
+    def _repr_html_(self):
+        return view.gradients(self)
 
+    @property
+    def lengths(self):
+        """(B,): the steps of each lane."""
+        return self._batch.lengths
 
-def _totals(sources, entries):
-    return {
-        name: np.zeros((entries, units[1] - units[0], columns[1] - columns[0]), values.dtype)
-        for name, (values, columns, units) in sources.items()
-    }
+    @property
+    def log2_norm(self):
+        """log2 of the norm of all weights' gradients together."""
+        return log2_norm(self.weights.values(), [*self.exponents.values()])
+
+    @property
+    def log2_norms(self):
+        """{name: log2 ||dL/d(weight)||}."""
+        return {k: log2_norm([array], self.exponents[k]) for k, array in self.weights.items()}
+
+    @cached_property
+    def status(self):
+        """(B,): ok, zero or not_connected (see `reach`), overflow or nan (see `bad_step`).
+
+        nan: something that was handed in for this lane (x, y, h0, a teacher, any weight) is nan or
+        inf; overflow: finite numbers led to what is not.
+        """
+        kinds, reach = self._joined(lambda part: part.bad[1]), self.reach
+        zero, detached = reach == statuses.ZERO, reach == statuses.NOT_CONNECTED
+        return statuses.status_of(self.bad_step, kinds, zero, detached)
+
+    @cached_property
+    def reach(self):
+        """(B,): what a dL/dh[0] of size zero would mean: ok, zero, underflow or not_connected.
+
+        zero is exact, underflow is what the dtype cannot hold (`lag_log2` can), not_connected means
+        that no state lies on the loss's path (see gradlab.nets.statuses.reach).
+        """
+        log2 = self.lag_log2
+        if len(self._batch.net.state_parts) > 1:
+            log2 = np.maximum(log2, self.cell_lag_log2)
+        return statuses.reach(self.outputs, log2, self._batch.x.dtype)
+
+    @cached_property
+    def bad_step(self):
+        """(B,): the first t at which x, y or h[t] is not finite, 0 if all is.
+
+        Where they are, that of the loss; where only the gradient is not, its last t.
+        """
+        steps = self._joined(lambda part: part.bad[0])
+        sums = [self.loss, *self.weights.values()]
+        if steps.any() or all(np.isfinite(array).all() for array in sums):
+            return steps
+        return self.lengths.copy()  # finite parts have a sum that is not
+
+    @cached_property
+    def outputs(self):
+        """dL/do, (T, B, O)."""
+        return self._joined(lambda part: part.slope.outputs())
+
+    @property
+    def states(self):
+        """dL/dh[t], (T+1, B, N); 0 or inf where the dtype ends (`lag_log2` goes on)."""
+        return part_of(self._batch.net, self._all_states, 0)
+
+    @property
+    def cell_states(self):
+        """dL/dc[t] of an LSTM, (T+1, B, N)."""
+        check_has_cell(self._batch.net)
+        return part_of(self._batch.net, self._all_states, 1)
+
+    @cached_property
+    def _all_states(self):
+        return self._joined(lambda part: part.states(self._top))
+
+    @cached_property
+    @np.errstate(over="ignore", invalid="ignore")
+    def terms(self):
+        """(T,): the norm of each k's term of dL/dW = sum over k = 1..T; entry k - 1 is term k."""
+        found = {}
+        for part in self._parts:
+            for k, term, exponent in part.terms():
+                found.setdefault(k, []).append((term, exponent))
+        norms = np.zeros(len(self._batch.x))
+        for k, pieces in found.items():
+            term, exponent = added(pieces)
+            with np.errstate(over="ignore", under="ignore"):
+                norms[k - 1] = np.exp2(log2_norm([term], exponent))
+        return norms
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def term(self, k):
+        """Term k of dL/dW, 1 <= k <= T: dL/da_k h_{k-1}^T, what step k's use of W gives."""
+        steps = len(self._batch.x)
+        given.whole("k", k, f"be a whole number from 1 to T = {steps}", 1, steps)
+        pieces = [
+            (term, exponent)
+            for part in self._parts
+            for step, term, exponent in part.terms()
+            if step == k
+        ]
+        return plain(*added(pieces)) if pieces else np.zeros_like(self.weights["W"])
+
+    def plot(self):
+        """A matplotlib Figure: ||dL/dh_t|| over the lag T - t, in powers of ten.
+
+        The median over lanes, with a band from the least to the largest; every layer of a stack; of
+        an LSTM ||dL/dc_t|| too. With elman and the loss at the last step two lines are drawn beside
+        it: (f' rho)^lag, rho the spectral radius of W, and the bound (f' s)^lag, s its largest
+        singular value, f' the activation's steepest slope. A notebook shows the figure;
+        `.savefig(path)` writes it.
+        """
+        return plotted.gradients(self, self._batch, *self._given)
+
+    @property
+    def _top(self):
+        return self._batch.net.layers - 1
+
+    def _check_layer(self, layer):
+        given.whole("layer", layer, f"be a whole number from 0 to {self._top}", 0, self._top)
+
+    def _joined(self, lanes_of):
+        return self._batch.joined([lanes_of(part) for part in self._parts])

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from gradlab.errors import UserError, one_of
-from gradlab.nets.scaled import normal_rows
+from gradlab.nets.exponents import normal_rows
 
 
 def squared_error(outputs, targets):

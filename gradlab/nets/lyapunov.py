@@ -7,9 +7,9 @@ of a backward pass, so every cell that has one has exponents.
 
 import numpy as np
 
-from gradlab.cells.arrays import Trace
-from gradlab.nets import gradients
-from gradlab.nets.scaled import plain
+from gradlab.kernels.arrays import Trace
+from gradlab.nets import bptt
+from gradlab.nets.exponents import plain
 
 LONGEST = 16  # steps a QR: at N = 64 more would save nothing
 EPS = np.finfo(np.float64).eps
@@ -34,7 +34,7 @@ def jacobian(run, start, stop):
     if not 0 <= start < stop <= steps:
         raise ValueError(f"steps {start} to {stop}: must rise within 0 to T = {steps}")
     units = np.eye(size, dtype=run.trace.state.dtype)
-    for _, adjoint in gradients.backward(run, [(start, stop, size)], units):
+    for _, adjoint in bptt.backward(run, [(start, stop, size)], units):
         exponent = adjoint.exponent[start]
         level = exponent.max()
         return plain(adjoint.carry, (exponent - level)[:, None]), int(level)

@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradlab.cells import many, passes
-from gradlab.cells.arrays import Direct, Trace
 from gradlab.errors import UserError
-from gradlab.nets import gradients
+from gradlab.kernels import many, passes
+from gradlab.kernels.arrays import Direct, Trace
+from gradlab.nets import bptt
 from gradlab.nets.batch import Batch, part_of
-from gradlab.nets.scaled import are_safe, before_product, in_reach, is_safe, plain, the_exponent
+from gradlab.nets.chains import widened
+from gradlab.nets.exponents import are_safe, before_product, in_reach, is_safe, plain, the_exponent
 from gradlab.nets.slopes import Loss, measured, product_sums
-from gradlab.nets.stack import widened
 from gradlab.threads import each
 
 VALUES = 5e5  # of states that are run forward before they are run back: they stay in cache
@@ -97,7 +97,7 @@ def _forward(nets, batch):
     gain = np.ones(lanes, state.dtype)
     passes.know(prepared, cell)
     many.forward_each(len(nets), prepared, gain, np.ascontiguousarray(batch.x), trace)
-    return gradients.Pass(cell, prepared, gain, trace)
+    return bptt.Pass(cell, prepared, gain, trace)
 
 
 def _stacked(prepared):
@@ -193,11 +193,11 @@ class _Slope:
 
 def _back(run, slope, batch, count):
     """{name: (S, ...)} of the cell's weights, and their exponents (S,)."""
-    sums = gradients.Sums(run.cell.sources(run.trace, np.ascontiguousarray(batch.x)), count)
-    spans = list(gradients.fast_slices(batch.lengths, batch.net.weights["W"].size))
+    sums = bptt.Sums(run.cell.sources(run.trace, np.ascontiguousarray(batch.x)), count)
+    spans = list(bptt.fast_slices(batch.lengths, batch.net.weights["W"].size))
     head, level, direct = slope.reaching()
     lanes = batch.x.shape[1]
-    adjoint = gradients.adjoint_of(_first(run, count), spans, head[:lanes], False)
+    adjoint = bptt.adjoint_of(_first(run, count), spans, head[:lanes], False)
     table = np.array([(*span, span[0] * lanes) for span in spans], np.int64)
     into = (None, *sums.arrays, sums.kept)
     many.back_each(run[1:], table, (head, level), direct, adjoint, into)
@@ -218,7 +218,7 @@ def _check(nets):
             raise UserError("many networks at once have one layer and one direction each")
         if _kind(net) != _kind(nets[0]):
             raise UserError(f"all networks must be alike: {nets[0]!r} and {net!r} are not")
-        if not gradients.is_own(net.module):
+        if not bptt.is_own(net.module):
             raise UserError(f"cell {net.cell} is not gradlab's own: take Network.gradients")
 
 

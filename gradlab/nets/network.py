@@ -7,12 +7,11 @@ import numpy as np
 
 from gradlab import given
 from gradlab.errors import UserError, one_of
-from gradlab.nets import cell as cells
-from gradlab.nets import draws, plotted, stack, view
+from gradlab.nets import chains, draws, plotted, registry, view
 from gradlab.nets import weights as shapes
 from gradlab.nets.batch import Batch, Run, part_of
-from gradlab.nets.gradients import state_parts
-from gradlab.nets.result import Gradients
+from gradlab.nets.bptt import state_parts
+from gradlab.nets.gradients import Gradients
 from gradlab.nets.slopes import Loss
 from gradlab.nets.truncated import Truncation
 from gradlab.threads import each
@@ -57,8 +56,8 @@ class Network:
     """
 
     def __init__(self, weights, cell="elman", activation="tanh", feedback="output"):
-        self.module = cells.find(cell, activation)
-        self.activation = cells.activation(activation, self.module)
+        self.module = registry.find(cell, activation)
+        self.activation = registry.activation(activation, self.module)
         self.feedback = one_of("feedback", feedback, getattr(self.module, "FEEDBACKS", ["output"]))
         self.weights, self.cell = given.weights(weights), cell
         self._fitting = None
@@ -68,7 +67,7 @@ class Network:
         return {name: value for name, value in vars(self).items() if name != "module"}
 
     def __setstate__(self, state):
-        vars(self).update(state, module=cells.find(state["cell"], state["activation"]))
+        vars(self).update(state, module=registry.find(state["cell"], state["activation"]))
 
     @classmethod
     def draw(
@@ -82,7 +81,7 @@ class Network:
         is None: each gate's block by itself, and for jordan W V has the radius. U ~ N(0, 1/D) times
         input_scale; V ~ N(0, 1/N); biases 0, but forget_bias for the gate that keeps the state (f
         of lstm, z of gru). Raises UserError for an unknown name, a size below 1, and a nilpotent W
-        that cannot have its radius. More layers or directions: see gradlab.nets.stack.
+        that cannot have its radius. More layers or directions: see gradlab.nets.chains.
         """
         whole = {"inputs": inputs, "hidden": hidden, "outputs": outputs, "layers": layers}
         sizes = [given.whole(name, n, "be a whole number from 1", 1) for name, n in whole.items()]
@@ -94,7 +93,7 @@ class Network:
             given.number("spectral_radius", spectral_radius)
         if not isinstance(bidirectional, bool | np.bool_):
             raise UserError(f"bidirectional={bidirectional!r}: must be True or False")
-        module, places = cells.find(cell, activation), stack.places(layers, bidirectional)
+        module, places = registry.find(cell, activation), chains.places(layers, bidirectional)
         shapes.check_places(module, places)
         try:
             stream = draws.stream(seed=seed, init=init, hidden_size=hidden)
@@ -170,7 +169,7 @@ class Network:
         weights = given.weights(self.weights)
         fitting = [(name, own.shape) for name, own in weights.items()]
         if fitting != self._fitting:
-            self.places = stack.places_of(weights)
+            self.places = chains.places_of(weights)
             shapes.check(self.module, weights, self.places)
             self._fitting = fitting
         if weights is self.weights:
@@ -179,7 +178,7 @@ class Network:
         net.weights = weights
         return net
 
-    def prepared(self, place=stack.FIRST):
+    def prepared(self, place=chains.FIRST):
         """One chain's weights as the cell's loops read them."""
         every = self.checked().weights
         own = shapes.own(every, place)

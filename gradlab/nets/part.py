@@ -4,12 +4,12 @@ from functools import cached_property
 
 import numpy as np
 
-from gradlab.nets import gradients, health, truncated, weights
+from gradlab.nets import bptt, statuses, truncated, weights
 from gradlab.nets.batch import Run
+from gradlab.nets.chains import Deltas, by_time, joined, touch_below
+from gradlab.nets.exponents import outer, plain
 from gradlab.nets.losses import loss_of
-from gradlab.nets.scaled import outer, plain
 from gradlab.nets.slopes import SLOPES
-from gradlab.nets.stack import Deltas, by_time, joined, touch_below
 
 
 class Part:
@@ -43,12 +43,12 @@ class Part:
     def _back(self, chain):
         """Add up the gradients of a chain's weights; return what the layer below needs, if any."""
         deltas = Deltas(chain) if chain.place.layer else None
-        sums = gradients.Sums(chain.sources, kept=deltas.kept if deltas else None)
+        sums = bptt.Sums(chain.sources, kept=deltas.kept if deltas else None)
         if self.truncation is None:
             size = self.run.net.weights[f"W{chain.place.suffix}"].size
-            spans = gradients.fast_slices(chain.lengths, size)
+            spans = bptt.fast_slices(chain.lengths, size)
             touch = self.touches[chain.place]
-            adjoint = gradients.descend(chain.passed, spans, touch.head, sums, touch.direct)
+            adjoint = bptt.descend(chain.passed, spans, touch.head, sums, touch.direct)
         else:
             for span, adjoint in self._slices(chain):
                 sums.add(adjoint, span)
@@ -66,32 +66,34 @@ class Part:
 
     @cached_property
     def bad(self):
-        """First step that is not finite, and why, per lane (see `health.judged`)."""
+        """First step that is not finite, and why, per lane (see `statuses.judged`)."""
         given, start = self._handed_in()
-        return health.judged(given, start, [self._of_states(), self._of_loss(), self._of_adjoint()])
+        return statuses.judged(
+            given, start, [self._of_states(), self._of_loss(), self._of_adjoint()]
+        )
 
     def _handed_in(self):
         """The first bad step of x, y or a teacher, 0 if none; whether h_0 or a weight is bad."""
         (batch, group, loss), lengths = self._source, self.run.lengths
-        bad = health.not_finite(self.run.x)
+        bad = statuses.not_finite(self.run.x)
         if batch.teacher is not None:
-            bad = bad | health.not_finite(batch.teacher[:, group])
+            bad = bad | statuses.not_finite(batch.teacher[:, group])
         if loss.y.dtype.kind == "f" and loss.at == "every":
-            bad = bad | health.not_finite(loss.y[:, group])
-        steps = health.first(bad, lengths)
+            bad = bad | statuses.not_finite(loss.y[:, group])
+        steps = statuses.first(bad, lengths)
         if loss.y.dtype.kind == "f" and loss.at == "last":
-            lost = health.not_finite(loss.y[None, group])[0]
+            lost = statuses.not_finite(loss.y[None, group])[0]
             steps = np.where(lost & (steps == 0), lengths, steps)
         start = np.full(len(lengths), not _finite(batch.net.weights.values()))
         for states in batch.initial.values():
-            start |= health.not_finite(states[None, group])[0]
+            start |= statuses.not_finite(states[None, group])[0]
         return steps, start
 
     def _of_states(self):
         """The first bad state, in the lowest layer that has one."""
         steps = np.zeros_like(self.run.lengths)
         for chain in self.run.chains:
-            own = health.first(health.not_finite(chain.passed.trace.state[1:]), chain.lengths)
+            own = statuses.first(statuses.not_finite(chain.passed.trace.state[1:]), chain.lengths)
             time = chain.lengths + 1 - own if chain.place.reverse else own
             steps = np.where((steps == 0) & (own > 0), time, steps)
         return steps
@@ -106,7 +108,7 @@ class Part:
         outputs = run.net.readout(run.hidden[1:] if every else run.last)
         value, _ = loss_of(outputs, y, loss.name, loss.readout)
         bad = ~np.isfinite(value)
-        return health.first(bad, run.lengths) if every else np.where(bad, run.lengths, 0)
+        return statuses.first(bad, run.lengths) if every else np.where(bad, run.lengths, 0)
 
     def _of_adjoint(self):
         """The last step whose dL/d(state) is not finite: the way back meets it first."""
@@ -128,7 +130,7 @@ class Part:
     def lag_log2(self, layer, index=0):
         """log2 ||dL/dh[t]|| (T+1, B_g) of a layer, both directions together; index 1: dL/dc."""
         found = [
-            by_time(chain, gradients.log2_norms(self._adjoints[chain.place], index))
+            by_time(chain, bptt.log2_norms(self._adjoints[chain.place], index))
             for chain in self.run.of_layer(layer)
         ]
         if len(found) == 1:

@@ -6,8 +6,8 @@ import numpy as np
 
 from gradlab import given
 from gradlab.errors import UserError, one_of
-from gradlab.nets.losses import loss_of, scaled_loss_of
-from gradlab.nets.scaled import (
+from gradlab.nets.chains import Touch, flipped, widened
+from gradlab.nets.exponents import (
     LOWEST,
     are_safe,
     before_product,
@@ -16,7 +16,7 @@ from gradlab.nets.scaled import (
     outer,
     plain,
 )
-from gradlab.nets.stack import Touch, flipped, widened
+from gradlab.nets.losses import loss_of, scaled_loss_of
 
 
 class Loss(NamedTuple):

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradlab.cells.arrays import Adjoint, Direct, Trace
 from gradlab.errors import UserError
-from gradlab.nets import gradients
-from gradlab.nets.scaled import plain
+from gradlab.kernels.arrays import Adjoint, Direct, Trace
+from gradlab.nets import bptt
+from gradlab.nets.exponents import plain
 
 KINDS = ("window", "chunk")
 
@@ -49,13 +49,13 @@ class Truncation(NamedTuple):
 
 
 def backward(chain, touch, truncation=None, keep=False):
-    """Yield (span, adjoint) of a stack's chain as `gradients.backward` does.
+    """Yield (span, adjoint) of a stack's chain as `bptt.backward` does.
 
     The slices are of its own choice; touch is what reaches the chain from outside.
     """
-    run, spans = chain.passed, gradients.slices(chain.lengths)
+    run, spans = chain.passed, bptt.slices(chain.lengths)
     if truncation is None:
-        return gradients.backward(run, spans, touch.head, touch.direct, keep)
+        return bptt.backward(run, spans, touch.head, touch.direct, keep)
     if truncation.kind == "window" and not touch.last:
         return _windows(chain, touch, truncation.steps, keep)
     return _cut(chain, touch, truncation, keep)
@@ -68,8 +68,8 @@ def _cut(chain, touch, truncation, keep):
         low = min(cuts)  # all is zero before
     else:
         cuts = _edges(chain, truncation.steps)
-    spans = [span for span in gradients.slices(chain.lengths, cuts=cuts) if span[0] >= low]
-    for span, adjoint in gradients.backward(chain.passed, spans, touch.head, touch.direct, keep):
+    spans = [span for span in bptt.slices(chain.lengths, cuts=cuts) if span[0] >= low]
+    for span, adjoint in bptt.backward(chain.passed, spans, touch.head, touch.direct, keep):
         yield span, adjoint
         if 0 < span[0] in cuts:
             adjoint.carry[cuts[span[0]]] = 0
@@ -97,8 +97,8 @@ def _windows(chain, touch, steps, keep):
     The gradient of L_t stands in slot t % k, which the next loss takes when the window ends. No
     subtraction: the full gradient less its tail would lose all digits where gradients grow.
     """
-    spans = list(gradients.slices(chain.lengths))
-    adjoint = gradients.adjoint_of(chain.passed, spans, touch.head, keep)
+    spans = list(bptt.slices(chain.lengths))
+    adjoint = bptt.adjoint_of(chain.passed, spans, touch.head, keep)
     slots, run = _Slots.of(steps, touch.head[:0]), None
     for span in spans:
         if run is None or span[2] > len(run.gain):
@@ -150,7 +150,7 @@ def _one_slice(run, slots, direct, adjoint, span):
 
 def _room(run, slots, stop):
     """An adjoint of all slots; of its records, only the rows that are used take memory."""
-    carry, parts = slots.carry.reshape(-1, slots.carry.shape[2]), gradients.state_parts(run.cell)
+    carry, parts = slots.carry.reshape(-1, slots.carry.shape[2]), bptt.state_parts(run.cell)
     return Adjoint(
         delta=np.empty((len(carry), len(run.weights.bias)), carry.dtype),
         carry=carry,

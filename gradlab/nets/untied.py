@@ -12,7 +12,7 @@ import numpy as np
 
 from gradlab import given
 from gradlab.errors import UserError
-from gradlab.nets import gradients, scaled
+from gradlab.nets import bptt, exponents
 
 
 class Stages(NamedTuple):
@@ -30,7 +30,7 @@ class Untied:
             raise ValueError(f"steps={steps}: a stage has at least one step")
         self.cell, self.steps = cell, int(steps)
         self.shapes, self.sources = cell.shapes, cell.sources
-        self.STATE = gradients.state_parts(cell)
+        self.STATE = bptt.state_parts(cell)
 
     def __reduce__(self):
         if not isinstance(self.cell, ModuleType):
@@ -98,24 +98,24 @@ def _by_name(name, steps):
 
 
 def stage_sums(run, x, head, direct=None):
-    """[gradients.Sums]: dL/dW_s, dL/dU_s, dL/db_s of every stage s of an untied pass.
+    """[bptt.Sums]: dL/dW_s, dL/dU_s, dL/db_s of every stage s of an untied pass.
 
-    x (T, R or 1, D); head and direct as for `gradients.backward`; all lanes have the length T.
+    x (T, R or 1, D); head and direct as for `bptt.backward`; all lanes have the length T.
     """
     sources, every = run.cell.sources(run.trace, x), run.cell.steps
-    sums = [gradients.Sums(sources) for _ in run.weights.sets]
-    spans = gradients.slices(np.full(len(head), len(x)), cuts=range(every, len(x), every))
-    for span, adjoint in gradients.backward(run, spans, head, direct):
+    sums = [bptt.Sums(sources) for _ in run.weights.sets]
+    spans = bptt.slices(np.full(len(head), len(x)), cuts=range(every, len(x), every))
+    for span, adjoint in bptt.backward(run, spans, head, direct):
         sums[span[0] // every].add(adjoint, span)
     return sums
 
 
 def added(sums):
-    """{"W", "U", "b"}: (array, exponent) of the sum over all of [gradients.Sums].
+    """{"W", "U", "b"}: (array, exponent) of the sum over all of [bptt.Sums].
 
     With one W at every stage it is the tied gradient: a parameter used T times sums its terms.
     """
     return {
-        name: scaled.added([(one.total[name][0], int(one.exponent[name][0])) for one in sums])
+        name: exponents.added([(one.total[name][0], int(one.exponent[name][0])) for one in sums])
         for name in sums[0].total
     }

@@ -2,16 +2,16 @@
 
 A cell's file says its own (`shapes`); unless it has a readout among them, V (O, N) and c (O,) are
 added. A network of several layers or directions has the cell's weights for each of them, by the
-names that gradlab.nets.stack gives. A cell with gates stacks them in W (G N, N) and names them in
+names that gradlab.nets.chains gives. A cell with gates stacks them in W (G N, N) and names them in
 GATES; FORGET is the gate that keeps the state.
 """
 
 import numpy as np
 
 from gradlab.errors import UserError
-from gradlab.nets import draws, stack
+from gradlab.nets import chains, draws
 
-ONE = stack.places(1, False)
+ONE = chains.places(1, False)
 
 
 def reads_out(cell):
@@ -32,7 +32,7 @@ def shapes(cell, sizes, places=ONE):
 
 def own(weights, place):
     """{name: array} of one chain, by the names that its cell knows, V and c among them."""
-    if place == stack.FIRST:
+    if place == chains.FIRST:
         return weights
     every = {name.removesuffix(place.suffix): name for name in weights}
     return {short: weights[name] for short, name in every.items() if name != short}
@@ -123,7 +123,7 @@ def add_forget_bias(cell, weights, forget_bias):
         name = cell.__name__.rpartition(".")[2]
         raise UserError(f"forget_bias={forget_bias:g}: cell {name} has no gate that forgets")
     hidden, gate = weights["W"].shape[1], cell.GATES.index(cell.FORGET)
-    for place in stack.places_of(weights):
+    for place in chains.places_of(weights):
         bias = weights[f"b{place.suffix}"]
         bias[gate * hidden : (gate + 1) * hidden] += forget_bias
 

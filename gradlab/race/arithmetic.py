@@ -1,6 +1,6 @@
 """What no exact program saves of a work: its products and its activations."""
 
-from gradlab.nets import cell, stack
+from gradlab.nets import chains, registry
 from gradlab.nets import weights as shapes
 
 SQUASHED = {"elman": 1, "jordan": 1, "lstm": 5, "gru": 3}  # activations a unit and step
@@ -34,9 +34,9 @@ def _stack(work):
     The input needs no gradient, so that the lowest U is not on the way back. Omega adds an outer
     product; the products that it needs are those of the way back.
     """
-    places = stack.places(work.layers, work.both)
+    places = chains.places(work.layers, work.both)
     sizes = (work.inputs, work.hidden, work.outputs)
-    every = shapes.shapes(cell.find(work.cell), sizes, places)
+    every = shapes.shapes(registry.find(work.cell), sizes, places)
     lowest = [f"U{place.suffix}" for place in places if place.layer == 0]
     uses = 0
     for name, (rows, columns) in ((k, v) for k, v in every.items() if len(v) == 2):

@@ -7,7 +7,7 @@ that give delta, one einsum for each dL/dW. A layer's two directions are a scan 
 from functools import partial
 from typing import NamedTuple
 
-from gradlab.nets import stack
+from gradlab.nets import chains
 from gradlab.race.jax_steps import BACK, STEPS
 
 
@@ -79,7 +79,7 @@ def forward(work, options, weights, x):
     """[Layer] from below."""
     import jax.numpy as jnp
 
-    places, layers = stack.places(work.layers, work.both), []
+    places, layers = chains.places(work.layers, work.both), []
     for level in range(work.layers):
         here = [place for place in places if place.layer == level]
         own = [_own(weights, place.suffix) for place in here]

@@ -4,7 +4,7 @@ import numpy as np
 
 from gradlab.learning.plan import Plan
 from gradlab.learning.training import Training
-from gradlab.nets import cell, gradients, many
+from gradlab.nets import bptt, many, registry
 from gradlab.nets.network import Network
 from gradlab.race.ceiling import cores
 from gradlab.race.clock import Way
@@ -61,21 +61,21 @@ def _seed(problem, seed):
     h = run.trace.state[lanes, np.arange(len(lanes)) % radii]
     slope = 2 * (h @ weights["V"].T + weights["c"] - problem.y[lanes - 1, 0])
     sources = {"W": run.cell.sources(run.trace, problem.x)["W"]}
-    sums = gradients.LaneSums(sources, len(lanes))
-    spans = gradients.slices(lanes, 25)
+    sums = bptt.LaneSums(sources, len(lanes))
+    spans = bptt.slices(lanes, 25)
     head = slope @ weights["V"]
-    gradients.descend(run, spans, head, sums, slot_of=lambda span: np.arange(span[2]))
+    bptt.descend(run, spans, head, sums, slot_of=lambda span: np.arange(span[2]))
     total = sums.total["W"].reshape(len(lanes), -1)
     norms = np.sqrt(np.einsum("lw,lw->l", total, total)) * np.exp2(sums.exponent["W"])
     return norms.reshape(len(lengths), radii)[::-1].T
 
 
 def _forward(problem, weights, gain, initial, lanes=slice(None)):
-    module, dtype = cell.find("elman"), problem.x.dtype
+    module, dtype = registry.find("elman"), problem.x.dtype
     prepared = module.prepare(weights, "tanh", dtype)
     x = np.ascontiguousarray(problem.x[:, lanes])
     steps = np.full(len(initial), len(x))
-    return gradients.forward(module, prepared, gain, x, initial.astype(dtype), steps)
+    return bptt.forward(module, prepared, gain, x, initial.astype(dtype), steps)
 
 
 def _lags(problem):
@@ -96,9 +96,9 @@ def _by_lag(problem, lanes):
     run = _forward(problem, weights, gain, initial, lanes)
     outputs = run.trace.state[-1] @ weights["V"].T + weights["c"]
     head = 2 / count * (outputs - problem.y[0, lanes]) @ weights["V"]
-    spans = gradients.slices(np.full(len(lanes), len(problem.x)))
-    *_, (_, adjoint) = gradients.backward(run, spans, head.astype(problem.x.dtype))
-    return np.exp2(gradients.log2_norms(adjoint))
+    spans = bptt.slices(np.full(len(lanes), len(problem.x)))
+    *_, (_, adjoint) = bptt.backward(run, spans, head.astype(problem.x.dtype))
+    return np.exp2(bptt.log2_norms(adjoint))
 
 
 class _Prepared:

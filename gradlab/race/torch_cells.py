@@ -5,7 +5,7 @@ module; "torch.func" is a loop over one chain's steps whose pre-activations' gra
 autograd and whose dL/dW is one product.
 """
 
-from gradlab.nets import stack
+from gradlab.nets import chains
 
 
 def calls(problem, form):
@@ -55,7 +55,7 @@ def _parameters(net, work):
     theirs = {
         "U": "weight_ih", "W": "weight_hh", "b": "bias_ih", "b_recurrent": "bias_hh"
     }  # fmt: skip
-    for place in stack.places(work.layers, work.both):
+    for place in chains.places(work.layers, work.both):
         where = f"_l{place.layer}{'_reverse' * place.reverse}"
         for short, name in theirs.items():
             yield short + place.suffix, getattr(net, name + where)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gradlab.cells.jit import by_dtype, kernel, reduction, wide
+from gradlab.kernels.jit import by_dtype, kernel, reduction, wide
 
 TANH, RELU, SIGMOID, IDENTITY = range(4)
 ACTIVATIONS = {"tanh": TANH, "relu": RELU, "sigmoid": SIGMOID, "identity": IDENTITY}

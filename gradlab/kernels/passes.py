@@ -8,10 +8,11 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from gradlab.cells.arrays import Direct
-from gradlab.cells.elementwise import copy
-from gradlab.cells.jit import kernel
-from gradlab.cells.reduce import collect, collect_lanes, receive
+from gradlab.kernels.arrays import Direct
+from gradlab.kernels.elementwise import copy
+from gradlab.kernels.jit import kernel
+from gradlab.kernels.range import receive
+from gradlab.kernels.sums import collect, collect_lanes
 
 _CELLS: dict = {}
 
@@ -52,7 +53,7 @@ def _compiled_slice_back(weights, gain, trace, direct, adjoint, span):
 
 @kernel
 def way_back(run, spans, head, direct, adjoint, into):
-    """All slices from the last to the first, as `gradlab.nets.gradients.backward` runs them.
+    """All slices from the last to the first, as `gradlab.nets.bptt.backward` runs them.
 
     run = (weights, gain, trace); spans (K, 4): start, stop, lanes and the slice's first row in
     direct.slope; head (L, S); into = (slots, sources, totals, exponents, kept), the first four as

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from gradlab.cells.blas import multiply
-from gradlab.cells.jit import kernel
+from gradlab.kernels.blas import multiply
+from gradlab.kernels.jit import kernel
 
 CACHED = 16384  # values of a chunk of steps: it is read again, step by step, while still in cache
 

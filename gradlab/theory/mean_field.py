@@ -1,7 +1,7 @@
-"""What mathematics predicts for gradients, with no network: eigenvalues, bounds, mean field.
+"""Mean field: what a wide random network does to signals and gradients.
 
-Mean field is that of a wide net, a_t = W phi(a_{t-1}) + U x_t, entries of W ~ N(0, gain^2/N). a_t
-is the pre-activation of gradlab's h_t = phi(a_t), Gaussian of mean 0 and variance q_t; z is N(0, 1)
+a_t = W phi(a_{t-1}) + U x_t with entries of W ~ N(0, gain^2/N), the net infinitely wide. a_t is the
+pre-activation of gradlab's h_t = phi(a_t), Gaussian of mean 0 and variance q_t; z is N(0, 1)
 and <> its mean; `drive` is s_t, the variance over units of the input U x_t:
 
     q_t = gain^2 <phi(sqrt(q_{t-1}) z)^2> + s_t        chi_t = gain^2 <phi'(sqrt(q_t) z)^2>
@@ -31,33 +31,12 @@ class Activation(NamedTuple):
     slope_square: Callable  # <phi'(sqrt(q) z)^2>
 
 
-def eigenvalue_rate(radius):
-    """log10(spectral radius): decades a step of W^t = V Lambda^t V^-1 at large t; -inf for 0."""
-    with np.errstate(divide="ignore"):
-        return np.log10(radius)
-
-
-def singular_bound(largest_singular_value, activation="tanh"):
-    """Decades a step that no gradient can exceed: log10(gamma sigma_max(W)), gamma = max |phi'|.
-
-    Below 0 the gradient must vanish (Pascanu, Mikolov, Bengio, ICML 2013).
-    """
-    with np.errstate(divide="ignore"):
-        return np.log10(_activation(activation).steepest * np.asarray(largest_singular_value))
-
-
-def weight_gain(W):
-    """||W||_F/sqrt(N), the gain of a drawn W; at finite N it is not the radius of that draw."""
-    size = np.abs(W).max() or 1.0  # its square may be beyond float64
-    return size * (np.linalg.norm(W / size) / np.sqrt(len(W))) if np.isfinite(size) else size
-
-
 def variances(gain, drives, activation="tanh", start=0.0):
     """q_t (T, ...) under the drives s_t (T, ...), t = 1..T; `start` is the mean square of h_0.
 
     gain and start broadcast against drives[0]. A q that overflows is inf.
     """
-    mean_square = _activation(activation).square
+    mean_square = activation_of(activation).square
     q = []
     with np.errstate(over="ignore", invalid="ignore"):
         factor = np.square(gain)
@@ -81,7 +60,7 @@ def stationary_variance(gain, drive=0.0, activation="tanh"):
     Without drive tanh has q = 0 up to gain 1 and, above it, the other, stable solution.
     """
     gain, drive = np.broadcast_arrays(np.asarray(gain, dtype=float), np.asarray(drive, dtype=float))
-    kind = _activation(activation)
+    kind = activation_of(activation)
     if activation in LINEAR_SHARE:
         lost = 1 - LINEAR_SHARE[activation] * gain**2
         return np.divide(drive, lost, out=np.where(drive > 0, np.inf, 0.0), where=lost > 0)
@@ -110,7 +89,7 @@ def critical_gain(drive=0.0, activation="tanh"):
 
     chi = 1 says gain^2 = 1/<phi'^2>; put into the stationary q it leaves one equation in q.
     """
-    kind, drive = _activation(activation), np.asarray(drive, dtype=float)
+    kind, drive = activation_of(activation), np.asarray(drive, dtype=float)
 
     def excess(q):
         return q - kind.square(q) / kind.slope_square(q) - drive
@@ -134,13 +113,14 @@ def critical_gain_driven(drives, activation="tanh", start=0.0):
     return _first_root(growth, np.zeros(shape), high)
 
 
-def _activation(name):
+def activation_of(name):
+    """What mean field knows of an activation. Raises UserError for an unknown name."""
     return ACTIVATIONS[one_of("activation", name, ACTIVATIONS)]
 
 
 def _exponent(gain, q, activation):
     with np.errstate(divide="ignore"):
-        return np.log(gain) + np.log(_activation(activation).slope_square(q)) / 2
+        return np.log(gain) + np.log(activation_of(activation).slope_square(q)) / 2
 
 
 def _first_root(function, low, high, passes=12):

@@ -7,9 +7,9 @@ networks stand one below the other, in the first axis; a network's part is a sli
 from numba import types
 from numba.extending import overload
 
-from gradlab.cells.arrays import Direct, Source, Trace
-from gradlab.cells.jit import kernel
-from gradlab.cells.passes import run_forward, way_back
+from gradlab.kernels.arrays import Direct, Source, Trace
+from gradlab.kernels.jit import kernel
+from gradlab.kernels.passes import run_forward, way_back
 
 
 def part_of(weights, number, count):

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradlab.cells.arrays import Direct
-from gradlab.nets import gradients
-from gradlab.nets.gradients import Pass, state_parts
-from gradlab.nets.scaled import plain
+from gradlab.kernels.arrays import Direct
+from gradlab.nets import bptt
+from gradlab.nets.bptt import Pass, state_parts
+from gradlab.nets.exponents import plain
 
 
 class Place(NamedTuple):
@@ -68,7 +68,7 @@ def forward(cell, prepared, x, initial, lengths):
             states = joined(below, [chain.passed.trace.state for chain in below])
             x = np.ascontiguousarray(states[1:, :, : states.shape[2] // len(state_parts(cell))])
         own = flipped(x, lengths) if place.reverse else x
-        passed = gradients.forward(cell, weights, gain, own, initial[place], lengths)
+        passed = bptt.forward(cell, weights, gain, own, initial[place], lengths)
         chains.append(Chain(place, passed, own, lengths))
     return chains
 
@@ -117,7 +117,7 @@ class Touch(NamedTuple):
 
     @property
     def direct(self):
-        """As `gradients.backward` takes it."""
+        """As `bptt.backward` takes it."""
         return None if self.slope is None else self._rows
 
     def _rows(self, span):
@@ -140,7 +140,7 @@ class Deltas:
 
     @property
     def kept(self):
-        """Where `gradients.Sums` keeps the rows of all slices, before it scales them."""
+        """Where `bptt.Sums` keeps the rows of all slices, before it scales them."""
         return self.delta, self._units[0]
 
     def ordered(self, reverse):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import gradlab.cells
 from gradlab import found
-from gradlab.cells import elementwise
 from gradlab.errors import one_of
+from gradlab.kernels import elementwise
 from gradlab.nets.check import check_cell
 
 PARTS = ("shapes", "prepare", "sources", "state_size", "saved_size", "forward", "backward")

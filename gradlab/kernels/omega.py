@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from gradlab.cells.blas import multiply, multiply_transposed
-from gradlab.cells.elementwise import row_norms, scale
-from gradlab.cells.jit import kernel
+from gradlab.kernels.blas import multiply, multiply_transposed
+from gradlab.kernels.elementwise import row_norms, scale
+from gradlab.kernels.jit import kernel
 
 BOUND = -20 * math.log2(10)  # of log2 ||dL/dh_t||^2: smaller steps do not count
 

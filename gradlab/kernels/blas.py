@@ -9,7 +9,7 @@ from numba import types
 from numba.core.errors import TypingError
 from numba.extending import overload
 
-from gradlab.cells.jit import kernel
+from gradlab.kernels.jit import kernel
 
 _size, _pointer = types.intp, types.uintp
 _xxgemm = types.ExternalFunction(
