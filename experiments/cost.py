@@ -82,7 +82,7 @@ experiment = Experiment(
     alone=True,
     constants={"rounds": 9},
     quick={"doubling": [0, 1], "quantity": ["T"], "rounds": 3},
-    measure="gradlab.race.growth:measure",
+    measure="race.growth:measure",
     figure=figure,
     claims=[
         Claim(

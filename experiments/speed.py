@@ -344,7 +344,7 @@ experiment = Experiment(
     constants={"rounds": 9, "shrink": 1},
     quick={"work": ["minibatch", "LSTM", "seeds x radii", "training by Adam"],
            "precision": ["float64"], "rounds": 3, "shrink": 8},
-    measure="gradlab.race.measure:measure",
+    measure="race.measure:measure",
     figure=figure,
     claims=[
         Claim(

@@ -2,7 +2,8 @@
 
 Looked for in experiments/, tasks/ and cells/ of the current folder, then of each folder that the
 environment variable GRADLAB_PATH names (separated as in PATH). The first file of a name counts; a
-name that starts with _ does not. Wherever a name is asked for, the path of a FILE.py will do.
+name that starts with _ does not. Wherever a name is asked for, the path of a FILE.py will do. What
+stands beside an experiment's file it may import, as a script may.
 """
 
 import contextlib
@@ -86,6 +87,8 @@ def load(kind, file, parts=(), keep=False):
     module = importlib.util.module_from_spec(spec)
     if keep:
         sys.modules[spec.name] = module
+    if kind == "experiment":
+        importable(file.parent)
     try:
         with _alone(file):
             spec.loader.exec_module(module)
@@ -96,6 +99,16 @@ def load(kind, file, parts=(), keep=False):
     if missing := [part for part in parts if not hasattr(module, part)]:
         raise UserError(f"{file} is no {kind}: it lacks {', '.join(missing)}")
     return module
+
+
+def importable(folder):
+    """Let Python find what stands in a folder, as it does for a script there; all else comes first.
+
+    For good: a function may import when it is called.
+    """
+    place = os.path.abspath(folder)
+    if place not in sys.path:
+        sys.path.append(place)
 
 
 @contextlib.contextmanager

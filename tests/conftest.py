@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from gradlab import found
+from gradlab.suite import library
+
 os.environ["MPLBACKEND"] = "Agg"
+found.importable(library.folder())  # the race, as its experiments find it
 
 if os.environ.get("NUMBA_DISABLE_JIT") == "1":
     # Compiled kernels overflow without a word; the NumPy scalars of interpreted ones would warn.

@@ -15,7 +15,7 @@ import gradlab.kernels
 DECORATORS = {"njit", "jit", "vectorize", "guvectorize", "cfunc", "stencil", "jitclass"}
 DECORATORS |= {"register_jitable", "generated_jit"}
 POLICY = ROOT / "gradlab" / "kernels" / "jit.py"
-OTHERS = ROOT / "gradlab" / "race" / "with_jax.py"  # whose jit is XLA's
+OTHERS = ROOT / "experiments" / "race" / "with_jax.py"  # whose jit is XLA's
 FORBIDDEN_MATH = {"fast", "nnan", "ninf"}
 
 

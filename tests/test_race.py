@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gradlab.race import (
+from gradlab.suite import library
+from gradlab.suite.grid import Block
+from race import (
     agree,
     arithmetic,
     ceiling,
@@ -21,8 +23,6 @@ from gradlab.race import (
     with_torch,
     works,
 )
-from gradlab.suite import library
-from gradlab.suite.grid import Block
 
 KINDS = {work.kind: name for name, work in works.WORKS.items()}
 OTHERS = [

@@ -20,6 +20,7 @@ from gradlab.suite import library, sources
 from gradlab.suite.grid import Block, blocks
 
 MEASURE = "gradlab.measures.last_step:measure"
+COST = library.load("cost").measure
 
 
 def label(file):
@@ -97,14 +98,14 @@ def edited(package, old, new):
 
 
 def test_of_the_measures_file_what_the_measure_reaches_counts(package):
-    before, cost = sources.of(MEASURE), sources.of("gradlab.race.growth:measure")
+    before, cost = sources.of(MEASURE), sources.of(COST)
     assert edited(package, '"loss": "', '"loss": "other words of ') == before
     assert edited(package, "\ndef estimate(block):", "\ndef estimate(block, more=1):") == before
     assert edited(package, "\ndef measure(", "\nOTHER = 1\n\n\ndef measure(") == before
-    assert sources.of("gradlab.race.growth:measure") != cost  # it imports all of this file
+    assert sources.of(COST) != cost  # it imports all of this file
     edited(package, "\nOTHER = 1\n\n\ndef measure(", "\ndef measure(")
     assert edited(package, "estimate(block, more=1)", "estimate(block, more=2)") == before
-    assert sources.of("gradlab.race.growth:measure") == cost
+    assert sources.of(COST) == cost
     after = edited(package, "LAGS = (1,", "LAGS = (3,")
     assert sources.differing(before, after) == ["gradlab/measures/last_step.py:measure"]
 

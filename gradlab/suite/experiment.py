@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from gradlab.suite.claims import Claim, plain
+from gradlab.suite.work import Beside, placed_beside
 
 
 @dataclass(eq=False)
@@ -18,10 +19,11 @@ class Experiment:
                (the union of the products).
     split      axis names: one block for each combination of their values; the other axes vary
                inside a block. A block is what one worker measures at a time.
-    measure    "package.module:function", imported only when it runs, or a function:
-               measure(block) -> columns, a dict of arrays with one entry a point, which may hold
-               "status" and "message". `estimate(block) -> (seconds, bytes)` beside it (in its
-               module, or as its attribute) foretells one worker's time and peak memory.
+    measure    "package.module:function", imported only when it runs (the package may stand beside
+               the experiment's file), or a function: measure(block) -> columns, a dict of arrays
+               with one entry a point, which may hold "status" and "message".
+               `estimate(block) -> (seconds, bytes)` beside it (in its module, or as its
+               attribute) foretells one worker's time and peak memory.
     figure     figure(frame) -> matplotlib figure, from the table alone: a `plots.page`, or a
                function.
     constants  name -> value, the same for all points. None means text that was not given.
@@ -38,7 +40,7 @@ class Experiment:
     question: str
     grid: Mapping[str, Sequence] | Sequence[Mapping[str, Sequence]]
     split: Sequence[str]
-    measure: str | Callable
+    measure: str | Beside | Callable
     figure: Callable
     claims: Sequence[Claim] = ()
     constants: Mapping[str, Any] = field(default_factory=dict)
@@ -53,6 +55,7 @@ class Experiment:
         if self.name is None and not os.path.isfile(self.file):
             raise ValueError("an experiment that stands in no file needs name=")
         self.name = self.name or os.path.splitext(os.path.basename(self.file))[0]
+        self.measure = placed_beside(self.measure, self.file)
         products = [self.grid] if isinstance(self.grid, Mapping) else self.grid
         self.grid = [{axis: _values(v) for axis, v in product.items()} for product in products]
         self.constants = {name: plain(value) for name, value in self.constants.items()}
@@ -122,7 +125,7 @@ class Experiment:
                 raise ValueError(f"{self.name}: axis {axis} has no values")
 
     def _check_types(self):
-        if not (isinstance(self.measure, str) or callable(self.measure)):
+        if not (isinstance(self.measure, str | Beside) or callable(self.measure)):
             raise ValueError(f"{self.name}: measure {self.measure!r}, not a function or its name")
         if self.figure is not None and not callable(self.figure):
             raise ValueError(f"{self.name}: figure {self.figure!r}, not a function")

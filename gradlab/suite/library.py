@@ -10,12 +10,13 @@ from gradlab.suite.experiment import Experiment
 
 PACKAGE = Path(__file__).parents[1]
 VALUE_LIKE = 0.75  # of a value where an experiment is asked for: `nope` means no noise, lsmt lstm
+INSTALLED_IN = "_experiments"  # the wheel's folder of experiments, within PACKAGE
 DEFAULT = "spectral_radius"  # what `gradlab run` alone runs
 
 
 def folder():
     """Where gradlab's experiments stand: inside an installed package, or beside a checkout's."""
-    installed = PACKAGE / "_experiments"
+    installed = PACKAGE / INSTALLED_IN
     return installed if installed.is_dir() else PACKAGE.parent / "experiments"
 
 

@@ -20,7 +20,8 @@ from gradlab import found
 from gradlab.errors import UserError
 from gradlab.suite import syntax
 from gradlab.suite.grid import is_file
-from gradlab.suite.library import PACKAGE
+from gradlab.suite.library import INSTALLED_IN, PACKAGE
+from gradlab.suite.work import Beside
 
 OWN, INSTALLED = "gradlab", ("site-packages", "dist-packages")
 # They hand points and tables on, and compute no number of a table.
@@ -31,12 +32,13 @@ NO_SOURCES = (
 
 def of(measure):
     """{file: digest} of all that a measure may compute with. Raises UserError if it has no file."""
-    if isinstance(measure, str):
-        module, _, function = measure.partition(":")
-        file = _file(module) or _users(module)
+    if isinstance(measure, str | Beside):
+        module, _, function = str(measure).partition(":")
+        folder = Path(measure.folder) if isinstance(measure, Beside) else None
+        file = _first(folder / _path(module)) if folder else _file(module) or _users(module)
         if file is None:
             raise UserError(f"measure {measure}: no such module")
-        return Sources(module, file).add(module, file, function).files
+        return Sources(module, file, folder).add(module, file, function).files
     function = inspect.unwrap(measure)
     file, name = Path(inspect.getfile(function)).absolute(), getattr(function, "__name__", None)
     module = _module(file, getattr(function, "__module__", None) or "")
@@ -78,12 +80,15 @@ def differing(files, others):
 
 
 class Sources:
-    """The files that a first one leads to: gradlab's, and those of its own package or folder."""
+    """The files that a first one leads to: gradlab's, and those of its own package or folder.
 
-    def __init__(self, module, file):
+    Of an experiment's folder all that is imported counts, be the first one in a package or not.
+    """
+
+    def __init__(self, module, file, folder=None):
         self.files, self._seen = {}, set()
-        self._package = module.partition(".")[0] if "." in module else None
-        self._top = file.parents[module.count(".") + (file.name == "__init__.py")]
+        self._package = module.partition(".")[0] if "." in module and not folder else None
+        self._top = folder or file.parents[module.count(".") + (file.name == "__init__.py")]
 
     def add(self, module, file, function=None):
         """A file and all that it leads to; `function`: of its definitions what this one reaches."""
@@ -137,18 +142,26 @@ class Sources:
             return _file(module)
         if first != self._package and (self._package or self._top.name in INSTALLED):
             return None
-        return _first(self._top / module.replace(".", "/"))
+        return _first(self._top / _path(module))
 
     def _label(self, file):
         """A file by its place within gradlab, or in the first one's folder."""
-        top = PACKAGE.parent if file.is_relative_to(PACKAGE) else self._top
-        return file.relative_to(top).as_posix()
+        return file.relative_to(PACKAGE.parent if _is_own(file) else self._top).as_posix()
 
 
 def _file(module):
     """The file of a module of gradlab, None if it is none."""
     first, _, rest = module.partition(".")
-    return _first(PACKAGE / rest.replace(".", "/")) if first == OWN else None
+    return _first(PACKAGE / _path(rest)) if first == OWN else None
+
+
+def _path(module):
+    return module.replace(".", "/")
+
+
+def _is_own(file):
+    """Whether it is a file of gradlab's; experiments are none, in a wheel as in a checkout."""
+    return file.is_relative_to(PACKAGE) and not file.is_relative_to(PACKAGE / INSTALLED_IN)
 
 
 def _first(path):
@@ -181,7 +194,7 @@ def _lazy(module, name):
 
 def _module(file, name):
     """The dotted name of a file of gradlab, or its own if it fits the file, else its stem."""
-    if not file.is_relative_to(PACKAGE):
+    if not _is_own(file):
         parts = tuple(name.split("."))
         return name if file.with_suffix("").parts[-len(parts) :] == parts else file.stem
     parts = file.relative_to(PACKAGE).with_suffix("").parts

@@ -1,28 +1,69 @@
 """What a worker does with one block. Runs in the driver's threads or in other processes."""
 
 import importlib
+import os
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from gradlab import found
 from gradlab.errors import UserError, placed
 from gradlab.threads import one_blas_thread
 
 SMALLEST = np.float64(5e-324)
 
 
+class Beside(NamedTuple):
+    """A measure "module:function" whose module or package stands in an experiment's folder.
+
+    The folder goes along to workers, whose Python need not know it.
+    """
+
+    name: str
+    folder: str
+
+    def __str__(self):
+        return self.name
+
+
+def placed_beside(measure, file):
+    """The measure as Beside if its module stands beside the experiment's file, else as it is."""
+    if not isinstance(measure, str) or not os.path.isfile(file):
+        return measure
+    folder, top = Path(file).absolute().parent, measure.partition(":")[0].partition(".")[0]
+    is_there = (folder / f"{top}.py").is_file() or any((folder / top).glob("*.py"))
+    return Beside(measure, str(folder)) if is_there and top != "gradlab" else measure
+
+
 def resolve(measure):
     """The function behind "package.module:function" and, if it stands beside it, `estimate`."""
     function = measure
-    if isinstance(measure, str):
-        module, _, name = measure.partition(":")
-        function = getattr(importlib.import_module(module), name, None)
+    if isinstance(measure, str | Beside):
+        module, _, name = str(measure).partition(":")
+        function = getattr(_imported(module, measure), name, None)
     if function is None:
         raise UserError(f"measure {measure}: its module has no such function")
     beside = getattr(function, "__globals__", {}).get("estimate")
     return function, getattr(function, "estimate", beside)
+
+
+def _imported(module, measure):
+    """The module; one beside an experiment is that one, not another that Python knows by its name.
+
+    Raises UserError if the name is taken: what was hashed would not be what runs.
+    """
+    if not isinstance(measure, Beside):
+        return importlib.import_module(module)
+    found.importable(measure.folder)
+    loaded = importlib.import_module(module)
+    if not Path(loaded.__file__ or "").resolve().is_relative_to(Path(measure.folder).resolve()):
+        top = module.partition(".")[0]
+        raise UserError(f"measure {measure}: Python knows another {top}; rename the experiment's")
+    return loaded
 
 
 def columns(measure):

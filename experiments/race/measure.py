@@ -8,15 +8,15 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.errors import one_of
-from gradlab.race import agree, ceiling, clock, ours, process, with_jax, with_torch, works
-from gradlab.race.arithmetic import arithmetic
-from gradlab.race.clock import Way
 from gradlab.suite import machine
+from race import agree, ceiling, clock, ours, process, with_jax, with_torch, works
+from race.arithmetic import arithmetic
+from race.clock import Way
 
 LIBRARIES = {form: library for library in (ours, with_jax, with_torch) for form in library.FORMS}
 QUICK_PRODUCT = 512
 COLUMNS = {
-    "work": "what is computed: gradlab/race/works.py",
+    "work": "what is computed: experiments/race/works.py",
     "contender": "whose program computes it",
     "precision": "float64 or float32",
     "shrink": "divides the sizes of the works; 1: as they are",

@@ -5,15 +5,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 
-from gradlab.race.clock import spread
+from gradlab.suite import library
+from race.clock import spread
 
 PROCESSES = ("process warm", "process cold")  # cold: an empty cache folder
 START = "import sys; from gradlab.cli import main; sys.exit(main(sys.argv[1:]))"
-PACKAGE = Path(__file__).parents[2]
 
 
 def measure(block, name):
@@ -41,7 +40,7 @@ def run(cache, *words):
     Raises RuntimeError with the command's last line if it fails.
     """
     old = os.environ.get("PYTHONPATH")
-    path = os.pathsep.join([str(PACKAGE), *([old] if old else [])])
+    path = os.pathsep.join([str(library.PACKAGE.parent), *([old] if old else [])])
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "PYTHONPATH": path}
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", START, "run", "--quick", "--results", folder, *words]

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from gradlab.race.works import RATES, THRESHOLD
+from race.works import RATES, THRESHOLD
 
 COUNTED = 1e-20  # ||dL/dh_t||^2 from which a step counts in Omega
 

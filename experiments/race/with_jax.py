@@ -10,9 +10,9 @@ from functools import partial
 
 import numpy as np
 
-from gradlab.race import by_hand, jax_cells, jax_training
-from gradlab.race.ceiling import cores
-from gradlab.race.clock import Way
+from race import by_hand, jax_cells, jax_training
+from race.ceiling import cores
+from race.clock import Way
 
 LIBRARY = "jax"
 FORMS = ("jax", "jax by hand")

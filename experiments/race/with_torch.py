@@ -8,9 +8,9 @@ pre-activations' gradients come from autograd and whose dL/dW is one einsum.
 from contextlib import contextmanager
 from functools import partial
 
-from gradlab.race import torch_cells, torch_loops, torch_training
-from gradlab.race.ceiling import cores
-from gradlab.race.clock import Way
+from race import torch_cells, torch_loops, torch_training
+from race.ceiling import cores
+from race.clock import Way
 
 LIBRARY = "torch"
 FORMS = ("torch", "torch.func")

@@ -6,11 +6,11 @@ from gradlab.learning.plan import Plan
 from gradlab.learning.training import Training
 from gradlab.nets import bptt, many, registry
 from gradlab.nets.network import Network
-from gradlab.race.ceiling import cores
-from gradlab.race.clock import Way
-from gradlab.race.works import RATES, THRESHOLD
 from gradlab.tasks import temporal_order
 from gradlab.threads import each
+from race.ceiling import cores
+from race.clock import Way
+from race.works import RATES, THRESHOLD
 
 LIBRARY = "gradlab"
 FORMS = ("ours",)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import NamedTuple
 
 from gradlab.nets import chains
-from gradlab.race.jax_steps import BACK, STEPS
+from race.jax_steps import BACK, STEPS
 
 
 class Options(NamedTuple):

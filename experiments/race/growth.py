@@ -15,9 +15,9 @@ from gradlab import runner
 from gradlab.errors import one_of
 from gradlab.measures import last_step
 from gradlab.nets.network import Network
-from gradlab.race.ceiling import cores, limits
 from gradlab.suite import machine
 from gradlab.suite.grid import blocks
+from race.ceiling import cores, limits
 
 BATCH = {"T": 200, "N": 32, "B": 32}  # of Network.gradients
 SWEEP = {"T": 200, "N": 32, "points": 32}  # of a block of spectral_radius: length, units, radii
@@ -34,7 +34,7 @@ COLUMNS = {
     "estimated_seconds": "what `gradlab run` says beforehand, of a sweep (s)",
     "estimated_bytes": "what `gradlab run` says beforehand, of a sweep (bytes)",
 }
-CHILD = "from gradlab.race.growth import child; child()"
+CHILD = "from race.growth import child; child()"
 OWN_PAGES = 4096  # bytes from which an array is given back when it ends, so that a peak is its own
 STATUS = Path("/proc/self/status")
 

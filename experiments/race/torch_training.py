@@ -6,7 +6,7 @@ its formula, from the pre-activations' gradients that autograd gives.
 
 from functools import partial
 
-from gradlab.race.works import RATES, THRESHOLD
+from race.works import RATES, THRESHOLD
 
 COUNTED = 1e-20  # ||dL/dh_t||^2 from which a step counts in Omega
 

@@ -5,7 +5,7 @@ import os
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from gradlab.race.clock import Way
+from race.clock import Way
 
 SIZES = (512, 1024, 2048)
 # Seconds a tanh, this project's own on 512-bit vectors, in cache; it was 1.6 and 0.65 ns on 256.
