@@ -109,7 +109,7 @@ def complete(experiment, folder, name=None, workers=None, fresh=False, retry_err
     except drawing().NoRows as lacking:
         say(lacking)
         figure.unlink(missing_ok=True)  # of a table that stood here before
-    verdicts = [claim.judge(frame) for claim in experiment.claims]
+    verdicts = experiment.verdicts(frame)
     for line in report.lines(name, verdicts):
         say(line)
     return frame, verdicts

@@ -12,11 +12,12 @@ from pathlib import Path
 FILE = Path(__file__).with_name("GLOSSARY.md")
 WORDS, LETTERS, SETTINGS, COLUMNS = "Words", "Letters and shapes", "Settings", "Columns"
 ENTRY = re.compile(r"^- \*\*(.+?)\*\*: (.*(?:\n  .*)*)", re.MULTILINE)
-NUMBER = re.compile(r"(?<=_)(p?)\d+(?=_|$)")  # of a lag, an eigenvalue, a percentile
+NUMBER = re.compile(r"(?<=_)([lp]?)\d+(?=_|$)")  # of a lag, a layer, a percentile
 # Where the choices of a setting live: what gives their names is asked for when they are needed.
 # Of two settings that have a value of one name (identity, torch) the first one is meant by it.
 CHOICES = {
     "cell": "gradlab.nets.registry:names",
+    "dtype": "gradlab.nets.network:DTYPES",
     "task": "gradlab.tasks:names",
     "activation": "gradlab.kernels.elementwise:ACTIVATIONS",
     "init": "gradlab.nets.draws:INITS",

@@ -11,6 +11,7 @@ from toy import experiment as toy
 from gradlab.errors import UserError
 from gradlab.suite import Claim, Experiment, NotMeasured, Span
 from gradlab.suite.grid import blocks, changed, points
+from gradlab.suite.sources import points_key
 
 
 def make(grid, **options):
@@ -202,3 +203,66 @@ def test_a_table_tells_quick_values_from_others():
 def test_settings_that_are_no_mapping_are_refused(values):
     with pytest.raises(UserError, match="not a mapping of names to values"):
         changed(toy, values)
+
+
+def opened():
+    """An experiment whose constants cell and n were given several values."""
+    constants = {"cell": "elman", "n": 3, "file": None, "both": False}
+    plain = make({"a": [1.0, 2.0], "seed": [0, 1]}, split=["seed"], constants=constants)
+    return plain, changed(plain, {"n": "3,5", "cell": "elman,lstm"})
+
+
+def test_a_constant_with_several_values_is_an_axis_that_splits_and_one_value_in_each_block():
+    plain, new = opened()
+    assert new.axes == ("n", "cell", "a", "seed") and new.split == ["n", "cell", "seed"]
+    assert new.constants == {"file": None, "both": False} and plain.axes == ("a", "seed")
+    found = [block for block, _ in blocks(new)]
+    assert len(found) == 8 and all(list(block.points) == ["a", "seed"] for block in found)
+    assert [block.constants["n"] for block in found] == [3] * 4 + [5] * 4
+    assert [block.constants["cell"] for block in found[:4]] == ["elman", "elman", "lstm", "lstm"]
+    alone = [block for block, _ in blocks(changed(plain, {"cell": "lstm", "n": 5}))]
+    assert [points_key(block) for block in found[6:]] == [points_key(block) for block in alone]
+
+
+def test_what_is_several_values_of_a_constant():
+    plain, new = opened()
+    assert changed(plain, {"both": "no,yes"}).grid[0]["both"] == [False, True]
+    assert changed(plain, {"n": "1:5:3"}).grid[0]["n"] == [1, 3, 5]
+    assert changed(plain, {"n": [7, 8]}).grid[0]["n"] == [7, 8]
+    assert changed(plain, {"file": "a,b.csv"}).constants["file"] == "a,b.csv"  # free text
+    assert changed(new, {"n": "9"}).grid[0]["n"] == [9]
+    with pytest.raises(UserError, match="not 'lsmt': did you mean lstm"):
+        changed(plain, {"cell": "elman,lsmt"})
+    with pytest.raises(UserError, match="n=a: not a whole number"):
+        changed(plain, {"n": "3,a"})
+
+
+def test_a_table_is_apart_by_what_is_one_value_in_the_file():
+    plain, new = opened()
+    frame = pd.DataFrame({"n": [3, 3, 5], "cell": ["elman", "lstm", "lstm"], "a": [1.0, 2.0, 3.0]})
+    assert [said for said, _ in new.apart(frame)] == [
+        {"cell": "elman", "n": 3}, {"cell": "lstm", "n": 3}, {"cell": "lstm", "n": 5},
+    ]  # fmt: skip
+    assert [said for said, _ in plain.apart(frame[:1])] == [{}]
+
+
+def test_an_old_table_has_what_the_file_says_of_younger_settings():
+    plain, _ = opened()
+    old = pd.DataFrame({"n": [5], "a": [1.0]})
+    assert plain.completed(old).iloc[0].to_dict() == {
+        "n": 5, "a": 1.0, "cell": "elman", "both": False,
+    }  # fmt: skip
+    about = replace(plain, claims=[claim(about={"cell": "elman", "file": None})])
+    assert about.verdicts(old)[0].outcome == "ok"
+    assert about.verdicts(old.assign(cell="lstm"))[0].reason == "is about cell=elman, not lstm"
+
+
+@pytest.mark.parametrize(("about", "read"), [({}, 1.0), ({"cell": "lstm"}, 2.5)])
+def test_a_claim_reads_the_files_own_value_where_a_setting_has_several(about, read):
+    plain, _ = opened()
+    own = claim(measured=lambda frame: frame.a.mean(), equals=read, within=0.0, about=about)
+    frame = pd.DataFrame({"n": 3, "cell": ["elman", "lstm", "lstm"], "a": [1.0, 2.0, 3.0]})
+    assert replace(plain, claims=[own]).verdicts(frame)[0].outcome == "ok"
+    other = replace(plain, claims=[own]).verdicts(frame.assign(cell=["gru", "jordan", "gru"]))[0]
+    wanted = about.get("cell", "elman")
+    assert other.reason == f"is about cell={wanted}, not gru or jordan"

@@ -44,6 +44,14 @@ def house_style():
         ("{network}", {"cell": "gru", "forget_bias": 0.0}, "GRU"),
         ("{network}", {"cell": ["elman", "jordan"] * 6}, "RNN and Jordan RNN"),
         ("{network}", {"cell": "leaky"}, "leaky"),
+        ("{network}", {"layers": 2, "bidirectional": True}, "tanh RNN, 2 layers, both directions"),
+        (
+            "{network}",
+            {"layers": [1, 2] * 6, "dtype": "float32"},
+            "tanh RNN, 1 and 2 layers, float32",
+        ),
+        ("{network}", {"layers": 1, "bidirectional": False, "dtype": "float64"}, "tanh RNN"),
+        ("{both}", {"both": [False, True] * 6}, "no and yes"),
         ("h$_{{t-1}}$", {}, "h$_{t-1}$"),
         (lambda frame: f"{len(frame)} rows of {{hidden_size}} units", {}, "12 rows of 64 units"),
     ],
@@ -294,3 +302,27 @@ def test_a_page_drops_the_captions_of_panels_left_out():
     panels = [Panel("x", LINES, {"length": 7}), Panel("y", LINES)]
     for caption in ("{seeds}; a: lost\nb: kept", lambda _: "{seeds}; a: lost\nb: kept"):
         assert page("-", caption, panels)(FRAME).get_supxlabel() == "2 seeds\nb: kept"
+
+
+def test_a_setting_with_several_values_has_a_page_for_each():
+    made = three(c={"length": 10})
+    parts = [({"cell": name}, FRAME.assign(cell=name)) for name in ("elman", "lstm")]
+    bare = FRAME[FRAME.length == 50].assign(cell="gru")
+    figure = made.of_parts([*parts, ({"cell": "gru"}, bare)])
+    assert [own.get_suptitle() for own in figure.subfigs] == ["cell elman", "cell lstm", "cell gru"]
+    titled = [[axes.get_title(loc="left") for axes in own.axes] for own in figure.subfigs]
+    assert [len([title for title in own if title]) for own in titled] == [3, 3, 2]
+    heights = [style.roomy(made.size).get_figheight()] * 2
+    assert figure.get_figheight() == pytest.approx(sum(heights) + made(bare).get_figheight())
+    with pytest.raises(NotMeasured, match="9 parts, of which a figure holds 8 at most"):
+        made.of_parts(parts[:1] * 9)
+
+
+def test_an_experiments_figure_is_a_page_for_each_value_of_a_constant():
+    experiment = Experiment(
+        "?", {"radius": [1.0]}, [], "m:f", three(), name="e", constants={"cell": "elman"},
+    )  # fmt: skip
+    both = pd.concat([FRAME, FRAME.assign(cell="lstm")])
+    assert len(draw.drawn(experiment, both).subfigs) == 2
+    assert not draw.drawn(experiment, FRAME).subfigs
+    assert not draw.drawn(experiment, FRAME.drop(columns="cell")).subfigs

@@ -321,3 +321,25 @@ def test_every_layer_s_c_and_its_gradient_can_be_read(both):
         got.layer_cell_lag_log2(3)
     elman, _ = stacked(size, {"layers": 2, "bidirectional": False})
     assert elman.forward(x).cell_layers == ()
+
+
+@given(sizes, stacks, at_either)
+def test_each_direction_has_gradients_of_its_own_and_first_terms_add_up(size, stack, at):
+    net, _ = stacked(size, stack, cell="lstm")
+    x, y, _, lengths = batch(size, "squared_error", at)
+    got = net.gradients(x, y, at=at, lengths=lengths)
+    ways = ("forward", "reverse")[: 1 + stack["bidirectional"]]
+    for layer in range(stack["layers"]):
+        for part, found in (("h", got.layer_lag_log2), ("c", got.layer_cell_lag_log2)):
+            states = np.split(got.layer_states(layer, part), len(ways), axis=2)
+            for way, own in zip(ways, states, strict=True):
+                close(2 ** found(layer, way), np.linalg.norm(own, axis=2))
+    for k in (0, len(x) // 2, len(x)):
+        array, exponent = got.first_terms(k)
+        right = sum((got.term(i) for i in range(1, k + 1)), 0 * net.weights["W"])
+        close(np.ldexp(array, exponent), right)
+    if len(ways) == 1:
+        with pytest.raises(UserError, match="the network has one direction"):
+            got.layer_lag_log2(0, "reverse")
+    with pytest.raises(UserError, match="direction must be one of both, forward, reverse"):
+        got.layer_lag_log2(0, "backward")

@@ -52,7 +52,7 @@ def _checked(options, name):
     if run is None:
         return name, None, None
     frame = run.read()
-    return name, run, [claim.judge(frame) for claim in experiment.claims]
+    return name, run, experiment.verdicts(frame)
 
 
 def _say(name, run, found, verbose):

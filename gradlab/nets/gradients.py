@@ -12,6 +12,8 @@ from gradlab.nets.exponents import added, in_reach, log2_norm, plain, the_expone
 from gradlab.nets.part import Part
 from gradlab.threads import each
 
+DIRECTIONS = ("both", "forward", "reverse")
+
 
 class Gradients:
     """dL/d(everything) for L = mean over lanes of the sum over steps.
@@ -68,16 +70,21 @@ class Gradients:
         """(T+1, B): log2 ||dL/dc[t]|| of an LSTM."""
         return self.layer_cell_lag_log2(self._top)
 
-    def layer_lag_log2(self, layer):
-        """lag_log2 of any layer, 0 the lowest."""
-        self._check_layer(layer)
-        return self._joined(lambda part: part.lag_log2(layer))
+    def layer_lag_log2(self, layer, direction="both"):
+        """lag_log2 of any layer, 0 the lowest; of both directions together or of one alone.
 
-    def layer_cell_lag_log2(self, layer):
-        """cell_lag_log2 of any layer of an LSTM, 0 the lowest."""
+        In both, row 0 is of the initial states, the reverse one's at the sequence's end.
+        """
+        self._check_layer(layer)
+        one_of("direction", direction, DIRECTIONS)
+        return self._joined(lambda part: part.lag_log2(layer, 0, direction))
+
+    def layer_cell_lag_log2(self, layer, direction="both"):
+        """cell_lag_log2 of any layer of an LSTM, 0 the lowest; direction as above."""
         check_has_cell(self._batch.net)
         self._check_layer(layer)
-        return self._joined(lambda part: part.lag_log2(layer, 1))
+        one_of("direction", direction, DIRECTIONS)
+        return self._joined(lambda part: part.lag_log2(layer, 1, direction))
 
     def layer_states(self, layer, part="h"):
         """dL/dh[t] of any layer, 0 the lowest, (T+1, B, N or 2N), or dL/dc[t]; row 0: the start."""
@@ -190,6 +197,19 @@ class Gradients:
             if step == k
         ]
         return plain(*added(pieces)) if pieces else np.zeros_like(self.weights["W"])
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def first_terms(self, k):
+        """(array, exponent): the terms 1 to k of dL/dW together, array * 2^exponent; k from 0."""
+        steps = len(self._batch.x)
+        given.whole("k", k, f"be a whole number from 0 to T = {steps}", 0, steps)
+        pieces = [
+            (term, exponent)
+            for part in self._parts
+            for step, term, exponent in part.terms()
+            if step <= k
+        ]
+        return added(pieces) if pieces else (np.zeros_like(self.weights["W"]), 0)
 
     def plot(self):
         """A matplotlib Figure: ||dL/dh_t|| over the lag T - t, in powers of ten.

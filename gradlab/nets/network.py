@@ -16,13 +16,15 @@ from gradlab.nets.slopes import Loss
 from gradlab.nets.truncated import Truncation
 from gradlab.threads import each
 
+DTYPES = ("float64", "float32")
+
 
 def _dtype(value):
     try:
         name = str(np.dtype(value))
     except TypeError:
         name = value
-    return one_of("dtype", name, ("float64", "float32"))
+    return one_of("dtype", name, DTYPES)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
+from gradlab.errors import UserError
 from gradlab.nets import bptt, statuses, truncated, weights
 from gradlab.nets.batch import Run
 from gradlab.nets.chains import Deltas, by_time, joined, touch_below
@@ -127,12 +128,15 @@ class Part:
             found.append(plain(adjoint.states, adjoint.exponent[..., None]))
         return joined(chains, found)
 
-    def lag_log2(self, layer, index=0):
+    def lag_log2(self, layer, index=0, direction="both"):
         """log2 ||dL/dh[t]|| (T+1, B_g) of a layer, both directions together; index 1: dL/dc."""
         found = [
             by_time(chain, bptt.log2_norms(self._adjoints[chain.place], index))
             for chain in self.run.of_layer(layer)
+            if direction in ("both", "reverse" if chain.place.reverse else "forward")
         ]
+        if not found:
+            raise UserError(f"direction={direction!r}: the network has one direction, forward")
         if len(found) == 1:
             return found[0]
         with np.errstate(invalid="ignore"):  # nan stays nan

@@ -7,6 +7,7 @@ hold on the table, and it says so where the table is of a quick run or of other 
 from gradlab.errors import UserError, placed
 from gradlab.files import expanded, replacing
 from gradlab.plots import style
+from gradlab.plots.page import Page
 from gradlab.suite.claims import FALLS_SHORT, NOT_MEASURED
 from gradlab.suite.frames import NotMeasured
 
@@ -40,8 +41,7 @@ def draw(experiment, frame, path, kind=None):
 
 def drawn(experiment, frame):
     """The figure of a table. Raises NotMeasured if the table lacks the rows of all of it."""
-    figure = experiment.figure(frame)
-    verdicts = [claim.judge(frame) for claim in experiment.claims]
+    figure, verdicts = _figure(experiment, frame), experiment.verdicts(frame)
     short = [v.claim.name for v in verdicts if v.outcome == FALLS_SHORT]
     missing = [v.claim.name for v in verdicts if v.outcome == NOT_MEASURED]
     if short or missing:
@@ -57,6 +57,15 @@ def drawn(experiment, frame):
     if experiment.is_quick(frame):
         style.stamp(figure, "quick run")
     return figure
+
+
+def _figure(experiment, frame):
+    """A page a value of what is one value in the file, one below the other."""
+    frame = experiment.completed(frame)
+    parts = experiment.apart(frame)
+    if len(parts) == 1 or not isinstance(experiment.figure, Page):
+        return experiment.figure(frame)
+    return experiment.figure.of_parts(parts)
 
 
 def _no_figure(experiment, error):

@@ -28,6 +28,7 @@ from gradlab.suite.claims import in_words
 from gradlab.suite.frames import NotMeasured, rows
 
 style = Late("gradlab.plots.style")
+MOST = 8  # parts of a table, one below the other
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,39 @@ class Page:
     def __call__(self, frame):
         """The figure. Raises NotMeasured if the table lacks the rows of every panel."""
         figure = style.roomy(self.size)
+        height, caption = self._fill(figure, frame)
+        # as wide as it was: headline and caption need their place
+        figure.set_size_inches(self.size[0], height)
+        style.headline(figure, filled(self.headline, frame))
+        style.caption(figure, caption)
+        return figure
+
+    def of_parts(self, parts):
+        """The figure of each part of a table, [({name: value}, rows)], one below the other.
+
+        Raises NotMeasured if all of them lack the rows of every panel, and for too many.
+        """
+        if len(parts) > MOST:
+            raise NotMeasured(f"has {len(parts)} parts, of which a figure holds {MOST} at most")
+        heights, lacking = {}, []
+        for i, (_, frame) in enumerate(parts):
+            try:
+                heights[i], _ = self._fill(style.roomy(self.size), frame)
+            except NotMeasured as missing:
+                lacking.append(missing)
+        if not heights:
+            raise lacking[0]
+        figure = style.roomy((self.size[0], sum(heights.values())))
+        below = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=[*heights.values()])
+        for i, own in zip(heights, below[:, 0], strict=True):
+            said, frame = parts[i]
+            style.caption(own, self._fill(own, frame)[1])
+            own.suptitle(_said(said), x=0.01, ha="left", fontsize=15)
+        style.headline(figure, filled(self.headline, parts[min(heights)][1]))
+        return figure
+
+    def _fill(self, figure, frame):
+        """Draw all panels; the height (inches) that they need, and the caption."""
         places = _grid(figure, self.rows, self.heights)
         missing, kept, there = [], [], ""
         for letter, panel, place in zip(_letters(), self.panels, places, strict=False):
@@ -91,24 +125,21 @@ class Page:
             there += letter
         if not kept:
             raise missing[0]
-        if missing:
-            self._close_up(figure, kept)
-        style.headline(figure, filled(self.headline, frame))
         caption = filled(self.caption, frame)
-        style.caption(figure, of_panels(caption, there) if missing else caption)
-        return figure
+        if not missing:
+            return self.size[1], caption
+        return self._close_up(figure, kept), of_panels(caption, there)
 
     def _close_up(self, figure, kept):
-        """The panels that are left take the place of those that are not."""
+        """The panels that are left take the place of those that are not; their height."""
         there = {id(panel): axes for panel, axes in kept}
         left = [[panel for panel in row if id(panel) in there] for row in self.rows]
         heights = [height for some, height in zip(left, self.heights, strict=True) if some]
         left = [some for some in left if some]
-        # as wide as it was: headline and caption need their place
-        figure.set_size_inches(self.size[0], self.size[1] * sum(heights) / sum(self.heights))
         panels = [panel for row in left for panel in row]
         for panel, place in zip(panels, _grid(figure, left, heights), strict=True):
             there[id(panel)].set_subplotspec(place)
+        return self.size[1] * sum(heights) / sum(self.heights)
 
 
 def page(headline, caption, panels, size=(14.5, 10.5), heights=None) -> Page:
@@ -181,11 +212,27 @@ def written(value) -> str:
     """A value as it stands on a figure; an infinite threshold is none."""
     if isinstance(value, str):
         return value.replace("_", " ")
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
     return "none" if math.isinf(value) else f"{value:g}"
 
 
 def network(frame) -> str:
     """The networks of a table: "tanh RNN", "LSTM, forget bias 1", or all their cells."""
+    return _cells(frame) + "".join(_more(frame))
+
+
+def _more(frame):
+    """What of a network is not as it mostly is: its layers, directions and floats."""
+    if "layers" in frame and (frame.layers > 1).any():
+        yield f", {values(frame.layers)} layers"
+    if "bidirectional" in frame and frame.bidirectional.any():
+        yield ", both directions"
+    if "dtype" in frame and (frame["dtype"] != "float64").any():
+        yield f", {values(frame['dtype'])}"
+
+
+def _cells(frame):
     cells = list(dict.fromkeys(frame.cell)) if "cell" in frame else ["elman"]
     if cells == ["elman"]:
         return f"{values(frame.activation)} RNN" if "activation" in frame else "RNN"
@@ -196,6 +243,11 @@ def network(frame) -> str:
     bias = frame.forget_bias if "forget_bias" in frame else []
     more = f", forget bias {values(bias)}" if any(value != 0 for value in bias) else ""
     return " and ".join(names) + more
+
+
+def _said(settings):
+    """The settings of a part of a table: "cell lstm, layers 2"."""
+    return ", ".join(f"{name.replace('_', ' ')} {written(v)}" for name, v in settings.items())
 
 
 def is_empty(axes) -> bool:

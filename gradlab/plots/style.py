@@ -94,7 +94,7 @@ def headline(figure, text):
 
 def caption(figure, text):
     """What was measured and how, in one quiet line (or a few) at the bottom."""
-    text = wrapped(text, figure.get_figwidth() / 0.0755)
+    text = wrapped(text, figure.figure.get_figwidth() / 0.0755)
     figure.supxlabel(text, x=0.01, ha="left", fontsize=10, color=MUTED)
 
 

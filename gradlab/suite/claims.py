@@ -103,10 +103,10 @@ class Claim:
         """The number, or the function of the frame, that is asked for."""
         return getattr(self, self.kind)
 
-    def judge(self, frame) -> Verdict:
-        """Hold the claim against a table; nan never holds."""
+    def judge(self, frame, about=None) -> Verdict:
+        """Hold the claim against a table; nan never holds. `about`: more to be about."""
         try:
-            frame = self._own(frame)
+            frame = self._own(frame, {**(about or {}), **self.about})
             measured = float(self.measured(frame))
             expected = float(self.bound(frame) if callable(self.bound) else self.bound)
         except NotMeasured as missing:
@@ -118,9 +118,9 @@ class Claim:
         outcome = OK if self._holds(measured, expected) else FALLS_SHORT
         return Verdict(self, outcome, measured, expected)
 
-    def setting(self, frame):
+    def _setting(self, frame, about):
         """The rows that the claim is about. Raises NotMeasured if the table has none."""
-        for name, wanted in self.about.items():
+        for name, wanted in about.items():
             found = list(frame[name]) if name in frame else [None] * len(frame)
             chosen = [_is_among(value, wanted) for value in found]
             if not any(chosen):
@@ -131,8 +131,8 @@ class Claim:
             frame = frame if all(chosen) else frame[chosen]
         return frame
 
-    def _own(self, frame):
-        frame = self.setting(frame)
+    def _own(self, frame, about):
+        frame = self._setting(frame, about)
         if self.seeds > 1 and frame.seed.nunique() < self.seeds:
             raise NotMeasured(f"needs {self.seeds} seeds")
         return frame

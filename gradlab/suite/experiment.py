@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from gradlab.suite.claims import Claim, plain
+from gradlab.suite.claims import Claim, Verdict, plain
 from gradlab.suite.work import Beside, placed_beside
 
 
@@ -66,6 +66,41 @@ class Experiment:
     def axes(self) -> tuple[str, ...]:
         """The names of the grid's axes, in their order."""
         return tuple(cast(list, self.grid)[0])
+
+    @property
+    def opened(self) -> list[str]:
+        """The axes that are constants in the file: several values were set."""
+        own: Any = self.base or self
+        return [axis for axis in self.axes if axis in own.constants]
+
+    def completed(self, frame):
+        """A table with the settings that are younger than it: they are what the file says."""
+        own: Any = self.base or self
+        said = {k: v for k, v in own.constants.items() if v is not None and k not in frame}
+        return frame.assign(**{k: v for k, v in said.items() if _is_single(v)})
+
+    def apart(self, frame) -> list[tuple[dict, Any]]:
+        """[({name: value}, rows)]: a table by what has one value in the file and several here."""
+        names = self._several(frame)
+        if not names:
+            return [({}, frame)]
+        groups = frame.groupby(names, sort=False)
+        return [(dict(zip(names, values, strict=True)), rows) for values, rows in groups]
+
+    def verdicts(self, frame) -> list[Verdict]:
+        """Each claim's, on a table of this experiment.
+
+        Of what has one value in the file and several in the table, a claim that is not about it
+        reads the rows with the file's own.
+        """
+        own: Any = self.base or self
+        frame = self.completed(frame)
+        about = {name: own.constants[name] for name in self._several(frame)}
+        return [claim.judge(frame, about) for claim in self.claims]
+
+    def _several(self, frame):
+        own: Any = self.base or self
+        return [k for k in own.constants if k in frame and frame[k].nunique(dropna=False) > 1]
 
     def is_quick(self, frame):
         """Whether a table is of quick values: they explain more of it than the file's own."""

@@ -13,7 +13,7 @@ from gradlab import words
 from gradlab.errors import UserError, did_you_mean, one_of
 
 LARGEST_WHOLE = 2**53  # above it a float64 is no exact whole number any more
-LEAST = {"hidden_size": 1, "sequence_length": 1, "seed": 0}
+LEAST = {"hidden_size": 1, "layers": 1, "sequence_length": 1, "seed": 0}
 MANY = 10**7  # points: some 5 GB and minutes before the first block could start
 
 
@@ -50,9 +50,12 @@ def blocks(experiment):
 
 
 def _block(experiment, rows, group):
+    """A constant that was given several values is one again: a measure need not know of it."""
     columns = zip(*(rows[position] for position in group), strict=True)
-    arrays = (np.array(column) for column in columns)
-    return Block(dict(zip(experiment.axes, arrays, strict=True)), dict(experiment.constants))
+    points = dict(zip(experiment.axes, map(np.array, columns), strict=True))
+    own = {name: points.pop(name)[0].item() for name in experiment.opened}
+    names = experiment.base.constants if own else experiment.constants
+    return Block(points, {name: {**experiment.constants, **own}[name] for name in names})
 
 
 def is_file(name):
@@ -72,30 +75,44 @@ def _is_path(name, value):
 def changed(experiment, values):
     """The experiment with other values on some axes and constants.
 
-    values: name -> a value, a list of values (axes), or text: "0.5", "1,2,4", "0.5:1.5:21"
-    (from, to, how many). They take the type of what they replace; None is replaced by text.
-    Raises UserError for unknown names, values of a wrong type, and what cannot be anywhere: no
-    such cell, a size of 0.
+    values: name -> a value, a list of values, or text: "0.5", "1,2,4", "0.5:1.5:21" (from, to, how
+    many). They take the type of what they replace; None is replaced by text. A constant with
+    several values becomes an axis that splits the grid. Raises UserError for unknown names, values
+    of a wrong type, and what cannot be anywhere: no such cell, a size of 0.
     """
     if not isinstance(values, Mapping):
         raise UserError(f"set={values!r}: not a mapping of names to values")
-    axes = {}
+    axes, opened = {}, []
     constants = dict(experiment.constants)
     for name, value in values.items():
         if name in experiment.axes:
             axes[name] = _axis(name, value, experiment.grid[0][name][0])
+        elif name in constants and _is_several(name, value, constants[name]):
+            axes[name] = _axis(name, value, constants.pop(name))
+            opened.append(name)
         elif name in constants:
             constants[name] = _convert(name, value, experiment.constants[name])
         else:
             known = (*experiment.axes, *constants)
             hint = did_you_mean(name, known) or f"; it has {', '.join(known)}"
             raise UserError(f"{experiment.name} has no {name or repr(name)}{hint}")
-    grid = [{**part, **axes} for part in experiment.grid]
+    first = {name: axes[name] for name in opened}
+    grid = [{**first, **part, **axes} for part in experiment.grid]
     for name in values:
         _check_known(name, _all(experiment, name), axes.get(name, [constants.get(name)]))
     _check_number([len(part[axis]) for axis in experiment.axes] for part in grid)
     base = experiment.base or experiment
-    return replace(experiment, grid=grid, constants=constants, base=base)
+    split = [*opened, *experiment.split]
+    return replace(experiment, grid=grid, split=split, constants=constants, base=base)
+
+
+def _is_several(name, value, default):
+    """Whether a constant is given several values; free text may hold a comma."""
+    if not isinstance(value, str):
+        return isinstance(value, list | tuple | range | np.ndarray)
+    number = isinstance(default, int | float) and not isinstance(default, bool)
+    chosen = isinstance(default, int | float) or words.choices(name)
+    return bool(chosen and "," in value) or (number and value.count(":") == 2)
 
 
 def _all(experiment, name):
