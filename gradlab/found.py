@@ -84,6 +84,8 @@ def load(kind, file, parts=(), keep=False):
     """
     digest = hashlib.sha256(_content(file)).hexdigest()[:12]
     spec = importlib.util.spec_from_file_location(f"gradlab_{kind}_{file.stem}_{digest}", file)
+    if keep and spec.name in sys.modules:
+        return sys.modules[spec.name]
     module = importlib.util.module_from_spec(spec)
     if keep:
         sys.modules[spec.name] = module
@@ -92,9 +94,11 @@ def load(kind, file, parts=(), keep=False):
     try:
         with _alone(file):
             spec.loader.exec_module(module)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # sys.exit too: it would end the command that looks at the file
+        if keep:
+            del sys.modules[spec.name]
+        if isinstance(error, KeyboardInterrupt):
+            raise
         raise UserError(f"{_place(file, error)}: {named(error)}") from error
     if missing := [part for part in parts if not hasattr(module, part)]:
         raise UserError(f"{file} is no {kind}: it lacks {', '.join(missing)}")

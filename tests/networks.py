@@ -24,7 +24,7 @@ sizes = st.fixed_dictionaries(
 
 def activations(cell):
     """The activations that a cell can have."""
-    return list(getattr(registry.find(cell), "ACTIVATIONS", ACTIVATIONS))
+    return list(registry.find(cell).activations)
 
 
 def network(size, activation="tanh", radius=0.9, **options):

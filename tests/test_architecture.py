@@ -37,7 +37,7 @@ RULES = {
     "gradlab.found": Rule({"errors"}),
     "gradlab.given": Rule({"errors", "numpy"}),
     "gradlab.kernels": Rule({"errors", "numpy", "numba", "llvmlite"}),
-    "gradlab.cells": Rule({"errors", "numpy", "kernels"}),
+    "gradlab.cells": Rule({"errors", "found", "numpy", "kernels"}),
     "gradlab.tasks": Rule({*NUMERIC, "found"}),
     "gradlab.tasks._columns": Rule(NUMERIC, {"pandas"}),
     "gradlab.theory": Rule(NUMERIC),

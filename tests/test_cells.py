@@ -10,15 +10,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from networks import CELLS, network, sizes, start
 
-from gradlab.cells import elman
 from gradlab.kernels import blas, elementwise, sums
 from gradlab.kernels import range as ranges
 from gradlab.kernels.arrays import Adjoint, Direct
 from gradlab.kernels.jit import kernel
-from gradlab.nets import bptt, statuses
+from gradlab.nets import bptt, registry, statuses
 from gradlab.nets.draws import recurrent
 
 RNG = np.random.default_rng(5)
+elman = registry.find("elman")
 
 
 def elman_pass(W, x, h0, *, activation="tanh", gain=None, **others):

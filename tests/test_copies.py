@@ -1,4 +1,4 @@
-"""Networks, their states and gradients are copied and pickled: nothing holds a module."""
+"""Networks, their states and gradients are copied and pickled: a cell goes by its name."""
 
 import copy
 import pickle
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from networks import CELLS, batch, network
 
-from gradlab.cells import elman
+from gradlab.nets import registry
 from gradlab.nets.untied import Untied
 
 SIZE = {"steps": 5, "lanes": 3, "hidden": 4, "inputs": 2, "outputs": 3, "seed": 8}
@@ -43,6 +43,7 @@ def test_copies_compute_the_same(cell, way):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_an_untied_cell_is_copied(way):
+    elman = registry.find("elman")
     other = WAYS[way](Untied(elman, 3))
-    assert other.cell is elman and other.steps == 3 and other.STATE == ("h",)
+    assert other.cell is elman and other.steps == 3 and other.state_parts == ("h",)
     assert other.shapes is elman.shapes

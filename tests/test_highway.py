@@ -14,7 +14,7 @@ STEPS = highway.SETTLE + max(highway.LAGS) + 3
 
 
 def block(cell, steps=STEPS, radii=(0.0, 0.6, 1.3)):
-    gated = hasattr(registry.find(cell), "FORGET")
+    gated = registry.find(cell).forget is not None
     constants = {"cell": cell, "forget_bias": 0.7 * gated, "seed": 1, "task": "noise",
                  "hidden_size": 5, "activation": "tanh", "init": "gaussian",
                  "sequence_length": steps, "input_scale": 0.5}  # fmt: skip
@@ -80,7 +80,7 @@ def test_memory_is_the_jacobian_and_highway_and_detour_its_parts(cell):
 def test_without_w_a_gated_cell_is_its_highway_and_the_others_are_nothing():
     for cell in CELLS:
         table = highway.measure(block(cell))
-        if not hasattr(registry.find(cell), "FORGET"):
+        if registry.find(cell).forget is None:
             assert table["status"].tolist() == ["zero", "ok", "ok"]
             continue
         assert table["status"].tolist() == ["ok"] * 3 and 0.6 < table["keep"][0] < 0.7

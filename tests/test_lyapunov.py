@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from gradlab.cells import elman
 from gradlab.nets import bptt, draws, lyapunov, registry
+
+elman = registry.find("elman")
 
 
 def passed(W, steps=60, activation="tanh", radii=(1.0,), seed=0):

@@ -40,7 +40,7 @@ def alone(given, row):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_row_is_one_networks_own(cell):
-    given = block(cell=cell, forget_bias=0.5 if hasattr(registry.find(cell), "FORGET") else 0.0)
+    given = block(cell=cell, forget_bias=0.5 if registry.find(cell).forget else 0.0)
     table = last_step.measure(given)
     for row in range(len(given)):
         net, x, y, h0 = alone(given, row)

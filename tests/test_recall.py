@@ -5,7 +5,6 @@ import pytest
 
 from gradlab.errors import UserError
 from gradlab.measures import recall
-from gradlab.nets import bptt
 from gradlab.nets.network import Network
 from gradlab.suite.grid import Block
 
@@ -63,7 +62,7 @@ def test_a_row_is_a_network_of_its_own(cell):
     for lag in recall.GRADIENT_LAGS:
         name = f"log10_gradient_lag_{lag}"
         assert table[name][1] == pytest.approx(right[name][0], abs=1e-9)
-    assert bptt.state_parts(own.module) == ("h",)
+    assert own.state_parts == ("h",)
 
 
 def test_a_lost_gradient_is_zero():

@@ -7,14 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from networks import ACTIVATIONS, sizes
 
-from gradlab.cells import elman
 from gradlab.errors import UserError
 from gradlab.kernels.arrays import Direct
 from gradlab.measures import untied as measure
-from gradlab.nets import bptt, draws, lyapunov
+from gradlab.nets import bptt, draws, lyapunov, registry
 from gradlab.nets.exponents import plain
 from gradlab.nets.untied import Untied, added, stage_sums
 from gradlab.suite.grid import Block
+
+elman = registry.find("elman")
 
 
 def drawn(size, stages):

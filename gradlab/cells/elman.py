@@ -16,6 +16,8 @@ from gradlab.kernels.input import drive, steps_ahead
 from gradlab.kernels.jit import kernel
 from gradlab.kernels.range import receive
 
+OMEGA = True
+
 
 class Weights(NamedTuple):
     """What the loops read: U^T (D, N), W and W^T (N, N), b (N,), the code of f, (1, 0)."""

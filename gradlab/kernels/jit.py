@@ -14,9 +14,12 @@ import re
 import sys
 import warnings
 from pathlib import Path
+from types import FunctionType
 
 import numba
 from numba import types
+from numba.core.caching import FunctionCache, NullCache
+from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic, overload
 
 from gradlab.errors import to_stderr
@@ -35,6 +38,11 @@ def kernel(function):
 def reduction(function):
     """Compile a sum over one row, whose terms may be added in any order."""
     return _compile(function, _REORDER)
+
+
+def is_compiled(function):
+    """Whether compiled code can call a function; interpreted code can call any."""
+    return isinstance(function, FunctionType if numba.config.DISABLE_JIT else Dispatcher)
 
 
 def by_dtype(choose):
@@ -149,7 +157,11 @@ def _numba_cache_in(folder):
 
 
 class _ForgivingCache:
-    """Numba's cache of one function; a damaged or unwritable file means a compile, not a crash."""
+    """Numba's cache of one function; a damaged or unwritable file means a compile, not a crash.
+
+    What is compiled for the weights of a user's cell stands by itself, in a folder named after its
+    module: Numba reads all of a function's signatures at once, and their classes must be there.
+    """
 
     def __init__(self, cache):
         self._cache = cache
@@ -158,22 +170,31 @@ class _ForgivingCache:
         return getattr(self._cache, name)
 
     def load_overload(self, signature, context):
-        found = None
+        found, cache = None, self._of(signature)
         try:
-            found = self._cache.load_overload(signature, context)
+            found = cache.load_overload(signature, context)
         except Exception as failure:  # a damaged pickle can raise anything
             _warn_once(failure)
             with contextlib.suppress(Exception):
-                self._cache.flush()
+                cache.flush()
         if found is None:
             _say(self._cache._name, signature)
         return found
 
     def save_overload(self, signature, data):
         try:
-            self._cache.save_overload(signature, data)
+            self._of(signature).save_overload(signature, data)
         except Exception as failure:
             _warn_once(failure)
+
+    def _of(self, signature):
+        module = _module_of(signature)
+        if module is None or module.startswith("gradlab."):
+            return self._cache
+        if not _USERS.fullmatch(module):  # its name does not change with its content
+            return NullCache()
+        with _numba_cache_in(_FOLDER / module):
+            return FunctionCache(self._cache._py_func)
 
 
 def _warn_once(failure):
@@ -206,17 +227,25 @@ def _say(kernel, signature):
 
 
 def _cell_of(kinds):
-    """The name of the cell whose Weights are among the types of a call's arguments, else None."""
+    """The name of the cell whose weights are among the types of a call's arguments, else None."""
+    if module := _module_of(kinds):
+        own = _USERS.fullmatch(module)
+        return own[1] if own else module.rpartition(".")[2]
+    return None
+
+
+def _module_of(kinds):
+    """The module of that cell: of the first NamedTuple that is not one that all cells share."""
     for kind in kinds:
         made = getattr(kind, "instance_class", None)
-        if made and made.__name__ == "Weights":
-            own = re.fullmatch(r"gradlab_cell_(\w+)_[0-9a-f]{12}", made.__module__)
-            return own[1] if own else made.__module__.rpartition(".")[2]
-        if inside := _cell_of(getattr(kind, "types", ())):
+        if made and not made.__module__.startswith("gradlab.kernels."):
+            return made.__module__
+        if inside := _module_of(getattr(kind, "types", ())):
             return inside
     return None
 
 
+_USERS = re.compile(r"gradlab_cell_(\w+)_[0-9a-f]{12}")
 _warned = False
 _told: dict[str, bool] = {}
 _FOLDER = cache_folder()

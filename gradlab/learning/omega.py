@@ -41,5 +41,5 @@ def omega(net, x, y, loss="squared_error", at="every"):
 
 def check(net):
     """Raise UserError unless Omega is defined for the network's cell."""
-    if net.cell != "elman":
+    if not net.module.omega:
         raise UserError(f"omega is defined for cell elman, not {net.cell}")

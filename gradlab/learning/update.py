@@ -43,7 +43,7 @@ def gradient(net, task, batch, plan, watch=False):
     """The gradients of a minibatch (x, y) under a plan; watch: Omega too, where it is defined."""
     teacher = batch[1] if plan.teacher_forcing else None
     back = Backprop(net, *batch, task.LOSS, task.AT, teacher)
-    asked = bool(plan.omega) or (watch and net.cell == "elman")
+    asked = bool(plan.omega) or (watch and net.module.omega)
     mean = _Mean(back.sums(asked), back.exponents)
     adjoint = back.adjoint
     value = np.nan

@@ -99,9 +99,9 @@ def _gradient(run, net, steps, seed):
 
 def _kept(run, net):
     """The gate that keeps, of all steps (T, R, N); None for a cell without one."""
-    if not hasattr(net.module, "FORGET"):
+    if net.module.forget is None:
         return None
-    first = net.module.GATES.index(net.module.FORGET) * net.hidden
+    first = net.module.gates.index(net.module.forget) * net.hidden
     return run.trace.saved[..., first : first + net.hidden]
 
 

@@ -19,7 +19,7 @@ def columns(block, shared, lanes):
     nothing = np.full(len(radius), np.nan)
     found = {"eigenvalue_radius": radius, "singular_value": radius * singular}
     found |= dict.fromkeys(("gain", "rate_eigenvalue", "rate_singular"), nothing)
-    if not hasattr(net.module, "GATES"):
+    if not net.module.gates:
         found["rate_eigenvalue"] = theory.eigenvalue_rate(radius)
         found["rate_singular"] = theory.singular_bound(radius * singular, net.activation)
     if net.cell == "elman":

@@ -185,7 +185,7 @@ def _teacher(net, x, teacher, lengths):
     """What is fed back instead of the outputs, (T, B, O); class numbers (T, B) become one-hot."""
     if teacher is None:
         return None
-    if not net.reads_out:
+    if not net.module.fed:
         raise UserError(f"teacher: cell {net.cell} feeds no output back, only jordan does")
     steps, outputs = x.shape[:2], len(net.weights["c"])
     teacher = given.real("teacher", teacher)

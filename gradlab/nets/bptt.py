@@ -4,13 +4,12 @@ Slices of some 20 steps are as fast as one large kernel, compile in a tenth of i
 share of the weight gradients is added up while it is in cache.
 """
 
-import importlib
 from itertools import pairwise
-from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 
+from gradlab.cells.cell import Cell
 from gradlab.kernels import passes
 from gradlab.kernels.arrays import Adjoint, Direct, Trace
 from gradlab.kernels.omega import add_rows
@@ -49,28 +48,13 @@ def fast_slices(lengths, size):
     return slices(lengths, rows=fast_rows(size))
 
 
-def is_own(cell):
-    """Whether a cell is gradlab's own, whose loops the compiled passes find."""
-    return getattr(cell, "__name__", "").startswith("gradlab.cells.")
-
-
 class Pass(NamedTuple):
-    """A forward pass: the cell's file, its prepared weights, gain (R,) on h, what it left."""
+    """A forward pass: the cell, its prepared weights, gain (R,) on h, what it left."""
 
-    cell: object
+    cell: Cell
     weights: tuple
     gain: np.ndarray
     trace: Trace
-
-    def __reduce__(self):
-        if not isinstance(self.cell, ModuleType):
-            return Pass, tuple(self)
-        return _pass_by_name, (self.cell.__name__, *self[1:])
-
-
-def _pass_by_name(name, *rest):
-    """A pass whose cell is found among the modules by its name: a module cannot be pickled."""
-    return Pass(importlib.import_module(name), *rest)
 
 
 def forward(cell, weights, gain, x, initial, lengths):
@@ -124,11 +108,11 @@ def descend(run, spans, head, sums, direct=None, slot_of=None):
     """The way back with every slice added to `sums`, in one compiled call; returns the adjoint.
 
     head and direct as for `backward`; slot_of(span) -> the entry of each lane, for LaneSums. A
-    cell that is not gradlab's own is driven slice by slice.
+    cell whose loops are not compiled is driven slice by slice.
     """
     spans = list(spans)
     slots = [slot_of(span) for span in spans] if slot_of else [()] * len(spans)
-    if not is_own(run.cell):
+    if not run.cell.compiled:
         for (span, adjoint), slot in zip(backward(run, spans, head, direct), slots, strict=True):
             sums.add(adjoint, span, *([slot] if slot_of else []))
         return adjoint
@@ -178,7 +162,7 @@ def adjoint_of(run, spans, head, keep):
     head, level = head if isinstance(head, tuple) else (head, None)
     rows = max((stop - start) * lanes for start, stop, lanes in spans)
     steps, (lanes, size) = len(run.trace.state), head.shape
-    parts = len(state_parts(run.cell))
+    parts = len(run.cell.state_parts)
     exponent, begun = np.zeros((steps, lanes), np.int64), 0
     for _, stop, active in spans if level is not None else ():
         exponent[stop, begun:active] = level[begun:active]
@@ -190,11 +174,6 @@ def adjoint_of(run, spans, head, keep):
         exponent=exponent,
         states=np.zeros((steps, lanes, size) if keep else (0, 0, size), head.dtype),
     )
-
-
-def state_parts(cell):
-    """Names of the equal parts of a cell's state, h first."""
-    return getattr(cell, "STATE", ("h",))
 
 
 def log2_norms(adjoint, part=0):

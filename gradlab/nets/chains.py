@@ -12,7 +12,7 @@ import numpy as np
 
 from gradlab.kernels.arrays import Direct
 from gradlab.nets import bptt
-from gradlab.nets.bptt import Pass, state_parts
+from gradlab.nets.bptt import Pass
 from gradlab.nets.exponents import plain
 
 
@@ -66,7 +66,7 @@ def forward(cell, prepared, x, initial, lengths):
         if place.layer and not place.reverse:
             below = [chain for chain in chains if chain.place.layer == place.layer - 1]
             states = joined(below, [chain.passed.trace.state for chain in below])
-            x = np.ascontiguousarray(states[1:, :, : states.shape[2] // len(state_parts(cell))])
+            x = np.ascontiguousarray(states[1:, :, : states.shape[2] // len(cell.state_parts)])
         own = flipped(x, lengths) if place.reverse else x
         passed = bptt.forward(cell, weights, gain, own, initial[place], lengths)
         chains.append(Chain(place, passed, own, lengths))
@@ -93,7 +93,7 @@ def joined(chains, states):
     """States (T + 1, B, S) of one layer's directions side by side, part of the state by part."""
     if len(chains) == 1:
         return states[0]
-    parts = len(state_parts(chains[0].passed.cell))
+    parts = len(chains[0].passed.cell.state_parts)
     apart = [
         np.split(by_time(chain, one), parts, axis=2)
         for chain, one in zip(chains, states, strict=True)
@@ -163,7 +163,7 @@ def touch_below(chain, above, inputs, last):
         pairs = [(plain(d, (e - exponent)[..., None]), e) for d, e in pairs]
     slope = np.concatenate([delta for delta, _ in pairs], axis=2) if pairs[1:] else pairs[0][0]
     head = np.zeros_like(chain.passed.trace.state[0])
-    size = head.shape[1] // len(state_parts(chain.passed.cell))
+    size = head.shape[1] // len(chain.passed.cell.state_parts)
     columns = slice(size * chain.place.reverse, size * (1 + chain.place.reverse))
     readout = widened(np.concatenate(inputs)[:, columns], head.shape[1])
     return Touch(head, slope, readout, exponent, last)

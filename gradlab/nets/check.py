@@ -81,7 +81,7 @@ class _Case:
 
     def _norms(self, norm):
         """{what: norm(i, columns)} of each part of the state."""
-        parts = bptt.state_parts(self.cell)
+        parts = self.cell.state_parts
         size = self.slope.shape[2] // len(parts)
         return {
             f"norm of dL/d{part}": norm(i, slice(i * size, (i + 1) * size))

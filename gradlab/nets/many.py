@@ -218,8 +218,8 @@ def _check(nets):
             raise UserError("many networks at once have one layer and one direction each")
         if _kind(net) != _kind(nets[0]):
             raise UserError(f"all networks must be alike: {nets[0]!r} and {net!r} are not")
-        if not bptt.is_own(net.module):
-            raise UserError(f"cell {net.cell} is not gradlab's own: take Network.gradients")
+        if not net.module.compiled:
+            raise UserError(f"cell {net.cell} has loops in Python: take Network.gradients")
 
 
 def _kind(net):

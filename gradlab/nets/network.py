@@ -10,7 +10,6 @@ from gradlab.errors import UserError, one_of
 from gradlab.nets import chains, draws, plotted, registry, view
 from gradlab.nets import weights as shapes
 from gradlab.nets.batch import Batch, Run, part_of
-from gradlab.nets.bptt import state_parts
 from gradlab.nets.gradients import Gradients
 from gradlab.nets.slopes import Loss
 from gradlab.nets.truncated import Truncation
@@ -60,7 +59,7 @@ class Network:
     def __init__(self, weights, cell="elman", activation="tanh", feedback="output"):
         self.module = registry.find(cell, activation)
         self.activation = registry.activation(activation, self.module)
-        self.feedback = one_of("feedback", feedback, getattr(self.module, "FEEDBACKS", ["output"]))
+        self.feedback = one_of("feedback", feedback, self.module.feedbacks)
         self.weights, self.cell = given.weights(weights), cell
         self._fitting = None
         self.checked()
@@ -150,12 +149,12 @@ class Network:
     @property
     def state_parts(self):
         """Names of the parts of the state: h, and c for an LSTM."""
-        return state_parts(self.module)
+        return self.module.state_parts
 
     @property
     def reads_out(self):
         """Whether the readout is the cell's own: its state is the output."""
-        return shapes.reads_out(self.module)
+        return self.module.reads_out
 
     @property
     def readout_matrix(self):
@@ -185,8 +184,8 @@ class Network:
         every = self.checked().weights
         own = shapes.own(every, place)
         weights = self.module.prepare(own, self.activation, every["W"].dtype)
-        if hasattr(self.module, "FEEDBACKS"):
-            weights = weights._replace(feedback=self.module.FEEDBACKS[self.feedback])
+        if self.module.fed:
+            weights = weights._replace(feedback=self.module.feedbacks[self.feedback])
         return weights
 
     def forward(self, x, h0=None, lengths=None, teacher=None):

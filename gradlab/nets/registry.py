@@ -6,21 +6,19 @@ from pathlib import Path
 
 import gradlab.cells
 from gradlab import found
+from gradlab.cells.cell import Cell
 from gradlab.errors import one_of
 from gradlab.kernels import elementwise
 from gradlab.nets.check import check_cell
 
-PARTS = ("shapes", "prepare", "sources", "state_size", "saved_size", "forward", "backward")
-FOLDER = Path(gradlab.cells.__file__).parent
 
-
-def names():
+def names() -> list[str]:
     """The names of all cells, sorted."""
     return found.names("cell", _own())
 
 
-def find(name, activation="tanh"):
-    """The file of the cell's kernels, by name, or a user's own if the name ends in .py.
+def find(name: str, activation: str = "tanh") -> Cell:
+    """The cell of that name, or a user's own if the name is its file's and ends in .py.
 
     Raises UserError for an unknown name, and for a user's cell whose gradients are wrong. No cell
     but this one is loaded.
@@ -28,32 +26,28 @@ def find(name, activation="tanh"):
     own = _own()
     file = found.find("cell", name, own)
     if file == own.get(file.stem):
-        return importlib.import_module(f"gradlab.cells.{file.stem}")
+        return Cell.of(importlib.import_module(f"gradlab.cells.{file.stem}"))
     return _checked(file, file.read_bytes(), activation)
 
 
 @functools.cache
 def _own():
-    # Told by its text from the helpers beside it: an import would cost some 50 ms a file.
-    return {
-        stem: file
-        for stem, file in found.stems(FOLDER).items()
-        if all(f"\ndef {loop}(" in file.read_text("utf-8") for loop in ("forward", "backward"))
-    }
+    files = found.stems(Path(gradlab.cells.__file__).parent)
+    return {stem: file for stem, file in files.items() if stem != "cell"}
 
 
 @functools.cache
 def _checked(file, content, name):
-    module = _loaded(file, content)
-    check_cell(module, activation(name, module), file)
-    return module
+    cell = _loaded(file, content)
+    check_cell(cell, activation(name, cell), file)
+    return cell
 
 
 @functools.cache
 def _loaded(file, content):
-    return found.load("cell", file, PARTS, keep=True)
+    return Cell.load(file)
 
 
-def activation(name, module=elementwise):
-    """The activation's name, if the cell has one of that name. Raises UserError if not."""
-    return one_of("activation", name, getattr(module, "ACTIVATIONS", elementwise.ACTIVATIONS))
+def activation(name, cell=None):
+    """The activation's name, if the cell (any, unless given) has it. Raises UserError if not."""
+    return one_of("activation", name, cell.activations if cell else elementwise.ACTIVATIONS)

@@ -150,7 +150,7 @@ def _one_slice(run, slots, direct, adjoint, span):
 
 def _room(run, slots, stop):
     """An adjoint of all slots; of its records, only the rows that are used take memory."""
-    carry, parts = slots.carry.reshape(-1, slots.carry.shape[2]), bptt.state_parts(run.cell)
+    carry, parts = slots.carry.reshape(-1, slots.carry.shape[2]), run.cell.state_parts
     return Adjoint(
         delta=np.empty((len(carry), len(run.weights.bias)), carry.dtype),
         carry=carry,

@@ -1,16 +1,16 @@
 """Networks whose weights change on the way: another W at each step, or every k steps.
 
-An untied cell offers what a cell's file offers, so a forward and a backward pass drive it as they
-drive any other; stage s holds the weights of the steps s k + 1 to (s + 1) k.
+An untied cell is a cell, so a forward and a backward pass drive it as they drive any other; stage
+s holds the weights of the steps s k + 1 to (s + 1) k.
 """
 
-import importlib
-from types import ModuleType
+from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
 
 from gradlab import given
+from gradlab.cells.cell import Cell
 from gradlab.errors import UserError
 from gradlab.nets import bptt, exponents
 
@@ -22,22 +22,25 @@ class Stages(NamedTuple):
     bias: np.ndarray
 
 
-class Untied:
+class Untied(Cell):
     """A cell that takes the next weights every `steps` steps, one stage after the other."""
 
-    def __init__(self, cell, steps):
+    cell: Cell
+    steps: int
+
+    def __init__(self, cell: Cell, steps: int):
         if steps < 1:
             raise ValueError(f"steps={steps}: a stage has at least one step")
-        self.cell, self.steps = cell, int(steps)
-        self.shapes, self.sources = cell.shapes, cell.sources
-        self.STATE = bptt.state_parts(cell)
+        own = {part.name: getattr(cell, part.name) for part in fields(Cell)}
+        own |= {"prepare": self._prepare, "forward": self._forward, "backward": self._backward}
+        own |= {"state_size": self._state_size, "saved_size": self._saved_size}
+        super().__init__(**own | {"fed": False, "omega": False})
+        vars(self).update(cell=cell, steps=int(steps))
 
     def __reduce__(self):
-        if not isinstance(self.cell, ModuleType):
-            return Untied, (self.cell, self.steps)
-        return _by_name, (self.cell.__name__, self.steps)
+        return Untied, (self.cell, self.steps)
 
-    def prepare(self, weights, activation, dtype):
+    def _prepare(self, weights, activation, dtype):
         """Weights for the loops from a sequence of {"U", "W", "b"}, one a stage.
 
         Raises UserError, one line, for what holds no numbers, or sets of several shapes.
@@ -51,22 +54,22 @@ class Untied:
         sets = tuple(self.cell.prepare(one, activation, dtype) for one in sets)
         return Stages(sets, sets[0].bias)
 
-    def state_size(self, weights):
+    def _state_size(self, weights):
         """Values of the state."""
         return self.cell.state_size(weights.sets[0])
 
-    def saved_size(self, weights):
+    def _saved_size(self, weights):
         """Values a step saves beside the state."""
         return self.cell.saved_size(weights.sets[0])
 
-    def forward(self, weights, gain, x, trace, span):
+    def _forward(self, weights, gain, x, trace, span):
         """The cell's forward loop, stage by stage. Raises ValueError if the stages end too soon."""
         start, stop, lanes = span
         self._check(weights, stop)
         for stage, first, last in self._parts(start, stop):
             self.cell.forward(weights.sets[stage], gain, x, trace, (first, last, lanes))
 
-    def backward(self, weights, gain, trace, direct, adjoint, span):
+    def _backward(self, weights, gain, trace, direct, adjoint, span):
         """The cell's backward loop over one slice, from its last stage to its first."""
         start, stop, lanes = span
         for stage, first, last in reversed(self._parts(start, stop)):
@@ -91,10 +94,6 @@ class Untied:
         if stop > reached:
             given = f"{len(weights.sets)} sets of weights for {self.steps} steps each"
             raise ValueError(f"{given} reach step {reached}, not {stop}")
-
-
-def _by_name(name, steps):
-    return Untied(importlib.import_module(name), steps)
 
 
 def stage_sums(run, x, head, direct=None):

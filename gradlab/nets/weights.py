@@ -2,8 +2,7 @@
 
 A cell's file says its own (`shapes`); unless it has a readout among them, V (O, N) and c (O,) are
 added. A network of several layers or directions has the cell's weights for each of them, by the
-names that gradlab.nets.chains gives. A cell with gates stacks them in W (G N, N) and names them in
-GATES; FORGET is the gate that keeps the state.
+names that gradlab.nets.chains gives. A cell with gates stacks them in W (G N, N).
 """
 
 import numpy as np
@@ -12,11 +11,6 @@ from gradlab.errors import UserError
 from gradlab.nets import chains, draws
 
 ONE = chains.places(1, False)
-
-
-def reads_out(cell):
-    """Whether the readout is the cell's own, so that its state is the output."""
-    return "V" in cell.shapes(1, 1, 1)
 
 
 def shapes(cell, sizes, places=ONE):
@@ -40,7 +34,7 @@ def own(weights, place):
 
 def fed_back(cell, weights):
     """What takes the state on: W, or W V where the output is fed back."""
-    return weights["W"] @ weights["V"] if reads_out(cell) else weights["W"]
+    return weights["W"] @ weights["V"] if cell.reads_out else weights["W"]
 
 
 def square(cell, weights):
@@ -50,11 +44,11 @@ def square(cell, weights):
     """
     W = fed_back(cell, weights)
     if len(W) == W.shape[1]:
-        return {"W V" if reads_out(cell) else "W": W}
+        return {"W V" if cell.reads_out else "W": W}
     gates, rest = divmod(*W.shape)
     if rest:
         return {}
-    names = getattr(cell, "GATES", map(str, range(1, gates + 1)))
+    names = cell.gates or map(str, range(1, gates + 1))
     return dict(zip(names, np.split(W, gates), strict=True))
 
 
@@ -83,9 +77,9 @@ def check(cell, weights, places):
 
 def check_places(cell, places):
     """Raise UserError, one line, for a stack of cells that are read out by themselves."""
-    if len(places) > 1 and reads_out(cell):
-        name = cell.__name__.rpartition(".")[2]
-        raise UserError(f"cell {name} brings its own readout: it has one layer and one direction")
+    if len(places) > 1 and cell.reads_out:
+        alone = "brings its own readout: it has one layer and one direction"
+        raise UserError(f"cell {cell.name} {alone}")
 
 
 def draw(stream, cell, sizes, places=ONE, init="gaussian", spectral_radius=None):
@@ -98,7 +92,7 @@ def draw(stream, cell, sizes, places=ONE, init="gaussian", spectral_radius=None)
     found = {name: np.zeros(shape) for name, shape in shapes(cell, sizes, places).items()}
     for place in places:
         W, U = f"W{place.suffix}", f"U{place.suffix}"
-        if reads_out(cell):
+        if cell.reads_out:
             _check_init(init)
             found[W] = draws.dense(stream, *found[W].shape)
         else:
@@ -107,7 +101,7 @@ def draw(stream, cell, sizes, places=ONE, init="gaussian", spectral_radius=None)
             found[W] = np.concatenate(blocks)
         found[U] = draws.dense(stream, *found[U].shape)
     found["V"] = draws.dense(stream, *found["V"].shape)
-    if reads_out(cell) and spectral_radius is not None:
+    if cell.reads_out and spectral_radius is not None:
         factor = draws.radius_factor(found["V"] @ found["W"], spectral_radius, init)
         found["W"] = found["W"] * factor
     return found
@@ -119,10 +113,9 @@ def add_forget_bias(cell, weights, forget_bias):
         raise UserError(f"forget_bias={forget_bias}: must be a finite number")
     if forget_bias == 0:
         return
-    if not hasattr(cell, "FORGET"):
-        name = cell.__name__.rpartition(".")[2]
-        raise UserError(f"forget_bias={forget_bias:g}: cell {name} has no gate that forgets")
-    hidden, gate = weights["W"].shape[1], cell.GATES.index(cell.FORGET)
+    if cell.forget is None:
+        raise UserError(f"forget_bias={forget_bias:g}: cell {cell.name} has no gate that forgets")
+    hidden, gate = weights["W"].shape[1], cell.gates.index(cell.forget)
     for place in chains.places_of(weights):
         bias = weights[f"b{place.suffix}"]
         bias[gate * hidden : (gate + 1) * hidden] += forget_bias
