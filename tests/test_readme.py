@@ -5,9 +5,10 @@ import shlex
 from pathlib import Path
 
 import pytest
+import raced
 from sources import ROOT
 
-from gradlab import cli
+from gradlab import cli, runner
 
 TEXT = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
@@ -62,3 +63,21 @@ def test_the_python_lines_of_the_readme():
     few = "quick=True, set={'seed': 0, 'hidden_size': 8, 'sequence_length': [10, 20]}"
     exec(lines.replace("quick=True", few), scope)
     assert len(scope["frame"]) == 60 and scope["net"].hidden == 64
+
+
+def test_what_is_said_of_speed_is_what_the_table_of_the_reference_run_says():
+    said = raced.paragraph(runner.read("speed", raced.REFERENCE))
+    assert said in TEXT, f"README.md, 'How fast': paste what `python tests/raced.py` prints: {said}"
+
+
+def test_a_faster_peer_reached_goals_and_kernels_are_said():
+    frame = runner.read("speed", raced.REFERENCE)
+    here = (frame.work == "minibatch") & (frame.precision == "float64")
+    frame.loc[here & (frame.contender == "jax by hand"), "ratio"] = 0.664
+    frame.loc[(frame.work == "Jordan") & (frame.contender != "ours"), "ratio"] = 3.5
+    frame.loc[frame.precision == "float32", "ratio"] = 1.2
+    frame["blas"], frame["blas_warning"] = "OpenBLAS 0.3.30 Haswell", "better ones are there"
+    said = " ".join(raced.paragraph(frame).split())
+    assert "JAX by hand took 0.66 of our time for minibatch; in float32 none was either." in said
+    assert "none was faster" not in said and said.endswith("drawn too, one is reached.")
+    assert "products by OpenBLAS 0.3.30 Haswell: better ones are there)" in said

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradlab.errors import one_of
 from gradlab.suite import machine
-from race import agree, ceiling, clock, ours, process, with_jax, with_torch, works
+from race import agree, blas, ceiling, clock, ours, process, with_jax, with_torch, works
 from race.arithmetic import arithmetic
 from race.clock import Way
 
@@ -44,6 +44,8 @@ COLUMNS = {
     "floor_seconds": "gflop at that rate, and the activations: no program is faster (s)",
     "floor_share": "the part of seconds that floor_seconds is",
     "updates_per_second": "of a training (1/s)",
+    "blas": "whose kernels multiply for ours and for the ceiling: library, version, kernels",
+    "blas_warning": "why these are not the best kernels of the machine; empty: they are",
 }
 
 
@@ -67,7 +69,7 @@ def measure(block):
     for contender in block.points["contender"]:
         one_of("contender", contender, LIBRARIES)
     if name in process.PROCESSES:
-        return process.measure(block, name)
+        return process.measure(block, name) | _place(len(block))
     quick = block.constants["shrink"] > 1
     work = works.WORKS[name].smaller(block.constants["shrink"])
     points = list(zip(block.points["contender"], block.points["precision"], strict=True))
@@ -89,7 +91,7 @@ def measure(block):
 
 def _place(count):
     where = f"{machine.processor()}, {machine.cores()} cores, {platform.system()}"
-    return {"machine": [where] * count}
+    return {name: [text] * count for name, text in {"machine": where, **blas.here()}.items()}
 
 
 def _entries(work, keys, quick):
