@@ -49,6 +49,8 @@ class _Case:
         shapes = cell.shapes(INPUTS, HIDDEN, OUTPUTS)
         self.weights = {name: 0.5 * rng.standard_normal(shape) for name, shape in shapes.items()}
         prepared = cell.prepare(self.weights, activation, "float64")
+        if cell.fed and {"feedback", "teacher"} - {*prepared._fields}:
+            raise ValueError("FEEDBACKS need weights with the fields feedback, teacher")
         steps, lanes, size = LENGTHS.max(), len(LENGTHS), cell.state_size(prepared)
         self.x = rng.standard_normal((steps, lanes, INPUTS))
         self.initial = 0.5 * rng.standard_normal((lanes, size))

@@ -101,8 +101,11 @@ def _forward(nets, batch):
 
 
 def _stacked(prepared):
-    """Each network's arrays one below the other; numbers are the same for all."""
-    fields = zip(*prepared, strict=True)
+    """Each network's arrays one below the other; numbers, such as codes, are the same for all."""
+    fields = [*zip(*prepared, strict=True)]
+    for name, field in zip(prepared[0]._fields, fields, strict=True):
+        if not isinstance(field[0], np.ndarray) and any(one != field[0] for one in field):
+            raise UserError(f"weights.{name} must be an array, or the same for all networks")
     stacked = (
         np.concatenate(field) if isinstance(field[0], np.ndarray) else field[0] for field in fields
     )
