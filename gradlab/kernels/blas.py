@@ -44,7 +44,7 @@ def _numpy_product(a, b, out, factors):
     out[...] = factors[0] * (a @ b) + before
 
 
-def _check(*matrices):
+def check_kinds(*matrices):
     """BLAS reads all of them as numbers of one size: another one's is foreign memory."""
     kinds = {str(matrix.dtype) for matrix in matrices}
     if len(kinds) > 1 or not kinds <= {"float64", "float32"}:
@@ -54,7 +54,7 @@ def _check(*matrices):
 
 @overload(multiply)
 def _compiled_multiply(a, b, out, factors):
-    _check(a, b, out, factors)
+    check_kinds(a, b, out, factors)
     kind = _SINGLE if str(a.dtype) == "float32" else _DOUBLE
 
     def implementation(a, b, out, factors):
@@ -71,7 +71,7 @@ def _compiled_multiply(a, b, out, factors):
 
 @overload(multiply_transposed)
 def _compiled_multiply_transposed(a, b, out, factors):
-    _check(a, b, out, factors)
+    check_kinds(a, b, out, factors)
     kind = _SINGLE if str(a.dtype) == "float32" else _DOUBLE
 
     def implementation(a, b, out, factors):

@@ -17,8 +17,10 @@ from pathlib import Path
 from types import FunctionType
 
 import numba
+from llvmlite import binding
 from numba import types
 from numba.core.caching import FunctionCache, NullCache
+from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic, overload
 
@@ -43,6 +45,36 @@ def reduction(function):
 def is_compiled(function):
     """Whether compiled code can call a function; interpreted code can call any."""
     return isinstance(function, FunctionType if numba.config.DISABLE_JIT else Dispatcher)
+
+
+def symbol(name, signature):
+    """Compile `function` at once to a C function that kernels call by `name`, as they call BLAS's.
+
+    What a kernel calls otherwise is linked into it, and compiled again with it.
+    """
+
+    def compile_now(function):
+        if numba.config.DISABLE_JIT:
+            return function
+        try:
+            callback = _cached(function, lambda: _callback(function, signature, cached=True))
+        except (RuntimeError, OSError) as failure:
+            _warn_once(failure)
+            callback = _callback(function, signature, cached=False)
+        callback.compile()
+        binding.add_symbol(name, callback.address)
+        _SYMBOLS[name] = callback  # the code lives as long as this
+        return callback
+
+    return compile_now
+
+
+def _callback(function, signature, cached):
+    """Not by numba.cfunc, which compiles before its cache could be made forgiving."""
+    made = CFunc(function, (signature.args, signature.return_type), {}, _options(_CONTRACT))
+    if cached:
+        made.enable_caching()
+    return made
 
 
 def by_dtype(choose):
@@ -125,24 +157,24 @@ def _compile(function, fastmath):
     if numba.config.DISABLE_JIT:
         return function
     try:
-        if _FOLDER is None:
-            raise RuntimeError("no home folder: set NUMBA_CACHE_DIR")
-        compiled = _cached(function, options)
+        return _cached(function, lambda: numba.njit(cache=True, **options)(function))
     except (RuntimeError, OSError) as failure:  # no place to write: compile in every session
         _warn_once(failure)
         return numba.njit(**options)(function)
-    compiled._cache = _ForgivingCache(compiled._cache)
-    return compiled
 
 
-def _cached(function, options):
+def _cached(function, make):
+    """What `make` makes of a function, with a cache in the folder of this state of the sources."""
+    if _FOLDER is None:
+        raise RuntimeError("no home folder: set NUMBA_CACHE_DIR")
     with _numba_cache_in(_FOLDER):
-        compiled = numba.njit(cache=True, **options)(function)
+        made = make()
     # Numba would put it beside the source instead, where an edited callee leaves it stale.
     source = Path(function.__code__.co_filename)
-    if source.exists() and not Path(compiled._cache.cache_path).is_relative_to(_FOLDER):
+    if source.exists() and not Path(made._cache.cache_path).is_relative_to(_FOLDER):
         raise OSError("cannot write there: set NUMBA_CACHE_DIR")
-    return compiled
+    made._cache = _ForgivingCache(made._cache)
+    return made
 
 
 @contextlib.contextmanager
@@ -236,7 +268,7 @@ def _cell_of(kinds):
 
 def _module_of(kinds):
     """The module of that cell: of the first NamedTuple that is not one that all cells share."""
-    for kind in kinds:
+    for kind in getattr(kinds, "args", kinds):  # a C function's is a Signature
         made = getattr(kind, "instance_class", None)
         if made and not made.__module__.startswith("gradlab.kernels."):
             return made.__module__
@@ -246,6 +278,7 @@ def _module_of(kinds):
 
 
 _USERS = re.compile(r"gradlab_cell_(\w+)_[0-9a-f]{12}")
+_SYMBOLS: dict[str, CFunc] = {}
 _warned = False
 _told: dict[str, bool] = {}
 _FOLDER = cache_folder()
