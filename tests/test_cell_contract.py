@@ -68,7 +68,7 @@ def test_a_cell_of_gradlab_fulfils_the_contract(name):
 
 
 def test_a_minimal_cell_gets_the_defaults():
-    cell = Cell.load(put(LEAKY, "leaky"))
+    cell = Cell.load(Path(LEAKY_FILE))
     assert cell.name == "leaky" and not cell.reads_out
     assert cell.state_parts == ("h",) and cell.forget is None and len(cell.gates) == 0
     assert cell.feedbacks == {"output": 0} and not cell.fed and not cell.omega
@@ -176,7 +176,7 @@ def test_what_is_compiled_for_a_users_cell_is_cached_by_itself():
 
 
 def test_a_users_cell_is_pickled_by_its_file(monkeypatch):
-    cell = Cell.load(put(LEAKY, "leaky"))
+    cell = Cell.load(put(f"{LEAKY}# another", "leaky"))
     assert pickle.loads(pickle.dumps(cell)) is cell
     untied = pickle.loads(pickle.dumps(Untied(cell, 3)))
     assert untied.cell is cell and untied.steps == 3 and not untied.compiled

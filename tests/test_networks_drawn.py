@@ -130,6 +130,8 @@ def test_each_gate_has_its_own_block():
 class Stacked:
     """A user's cell that does not name what it stacks."""
 
+    gates, reads_out = "", False
+
     @staticmethod
     def shapes(inputs, hidden, outputs):
         return {"W": (2 * hidden, hidden)}
