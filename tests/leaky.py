@@ -6,10 +6,10 @@ What differs from gradlab/cells/elman.py: the state is no longer f, so f is save
 import numpy as np
 
 from gradlab.cells.elman import prepare, shapes, sources, state_size  # noqa: F401
-from gradlab.kernels.blas import multiply
 from gradlab.kernels.elementwise import activate, scale_rows, through_activation
 from gradlab.kernels.jit import kernel
 from gradlab.kernels.range import receive
+from gradlab.kernels.tiles import add_times, times
 
 LEAK = 0.3
 
@@ -29,8 +29,8 @@ def forward(weights, gain, x, trace, span):
         for r in range(lanes):
             f[r] = weights.bias
             drive = x[t, r % x.shape[1] : r % x.shape[1] + 1]
-            multiply(drive, weights.input, f[r : r + 1], np.ones_like(weights.plain))
-        multiply(h, weights.recurrent_t, product, weights.plain)
+            add_times(drive, weights.input, f[r : r + 1])
+        times(h, weights.recurrent_t, product)
         activate(weights.activation, gain, product, f)
         trace.state[t + 1, :lanes] = (1 - LEAK) * h + LEAK * f
 
@@ -47,6 +47,6 @@ def backward(weights, gain, trace, direct, adjoint, span):
         receive(adjoint, direct, first, t, lanes)
         through_activation(weights.activation, trace.saved[t - 1], carry, delta)
         delta *= LEAK
-        multiply(delta, weights.recurrent, product, weights.plain)
+        times(delta, weights.recurrent, product)
         scale_rows(product, gain)
         carry[:] = (1 - LEAK) * carry + product

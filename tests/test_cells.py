@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from networks import CELLS, network, sizes, start
 
-from gradlab.kernels import blas, elementwise, sums
+from gradlab.kernels import blas, elementwise, sums, tiles
 from gradlab.kernels import range as ranges
 from gradlab.kernels.arrays import Adjoint, Direct
 from gradlab.kernels.jit import kernel
@@ -248,7 +248,7 @@ def unguarded(weights, state, carry, states):
             elementwise.copy(carry[lane], states[t, lane])
         if t > 0:
             elementwise.through_activation(weights.activation, state[t], carry, delta)
-            blas.multiply(delta, weights.recurrent, carry, weights.plain)
+            tiles.times(delta, weights.recurrent, carry)
 
 
 @pytest.mark.parametrize("radius", [0.2, 0.6, 1.0, 1.5])

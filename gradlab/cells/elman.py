@@ -10,24 +10,23 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.kernels.arrays import Source
-from gradlab.kernels.blas import multiply
 from gradlab.kernels.elementwise import ACTIVATIONS, activate, scale_rows, through_activation
 from gradlab.kernels.input import drive, steps_ahead
 from gradlab.kernels.jit import kernel
 from gradlab.kernels.range import receive
+from gradlab.kernels.tiles import times
 
 OMEGA = True
 
 
 class Weights(NamedTuple):
-    """What the loops read: U^T (D, N), W and W^T (N, N), b (N,), the code of f, (1, 0)."""
+    """What the loops read: U^T (D, N), W and W^T (N, N), b (N,), the code of f."""
 
     input: np.ndarray
     recurrent: np.ndarray
     recurrent_t: np.ndarray
     bias: np.ndarray
     activation: int
-    plain: np.ndarray  # (1, 0): a product overwrites
 
 
 def shapes(inputs, hidden, outputs):
@@ -44,7 +43,6 @@ def prepare(weights, activation, dtype):
         recurrent_t=np.ascontiguousarray(W.T),
         bias=np.ascontiguousarray(b),
         activation=ACTIVATIONS[activation],
-        plain=np.array([1, 0], dtype),
     )
 
 
@@ -84,7 +82,7 @@ def forward(weights, gain, x, trace, span):
         drive(weights.input, weights.bias, x, state[1:], (first, last, lanes))
         for t in range(first, last):
             now = state[t + 1, :lanes]
-            multiply(state[t, :lanes], weights.recurrent_t, product, weights.plain)
+            times(state[t, :lanes], weights.recurrent_t, product)
             activate(weights.activation, gain, product, now)
 
 
@@ -104,5 +102,5 @@ def backward(weights, gain, trace, direct, adjoint, span):
         delta = adjoint.delta[first : first + lanes]
         receive(adjoint, direct, first, t, lanes)
         through_activation(weights.activation, trace.state[t], carry, delta)
-        multiply(delta, weights.recurrent, carry, weights.plain)
+        times(delta, weights.recurrent, carry)
         scale_rows(carry, gain)

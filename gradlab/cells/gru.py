@@ -13,18 +13,18 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.kernels.arrays import Source
-from gradlab.kernels.blas import multiply
 from gradlab.kernels.elementwise import TANH, by_block, sigmoid, tanh
 from gradlab.kernels.input import drive, steps_ahead
 from gradlab.kernels.jit import kernel, wide
 from gradlab.kernels.range import receive
+from gradlab.kernels.tiles import times
 
 ACTIVATIONS = {"tanh": TANH}
 GATES, FORGET = "rzn", "z"
 
 
 class Weights(NamedTuple):
-    """What the loops read: U^T (D, 3N), W (3N, N), W^T (N, 3N), both biases, (1, 0).
+    """What the loops read: U^T (D, 3N), W (3N, N), W^T (N, 3N), both biases.
 
     bias (6N,): b and b_recurrent, as delta has them; start (4N,): what r, z, n and m start from.
     """
@@ -34,7 +34,6 @@ class Weights(NamedTuple):
     recurrent_t: np.ndarray
     bias: np.ndarray
     start: np.ndarray
-    plain: np.ndarray  # (1, 0): a product overwrites
 
 
 def shapes(inputs, hidden, outputs):
@@ -53,7 +52,6 @@ def prepare(weights, activation, dtype):
         recurrent_t=np.ascontiguousarray(W.T),
         bias=np.concatenate([b, own]),
         start=np.concatenate([b[:both] + own[:both], b[both:], own[both:]]),
-        plain=np.array([1, 0], dtype),
     )
 
 
@@ -97,7 +95,7 @@ def forward(weights, gain, x, trace, span):
         last = min(first + ahead, stop)
         drive(weights.input, weights.start, x, saved, (first, last, lanes))
         for t in range(first, last):
-            multiply(state[t, :lanes], weights.recurrent_t, product, weights.plain)
+            times(state[t, :lanes], weights.recurrent_t, product)
             gates = by_block(saved[t], 4)
             _squash(gain, by_gate, gates)
             _advance(gates, state[t], state[t + 1], lanes)
@@ -158,7 +156,7 @@ def backward(weights, gain, trace, direct, adjoint, span):
         receive(adjoint, direct, first, t, lanes)
         _through_new(gates, carry, delta, product)
         _through_update(gates, trace.state[t - 1], carry, delta)
-        multiply(rows[:, 3 * units :], weights.recurrent, product, weights.plain)
+        times(rows[:, 3 * units :], weights.recurrent, product)
         _add_product(gain, product, carry)
 
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.kernels.arrays import Source
-from gradlab.kernels.blas import multiply
 from gradlab.kernels.elementwise import (
     ACTIVATIONS,
     activate,
@@ -22,6 +21,7 @@ from gradlab.kernels.elementwise import (
 from gradlab.kernels.input import drive, steps_ahead
 from gradlab.kernels.jit import kernel
 from gradlab.kernels.range import receive
+from gradlab.kernels.tiles import add_times, times
 
 OUTPUT, PROBABILITY = range(2)
 FEEDBACKS = {"output": OUTPUT, "probability": PROBABILITY}
@@ -31,7 +31,7 @@ class Weights(NamedTuple):
     """What the loops read: U^T (D, N), W (N, O), W^T, V (O, N), V^T, b and c as one (N + O,).
 
     Codes of f and of the feedback; teacher (T, R, O): what is fed after each step instead of y,
-    empty if there is none; (1, 0) and (1, 1).
+    empty if there is none.
     """
 
     input: np.ndarray
@@ -43,8 +43,6 @@ class Weights(NamedTuple):
     activation: int
     feedback: int
     teacher: np.ndarray
-    plain: np.ndarray  # a product overwrites
-    adding: np.ndarray  # a product adds
 
 
 def shapes(inputs, hidden, outputs):
@@ -68,8 +66,6 @@ def prepare(weights, activation, dtype):
         activation=ACTIVATIONS[activation],
         feedback=OUTPUT,
         teacher=np.empty((0, 0, 0), dtype),
-        plain=np.array([1, 0], dtype),
-        adding=np.ones(2, dtype),
     )
 
 
@@ -115,10 +111,10 @@ def forward(weights, gain, x, trace, span):
         for t in range(first, last):
             now = saved[t, :lanes]
             _feed(weights, t, state[t], fed)
-            multiply(fed, weights.recurrent_t, product, weights.plain)
+            times(fed, weights.recurrent_t, product)
             activate(weights.activation, gain, product, now)
             _start_output(now, fed, state[t + 1])
-            multiply(now[:, :units], weights.readout_t, state[t + 1, :lanes], weights.adding)
+            add_times(now[:, :units], weights.readout_t, state[t + 1, :lanes])
 
 
 @kernel
@@ -180,9 +176,9 @@ def backward(weights, gain, trace, direct, adjoint, span):
         delta = adjoint.delta[first : first + lanes]
         receive(adjoint, direct, first, t, lanes)
         _keep(carry, delta)
-        multiply(carry, weights.readout, back, weights.plain)
+        times(carry, weights.readout, back)
         through_activation(weights.activation, trace.saved[t - 1], back, delta)
-        multiply(delta[:, :units], weights.recurrent, carry, weights.plain)
+        times(delta[:, :units], weights.recurrent, carry)
         scale_rows(carry, gain)
         _through_feedback(weights, t - 1, trace.saved[t - 1], carry)
 

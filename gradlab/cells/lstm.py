@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.kernels.arrays import Source
-from gradlab.kernels.blas import multiply
 from gradlab.kernels.elementwise import TANH, by_block, sigmoid, tanh
 from gradlab.kernels.input import drive, steps_ahead
 from gradlab.kernels.jit import kernel, wide
 from gradlab.kernels.range import receive
+from gradlab.kernels.tiles import times
 
 ACTIVATIONS = {"tanh": TANH}
 STATE = ("h", "c")
@@ -24,13 +24,12 @@ GATES, FORGET = "ifgo", "f"
 
 
 class Weights(NamedTuple):
-    """What the loops read: U^T (D, 4N), W (4N, N), W^T (N, 4N), b (4N,), (1, 0)."""
+    """What the loops read: U^T (D, 4N), W (4N, N), W^T (N, 4N), b (4N,)."""
 
     input: np.ndarray
     recurrent: np.ndarray
     recurrent_t: np.ndarray
     bias: np.ndarray
-    plain: np.ndarray  # (1, 0): a product overwrites
 
 
 def shapes(inputs, hidden, outputs):
@@ -46,7 +45,6 @@ def prepare(weights, activation, dtype):
         recurrent=np.ascontiguousarray(W),
         recurrent_t=np.ascontiguousarray(W.T),
         bias=np.ascontiguousarray(b),
-        plain=np.array([1, 0], dtype),
     )
 
 
@@ -87,7 +85,7 @@ def forward(weights, gain, x, trace, span):
         last = min(first + ahead, stop)
         drive(weights.input, weights.bias, x, saved, (first, last, lanes))
         for t in range(first, last):
-            multiply(state[t, :lanes, :units], weights.recurrent_t, product, weights.plain)
+            times(state[t, :lanes, :units], weights.recurrent_t, product)
             gates = by_block(saved[t], 4)
             _squash(gain, room, gates)
             _advance(gates, by_block(state[t], 2), by_block(state[t + 1], 2), room)
@@ -146,7 +144,7 @@ def backward(weights, gain, trace, direct, adjoint, span):
         receive(adjoint, direct, first, t, lanes)
         _through_output(gates, by_block(trace.state[t], 2), carry, delta)
         _through_cell(gates, by_block(trace.state[t - 1], 2), carry, delta)
-        multiply(rows, weights.recurrent, product, weights.plain)
+        times(rows, weights.recurrent, product)
         _take(gain, product, carry)
 
 
