@@ -37,7 +37,8 @@ from gradlab.suite import (
 
 SHOWN = 0.5  # the input scale of the figure: large enough to move the edge where one can see it
 ABOUT = {
-    "cell": "elman", "activation": "tanh", "init": "gaussian", "hidden_size": Span(64),
+    "cell": "elman", "layers": 1, "bidirectional": False, "dtype": "float64",
+    "activation": "tanh", "init": "gaussian", "hidden_size": Span(64),
     "task": "oscillator", "interval": 0.1, "file": None,
 }  # fmt: skip
 VANISHED = {"spectral_radius": 0.8, "input_scale": SHOWN}
@@ -195,6 +196,9 @@ experiment = Experiment(
         "activation": "tanh",
         "init": "gaussian",
         "cell": "elman",
+        "layers": 1,
+        "bidirectional": False,
+        "dtype": "float64",
         "forget_bias": 0.0,
         "interval": 0.1,
         "file": None,

@@ -12,7 +12,8 @@ from pathlib import Path
 FILE = Path(__file__).with_name("GLOSSARY.md")
 WORDS, LETTERS, SETTINGS, COLUMNS = "Words", "Letters and shapes", "Settings", "Columns"
 ENTRY = re.compile(r"^- \*\*(.+?)\*\*: (.*(?:\n  .*)*)", re.MULTILINE)
-NUMBER = re.compile(r"(?<=_)([lp]?)\d+(?=_|$)")  # of a lag, a layer, a percentile
+NUMBER = re.compile(r"(?<=_)(p?)\d+(?=_|$)")  # of a lag, an eigenvalue, a percentile
+CHAIN = re.compile(r"_l(\d+)(_reverse)?$")  # of a stack, as in the names of its weights
 # Where the choices of a setting live: what gives their names is asked for when they are needed.
 # Of two settings that have a value of one name (identity, torch) the first one is meant by it.
 CHOICES = {
@@ -48,10 +49,14 @@ def setting(name, own=()):
 def column(name, own=()):
     """What a column of the table means, "" if nobody says; own as above.
 
-    log10_gradient_lag_20 is described as log10_gradient_lag_N.
+    log10_gradient_lag_20 is described as log10_gradient_lag_N, log10_norm_W_l1 as log10_norm_W.
     """
     known = glossary()[COLUMNS] | dict(own)
-    return known.get(name) or known.get(pattern(name), "")
+    found = known.get(name) or known.get(pattern(name), "")
+    chain = CHAIN.search(name)
+    if not chain or found or not (short := column(name[: chain.start()], own)):
+        return found
+    return f"{short}; of layer {chain[1]}, 0 the lowest{', reverse' if chain[2] else ''}"
 
 
 def pattern(name):

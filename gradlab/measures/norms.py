@@ -12,6 +12,7 @@ def log2_norms(rows, exponent=0):
 
     Scaled by the largest entry before squaring where the squares would leave float64's range.
     """
+    rows = np.asarray(rows, np.float64)
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
         squares = np.einsum("...n,...n->...", rows, rows)
         found = np.asarray(0.5 * np.log2(squares))

@@ -5,16 +5,19 @@ import math
 import numpy as np
 
 from gradlab import theory
-from gradlab.measures.setting import constant
+from gradlab.measures.setting import constant, top
 from gradlab.nets import weights
 
 INDEPENDENT = ("gaussian", "sparse", "torch")  # entries that mean field describes
 
 
 def columns(block, shared, lanes):
-    """Radius and singular value of each lane's W, and the rates that they and theory predict."""
+    """Radius and singular value of each lane's W, and the rates that they and theory predict.
+
+    Of a stack W is the top layer's; what its input is mean field does not say.
+    """
     net, count = shared.net, len(lanes.lengths)
-    W = weights.fed_back(net.module, net.weights)
+    W = weights.fed_back(net.module, weights.own(net.weights, top(net)))
     radius, singular = np.tile(lanes.radius, count), np.linalg.norm(W, 2)
     nothing = np.full(len(radius), np.nan)
     found = {"eigenvalue_radius": radius, "singular_value": radius * singular}
@@ -29,8 +32,9 @@ def columns(block, shared, lanes):
 
 def _mean_field(block, shared, lanes):
     """Decades a step, of Elman cells with independent entries of W; nan for all others."""
-    net, start = shared.net, shared.start
-    if net.cell != "elman" or constant(block, "init") not in INDEPENDENT:
+    net, start = shared.net, np.atleast_2d(shared.start)[0]
+    independent = constant(block, "init") in INDEPENDENT
+    if net.cell != "elman" or net.layers > 1 or not independent:
         return np.full(len(lanes.all_lengths), np.nan)
     gain = lanes.radius * theory.weight_gain(net.weights["W"])
     drives = np.square(shared.inputs[:, 0] @ net.weights["U"].T).mean(1)[:, None] * lanes.scale**2

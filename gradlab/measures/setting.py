@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab import tasks
-from gradlab.errors import UserError
-from gradlab.nets import draws, registry, weights
-from gradlab.nets.network import Network
+from gradlab.errors import UserError, one_of
+from gradlab.nets import chains, draws, registry, weights
+from gradlab.nets.network import DTYPES, Network
 
 LANE_AXES = ("spectral_radius", "input_scale", "sequence_length")
 START = 0.01  # standard deviation of h_0 where no input drives the network
@@ -67,8 +67,8 @@ def _column(block, name):
 class Draw(NamedTuple):
     """One network of spectral radius 1 and its task's input: what a seed stands for.
 
-    start (S,): the state it starts from where no input drives it; inputs (T, 1, D), targets
-    (T, 1, O).
+    start (S,), or (C, S) of C chains: the state it starts from where no input drives it; inputs
+    (T, 1, D), targets (T, 1, O). All in float64, as theory reads it.
     """
 
     net: Network
@@ -76,30 +76,41 @@ class Draw(NamedTuple):
     inputs: np.ndarray
     targets: np.ndarray
 
+    def cast(self, dtype):
+        """The same in the floats that a pass computes in; classes stay whole numbers."""
+        if dtype == "float64":
+            return self
+        net, *arrays = self
+        kept = {name: array.astype(dtype) for name, array in net.weights.items()}
+        arrays = (a.astype(dtype) if a.dtype.kind == "f" else a for a in arrays)
+        return Draw(Network(kept, net.cell, net.activation), *arrays)
+
 
 def draw(block, length):
     """The block's draw, for sequences up to `length`; biases are 0 but for forget_bias.
 
-    The cell is elman unless the block names another one. Radius, scale and length of a point do
-    not change the draw; W of radius rho is rho times it.
+    The cell is elman, of one layer and direction, unless the block says otherwise. Radius, scale
+    and length of a point do not change the draw; W of radius rho is rho times it.
     """
     hidden, init = constant(block, "hidden_size"), constant(block, "init")
     _check_size(hidden)
     seed, name = constant(block, "seed"), constant(block, "task")
     options, activation = tasks.options(name, block.constants), constant(block, "activation")
     inputs, outputs = tasks.sizes(name, options)
-    cell = registry.find(cell_of(block), activation)
+    cell, places = registry.find(cell_of(block), activation), places_of(block)
+    weights.check_places(cell, places)
     stream = draws.stream(seed=seed, init=init, hidden_size=hidden)
     try:
         sizes = (inputs, hidden, outputs)
-        drawn = weights.draw(stream, cell, sizes, init=init, spectral_radius=1.0)
+        drawn = weights.draw(stream, cell, sizes, places, init, 1.0)
     except UserError:
         raise
     except ValueError as error:  # this seed's draw cannot be scaled
         raise UserError(f"seed={seed}: {error}") from None
     weights.add_forget_bias(cell, drawn, constant(block, "forget_bias", 0.0))
     net = Network(drawn, cell_of(block), activation)
-    start = START * stream.standard_normal(cell.state_size(net.prepared()))
+    shape = (len(places), cell.state_size(net.prepared()))
+    start = START * stream.standard_normal(shape[len(places) == 1 :])
     x, y = tasks.find(name).sample(task_stream(seed, name), int(length), **options)
     return Draw(net, start, np.ascontiguousarray(x, np.float64), np.ascontiguousarray(y))
 
@@ -107,6 +118,49 @@ def draw(block, length):
 def cell_of(block):
     """The name of the block's cell."""
     return constant(block, "cell", "elman")
+
+
+def dtype_of(block):
+    """The floats of the block's networks. Raises UserError for what is neither of them."""
+    return one_of("dtype", constant(block, "dtype", "float64"), DTYPES)
+
+
+def places_of(block):
+    """The chains of the block's networks, see gradlab.nets.chains."""
+    layers = constant(block, "layers", 1)
+    if layers < 1:
+        raise UserError(f"layers={layers}: must be at least 1")
+    return chains.places(layers, bool(constant(block, "bidirectional", False)))
+
+
+def scaled(shared, lanes):
+    """The inputs (T, R, D) of all radii and scales, in the draw's floats."""
+    return shared.inputs * lanes.scale[:, None].astype(shared.inputs.dtype)
+
+
+def passed(net, gain, x, initial):
+    """The forward pass of the top layer, all lanes T steps long; x (T, R or 1, D).
+
+    gain (R,) is the factor on h in every chain, initial (R, S) or (C, R, S) what they start from.
+    """
+    prepared = {place: net.prepared(place) for place in net.places}
+    initial = initial.reshape(len(prepared), len(gain), -1)
+    starts, steps = dict(zip(prepared, initial, strict=True)), np.full(len(gain), len(x))
+    gain = gain.astype(x.dtype)
+    return chains.forward(net.module, prepared, x, starts, steps, gain)[-1].passed
+
+
+def of_size(net, radius, scale):
+    """A network of spectral radius 1 with every W times a radius, and U of the input a scale."""
+    factors = dict.fromkeys((f"W{place.suffix}" for place in net.places), radius)
+    factors |= {f"U{place.suffix}": scale for place in net.places if place.layer == 0}
+    kept = {k: v * net.dtype.type(factors.get(k, 1)) for k, v in net.weights.items()}
+    return Network(kept, net.cell, net.activation)
+
+
+def top(net):
+    """The place of the forward chain of the top layer."""
+    return chains.Place(net.layers - 1, False)
 
 
 def task_stream(seed, task):

@@ -59,9 +59,12 @@ class Chain(NamedTuple):
         return self.passed.cell.sources(self.passed.trace, self.x)
 
 
-def forward(cell, prepared, x, initial, lengths):
-    """[Chain] from {place: prepared weights}, x (T, B, D), {place: s_0 (B, S)}, falling lengths."""
-    chains, gain = [], np.ones(len(lengths), x.dtype)
+def forward(cell, prepared, x, initial, lengths, gain=None):
+    """[Chain] from {place: prepared weights}, x (T, B, D), {place: s_0 (B, S)}, falling lengths.
+
+    gain (B,): a factor on h where it enters W, in every chain; 1 unless given.
+    """
+    chains, gain = [], np.ones(len(lengths), x.dtype) if gain is None else gain
     for place, weights in prepared.items():
         if place.layer and not place.reverse:
             below = [chain for chain in chains if chain.place.layer == place.layer - 1]
