@@ -106,6 +106,18 @@ def test_both_directions_in_one_scan_are_the_same():
         assert agree.difference(measure.arrays(way.run()), right) < agree.TOLERANCE["float64"]
 
 
+def test_512_bit_vectors_are_tried_where_the_processor_has_them(monkeypatch):
+    pytest.importorskip("jax", reason="jax is not installed: extra [peers]")
+    monkeypatch.setattr(blas, "_flags", lambda: AVX512)
+    problem = small("minibatch")
+    wide = [w for w in with_jax.ways(problem, "jax by hand") if "512-bit" in w.form]
+    right = ours.ways(problem, "ours")[0].run()
+    assert len(wide) == len(with_jax.UNROLL) * len({1, ceiling.cores()})
+    assert agree.difference(measure.arrays(wide[0].run()), right) < agree.TOLERANCE["float64"]
+    monkeypatch.setattr(blas, "_flags", lambda: AVX2)
+    assert not [w for w in with_jax.ways(problem, "jax by hand") if "512-bit" in w.form]
+
+
 @pytest.mark.parametrize("name", works.WORKS)
 def test_what_cannot_be_saved_is_in_flops(name):
     """The product with W and its two of the way back, an activation a unit and step, at least."""

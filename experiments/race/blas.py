@@ -1,4 +1,4 @@
-"""Which BLAS kernels multiply here, and whether they are the best that the machine has.
+"""Which BLAS kernels multiply here, and whether they are the best that the processor has.
 
 OpenBLAS chooses its kernels by the processor when it is loaded; OPENBLAS_CORETYPE, which some
 machines set for old programs, chooses others: half the speed where AVX-512 is left lying.
@@ -33,6 +33,11 @@ def here():
     if warning:
         _warn(warning)
     return {"blas": said(found), "blas_warning": warning}
+
+
+def has(level):
+    """Whether this machine's processor has what is named in LEVELS."""
+    return LEVELS[level][0] <= _flags()
 
 
 def said(libraries):
