@@ -3,6 +3,7 @@
 run(name)       run an experiment and return its table
 read(name)      the table of a former run
 Network         a recurrent network with all its gradients
+train           train one on a task, or on one's own arrays, by a Plan; returns a Training
 clip            gradient clipping, in every meaning that users know
 """
 
@@ -10,11 +11,14 @@ from importlib import import_module
 
 _HOMES = {
     "Network": "gradlab.nets.network",
+    "Plan": "gradlab.learning.plan",
+    "Training": "gradlab.learning.training",
     "clip": "gradlab.learning.clipping",
     "read": "gradlab.runner",
     "run": "gradlab.runner",
+    "train": "gradlab.learning.training",
 }
-__all__ = ["Network", "clip", "read", "run"]
+__all__ = ["Network", "Plan", "Training", "clip", "read", "run", "train"]
 
 
 def __getattr__(name):

@@ -47,6 +47,8 @@ RULES = {
     # net.plot() and gradients.plot() hand arrays up; what draws them knows no network.
     "gradlab.nets.plotted": Rule({"numpy"}, {"plots"}),
     "gradlab.learning": Rule({"errors", "found", "given", "threads", "nets", ANY_PACKAGE}),
+    # A training takes a task by its name.
+    "gradlab.learning.data": Rule({"errors", "given", "nets", "tasks", "numpy"}),
     "gradlab.learning.clipping": Rule({*NUMERIC, "given"}),
     "gradlab.learning.rules": Rule(NUMERIC),
     "gradlab.measures": Rule({"errors", "threads", *CORE, ANY_PACKAGE}),

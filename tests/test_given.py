@@ -6,7 +6,7 @@ from networks import CELLS, as_h0, batch, network, start
 
 from gradlab import given
 from gradlab.errors import UserError
-from gradlab.learning.backprop import Backprop
+from gradlab.learning.gradient import Back
 from gradlab.nets import bptt, many
 from gradlab.nets.network import Network
 
@@ -179,10 +179,11 @@ def test_other_networks_and_their_training_see_the_same_weights():
     for name in net.weights:
         np.testing.assert_array_equal(got.weights[name], expected.weights[name])
     mixed.weights["W"] = mixed.weights["W"].astype(">f8")
-    back = Backprop(mixed, x.astype(">f8"), y.tolist(), "squared_error", "every")
-    right = Backprop(net, x, y, "squared_error", "every")
-    for name, array in right.sums().items():
-        np.testing.assert_array_equal(back.sums()[name], array)
+    back = Back.of(mixed, (x.astype(">f8"), y.tolist()), "squared_error", "every")
+    right = Back.of(net, (x, y), "squared_error", "every")
+    for name, (array, exponent) in right.sums.items():
+        np.testing.assert_array_equal(back.sums[name][0], array)
+        assert back.sums[name][1] == exponent
 
 
 WRONG = {

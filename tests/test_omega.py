@@ -119,7 +119,9 @@ def test_a_step_against_its_gradient_makes_it_smaller():
 
 
 def test_other_cells_are_refused():
-    net = network(SIZE)
-    net.cell = "lstm"
-    with pytest.raises(UserError, match="omega is defined for cell elman, not lstm"):
-        omega(net, *batch(SIZE)[:2])
+    for options, said in (
+        ({"cell": "lstm"}, "cell elman, not lstm"),
+        ({"layers": 2}, "one layer and one direction"),
+    ):
+        with pytest.raises(UserError, match=f"omega is defined for {said}"):
+            omega(network(SIZE, **options), *batch(SIZE)[:2])

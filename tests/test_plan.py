@@ -18,6 +18,7 @@ NAN, INF = math.nan, math.inf
 NO_WHOLE = [0, -1, True, np.True_, 5.0, np.float64(5), NAN, "5", None, [5], 1j]
 NO_RATE = [-1.0, -1e-300, NAN, INF, True, "0.1", None, [0.1], 1j, 10**400, np.float32(-1)]
 NO_NAME = ["", "no such", None, 1, True, ["norm"], {}]
+NO_OTHER = [v for v in NO_NAME if v is not None]  # of what may be None
 NO_OPTIONS = [None, 1, "a", [("a", 1)], {1: 2}, {"a": object}, {"a": np.ones(2)}, {"a": {}}]
 WRONG = {
     "task": ["", None, 1, True],
@@ -31,7 +32,12 @@ WRONG = {
     "clip_threshold": [v for v in NO_RATE if v is not None and v != INF],
     "stop_below": [-0.01, 1.01, NAN, INF, True, "0.1"],
     "patience": [v for v in NO_WHOLE if v is not None],
-}
+    **dict.fromkeys(("loss", "at"), NO_OTHER),
+    "truncate": [
+        5, "window", {"window": 2}, ("window",), ("lane", 2), ("chunk", 0), ("chunk", 2.0),
+        ("chunk", True), ("window", "2"), ("window", 2, 3),
+    ],
+}  # fmt: skip
 CASES = [(name, value) for name, values in WRONG.items() for value in values]
 
 
@@ -55,14 +61,15 @@ NUMPY = {
     "teacher_forcing": np.False_, "omega": np.float16(0.5), "log_every": np.array(4),
     "evaluate_every": np.int8(2), "stop_below": np.float64(0.5), "patience": np.int64(1),
     "task_options": {"a": np.float32(0.5), "b": (np.int64(1), np.str_("c")), "d": Path("e")},
-    "seed": np.uint64(2**63), "task": Path("temporal_order"),
+    "seed": np.uint64(2**63), "task": Path("temporal_order"), "loss": np.str_("squared_error"),
+    "at": np.str_("last"),
 }  # fmt: skip
 PYTHON = {
     "sequence_length": (10, 12), "updates": 5, "batch": 3, "learning_rate": 0.25,
     "optimizer": "adam", "optimizer_options": {"beta1": 0.5}, "clip_threshold": 2.0,
     "teacher_forcing": False, "omega": 0.5, "log_every": 4, "evaluate_every": 2, "stop_below": 0.5,
     "patience": 1, "task_options": {"a": 0.5, "b": [1, "c"], "d": "e"}, "seed": 2**63,
-    "task": "temporal_order",
+    "task": "temporal_order", "loss": "squared_error", "at": "last",
 }  # fmt: skip
 
 
@@ -72,6 +79,17 @@ def test_numpy_s_numbers_are_python_s_and_come_back_from_json():
     for name, value in PYTHON.items():
         assert type(getattr(plan, name)) is type(value), name
     assert Plan(**json.loads(json.dumps(dataclasses.asdict(plan)))) == plan
+
+
+@pytest.mark.parametrize("given", [("window", 3), ["window", np.int64(3)], (np.str_("window"), 3)])
+def test_a_truncation_is_a_pair_that_comes_back_from_json(given):
+    plan = Plan(**LEAST, truncate=given)
+    assert plan.truncate == ("window", 3) and [*map(type, plan.truncate)] == [str, int]
+    assert Plan(**json.loads(json.dumps(dataclasses.asdict(plan)))) == plan
+
+
+def test_a_plan_is_what_its_defaults_say():
+    assert (Plan(), Plan().lengths) == (Plan("own", 50, 1000), (50, 51))
 
 
 EDGES = [
@@ -98,6 +116,9 @@ def test_what_does_not_go_together_is_one_line():
         with pytest.raises(UserError, match=f"omega needs clip_per=mean, not {per}"):
             Plan(**LEAST, omega=1e-9, clip_per=per)
         Plan(**LEAST, omega=0.0, clip_per=per)
+    for name, value in (("omega", 0.5), ("clip_per", "step")):
+        with pytest.raises(UserError, match=f"does not go with {name}={value}"):
+            Plan(**LEAST, truncate=("chunk", 4), **{name: value})
 
 
 SHARES = [-0.1, 1.0, 2, NAN, INF, True, "a", None]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from networks import CELLS, LOSSES, activations, batch, network
 
-from gradlab.learning.backprop import Backprop
 from gradlab.learning.clipping import clip
+from gradlab.learning.gradient import Back
 from gradlab.measures import highway, last_step, recall, sequence_length, setting, truncation
 from gradlab.nets import many
 from gradlab.suite.grid import Block
@@ -52,10 +52,10 @@ def test_others_that_run_networks_are_as_quiet():
     x, y, *_ = batch(SIZE)
     net = exploding(activation="identity")
     assert not np.isfinite(many.gradients_of([net, net], x, y).loss).any()
-    back = Backprop(net, x, y, "squared_error", "every")
-    for call in (back.sums, back.by_lane, lambda: back.clipped_steps(1.0, "norm")):
-        call()
-    back.sums(omega=True)
+    for asked in (False, True):
+        back = Back.of(net, (x, y), "squared_error", "every", omega=asked)
+    back.by_lane()
+    back.clipped_steps(1.0, "norm")
 
 
 LINEAR = {

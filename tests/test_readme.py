@@ -58,11 +58,20 @@ def test_a_command_that_takes_no_time_is_run(command, capsys):
 
 
 def test_the_python_lines_of_the_readme():
-    (lines,) = re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-    scope = {}
-    few = "quick=True, set={'seed': 0, 'hidden_size': 8, 'sequence_length': [10, 20]}"
-    exec(lines.replace("quick=True", few), scope)
-    assert len(scope["frame"]) == 60 and scope["net"].hidden == 64
+    scope, smaller = {}, {
+        "quick=True": "quick=True, set={'seed': 0, 'hidden_size': 8, 'sequence_length': [10, 20]}",
+        "updates=2000": "updates=200", "evaluate_every=500": "evaluate_every=100",
+        "updates=100": "updates=3",
+    }  # fmt: skip
+    for lines in re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL):
+        for said, less in smaller.items():
+            lines = lines.replace(said, less)
+        exec(lines, scope)
+        if "frame" in lines:
+            assert len(scope["frame"]) == 60 and scope["net"].hidden == 64
+        if "temporal_order" in lines:
+            assert scope["training"].table()["update"].tolist() == [1, 100, 200]
+    assert scope["training"].status == "finished" and scope["training"].net.bidirectional
 
 
 def test_what_is_said_of_speed_is_what_the_table_of_the_reference_run_says():

@@ -99,3 +99,63 @@ def test_the_speed_is_that_of_the_updates_alone(monkeypatch):
     monkeypatch.setattr("gradlab.learning.training.time.perf_counter", lambda: next(clock))
     _, table, _, _ = both(tasks.find("temporal_order"), {"updates": 4, "log_every": 2})
     assert table.updates_per_second.tolist() == [2.0] * 3
+
+
+# Stacks, directions, lengths, truncation, teacher forcing: on arrays, all lanes in each update
+
+RNG = np.random.default_rng(11)
+STEPS, LANES = 6, 3
+X, Y = RNG.standard_normal((STEPS, LANES, 2)), RNG.random((STEPS, LANES, 2))
+CLASSES, LENGTHS = RNG.integers(0, 2, LANES), np.array([4, 6, 1])
+OTHERS = {  # cell and its options, arrays, plan
+    "two layers, lanes": ({"layers": 2}, (X, Y), {"clip_per": "lane"}),
+    "both directions, lengths": ({"bidirectional": True}, (X, Y, LENGTHS), {}),
+    "both, lengths, lanes": (
+        {"layers": 2, "bidirectional": True, "hidden": 2}, (X, CLASSES, LENGTHS),
+        {"optimizer": "adam", "clip_per": "lane", "updates": 2},
+    ),
+    "lstm both ways, a step": (
+        {"cell": "lstm", "bidirectional": True, "hidden": 2}, (X, Y), {"updates": 1},
+    ),
+    "gru, lengths": (
+        {"cell": "gru"}, (X, CLASSES, LENGTHS), {"optimizer": "momentum", "clip_threshold": 0.1},
+    ),
+    "lstm, window": ({"cell": "lstm"}, (X, Y), {"truncate": ("window", 2)}),
+    "chunks, lengths, lanes": ({}, (X, Y, LENGTHS), {"truncate": ("chunk", 4), "clip_per": "lane"}),
+    "jordan, teacher": ({"cell": "jordan"}, (X, Y), {"teacher_forcing": True}),
+    "float32": ({"layers": 2, "dtype": "float32"}, (X, Y), {"optimizer": "rmsprop"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OTHERS.values(), ids=OTHERS)
+def test_what_gradients_take_is_trained(case):
+    options, data, changes = case
+    plan = {"updates": 3, "learning_rate": 0.1, "clip_threshold": 0.9}
+    plan = Plan(**plan | changes)
+    net = gradlab.Network.draw(inputs=2, outputs=2, **{"hidden": 3} | options)
+    training = gradlab.train(net, data, plan)
+    losses, shares = twin.train_on(net, data, plan)
+    exact = net.dtype == np.float64
+    assert training.losses == pytest.approx(losses, rel=1e-11 if exact else 1e-5)
+    assert training.shares == shares and np.mean(shares) > 0
+    for name, array in training.net.weights.items():
+        wanted = net.weights[name]
+        assert array.dtype == wanted.dtype == net.dtype
+        tolerance = {"rtol": 1e-9, "atol": 1e-12} if exact else {"rtol": 1e-3, "atol": 1e-5}
+        np.testing.assert_allclose(array, wanted, **tolerance)
+
+
+def test_steps_are_clipped_within_each_lane_s_own_length():
+    net = gradlab.Network.draw(inputs=2, hidden=3, outputs=2, cell="lstm")
+    plan = Plan(updates=1, learning_rate=1.0, clip_per="step", clip_threshold=1.2)
+    training = gradlab.train(net, (X, Y, LENGTHS), plan)
+    alone = []
+    for lane, length in enumerate(LENGTHS):
+        own = gradlab.train(net, (X[:length, [lane]], Y[:length, [lane]]), plan)
+        step = {name: own.net.weights[name] - array for name, array in net.weights.items()}
+        alone.append((step, own.shares[0] * length))
+    for name, array in net.weights.items():
+        mean = np.mean([step[name] for step, _ in alone], axis=0)
+        np.testing.assert_allclose(training.net.weights[name] - array, mean, atol=1e-14)
+    share = sum(hits for _, hits in alone) / LENGTHS.sum()
+    assert 0 < share < 1 and training.shares[0] == pytest.approx(share)

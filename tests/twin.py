@@ -5,6 +5,7 @@ definitions in gradlab.learning.records.
 """
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import reference
@@ -159,3 +160,66 @@ def train(net, task, plan):
         rows.append(row)
         after.append({name: array.copy() for name, array in net.weights.items()})
     return rows, after
+
+
+def train_on(net, data, plan):
+    """(losses, shares clipped) of a training on all lanes of arrays; net is changed in place.
+
+    Gradients of a stack are complex steps of its outputs; float32 is taken in float64.
+    """
+    x, y, lengths = (*data, None)[:3]
+    every = y.shape[:2] == x.shape[:2]
+    steps = np.full(x.shape[1], len(x)) if lengths is None else lengths
+    name = "cross_entropy" if y.dtype.kind == "i" else "squared_error"
+    losses, shares, memory = [], [], {}
+    for number in range(1, plan.updates + 1):
+        found = [
+            _own(net, x[:n, i], (targets(y, i, n, "every" if every else "last"), name), plan)
+            for i, n in enumerate(steps)
+        ]
+        lanes = [SimpleNamespace(gradients=gradient) for _, gradient in found]
+        applied, share = clipped(lanes, mean([lane.gradients for lane in lanes]), plan)
+        change = plan.learning_rate * step(plan, vector(applied), memory, number)
+        place = 0
+        for key in sorted(net.weights):
+            array = net.weights[key]
+            array -= change[place : place + array.size].reshape(array.shape).astype(array.dtype)
+            place += array.size
+        losses.append(np.mean([loss for loss, _ in found]))
+        shares.append(share)
+    return losses, shares
+
+
+def _own(net, x, case, plan):
+    """(loss, gradients) of one sequence."""
+    y, name = case
+    start = np.zeros(net.module.state_size(net.prepared()))
+    if plan.teacher_forcing:  # what is fed back is given: each step stands alone
+        given = [start, *(y[t] for t in range(1, len(x)))]
+        each = [(x[t : t + 1], given[t], ({1: y[t + 1]}, name)) for t in range(len(x))]
+        gradients = [reference.gradients(net, *one)[0] for one in each]
+        return sum(reference.loss(net, *one) for one in each), {
+            k: sum(g[k] for g in gradients) for k in net.weights
+        }
+    if len(net.places) > 1:
+        return _complex_step(net, x, start, case)
+    own = reference.truncated(net, x, start, case, plan.truncate or ("window", len(x)))[0]
+    return reference.loss(net, x, start, case), own
+
+
+def _complex_step(net, x, start, case, size=1e-30):
+    y, name = case
+    starts = {place.suffix: start for place in net.places}
+    weights = {k: array.astype(complex) for k, array in net.weights.items()}
+
+    def loss():
+        _, o = reference.stack(net, x, starts, weights)
+        return sum(reference.loss_of_step(o[t - 1], y[t], name) for t in y)
+
+    gradients = {k: np.zeros(array.shape) for k, array in weights.items()}
+    for k, array in weights.items():
+        for index in np.ndindex(array.shape):
+            array[index] += size * 1j
+            gradients[k][index] = loss().imag / size
+            array[index] -= size * 1j
+    return loss().real, gradients

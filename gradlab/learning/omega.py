@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.errors import UserError
-from gradlab.learning.backprop import Backprop
+from gradlab.learning.gradient import Back
 
 
 class Omega(NamedTuple):
@@ -27,19 +27,19 @@ class Omega(NamedTuple):
     steps: float
 
 
-def omega(net, x, y, loss="squared_error", at="every"):
+def omega(net, x, y, loss="squared_error", at="every", lengths=None):
     """Omega of a network on a batch, as `Network.gradients` takes it.
 
     The bound on ||dL/dh||^2 is in units of the mean loss, as the authors have it. Raises UserError
-    for a cell other than elman.
+    for a cell other than elman, and for a stack.
     """
     check(net)
-    back = Backprop(net, x, y, loss, at)
-    back.sums(omega=True)
-    return Omega(*back.omega)
+    return Omega(*Back.of(net, (x, y, lengths), loss, at, omega=True).omega)
 
 
 def check(net):
     """Raise UserError unless Omega is defined for the network's cell."""
     if not net.module.omega:
         raise UserError(f"omega is defined for cell elman, not {net.cell}")
+    if len(net.places) > 1:
+        raise UserError("omega is defined for one layer and one direction, not a stack")

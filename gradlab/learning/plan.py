@@ -1,5 +1,6 @@
 """What a training is told: everything that its numbers follow from, but for the network."""
 
+import math
 from dataclasses import dataclass, field
 
 from gradlab.errors import UserError, one_of
@@ -7,6 +8,11 @@ from gradlab.learning import fields
 from gradlab.learning.clipping import PER, STYLES
 from gradlab.learning.optimizers import OPTIMIZERS, optimizer
 from gradlab.learning.schedules import SCHEDULES
+from gradlab.nets.losses import LOSSES
+from gradlab.nets.slopes import SLOPES
+from gradlab.nets.truncated import Truncation
+
+UNNAMED = "own"  # a plan's task, until it is trained on one that has a name
 
 
 def _whole(least):
@@ -19,6 +25,11 @@ def _name(choices):
 
 def _number(right, holds):
     return lambda name, value: fields.number(name, value, right, holds)
+
+
+def _truncation(value):
+    kind, steps = Truncation.of(value, math.inf)
+    return str(kind), int(steps)
 
 
 # What each field is checked by, in their order; sequence_length takes two forms.
@@ -44,30 +55,48 @@ MAY_BE_NONE = {
     "clip_threshold": _number("a number >= 0, or None", lambda value: value >= 0),
     "stop_below": _number("a share from 0 to 1, or None", lambda value: 0 <= value <= 1),
     "patience": _whole(1),
+    "loss": _name(LOSSES),
+    "at": _name(SLOPES),
+    "truncate": lambda name, value: _truncation(value),
 }
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train.
+    """How to train: `gradlab.train(net, task, gradlab.Plan(updates=5000, clip_threshold=1.0))`.
 
-    sequence_length   steps; or (low, high): each minibatch draws its own from low to high - 1
+    task              its name; `train` puts it here for a task that has one
+    sequence_length   steps; or (low, high): each minibatch draws its own from low to high - 1;
+                      arrays of one's own have theirs
+    updates           how many
+    batch             sequences of a minibatch
+    learning_rate     of the optimizer, times what the schedule says
+    optimizer         sgd, momentum, adam, rmsprop, with optimizer_options: see
+                      gradlab.learning.optimizers
+    schedule          constant, linear, cosine, exponential: see gradlab.learning.schedules
     clip_threshold    None: no clipping; the loss is the mean over lanes, summed over steps
-    clip_style        see gradlab.learning.rules
+    clip_style        norm, torch, value, per_array, keras_global, optax, pascanu: see
+                      gradlab.learning.rules
     clip_per          what is clipped: the "mean" of the lanes, each "lane", dL/dh at each "step"
+    truncate          ("window", k) or ("chunk", k): truncated BPTT, as `Network.gradients` has it
     teacher_forcing   feed a jordan cell the targets of every step instead of its own outputs
     omega             Omega's factor alpha; alpha dOmega/dW is added before clipping
+                      (gradlab.learning.omega)
     log_every         updates between two rows of the table
     evaluate_every    updates between two evaluations on evaluation_size fresh sequences; 0: none
     stop_below        stop at the first evaluation whose share of wrong sequences is below it
     patience          stop after this many evaluations in a row without a smaller loss
+    loss, at          of arrays of one's own, as `Network.gradients` takes them; None: what their y
+                      looks like (gradlab.learning.data); a task has its own
+    task_options      keywords of the task's `sample`
+    seed              of the minibatches and evaluations
 
     NumPy's numbers become Python's. Raises UserError, one line, for a field that cannot be so.
     """
 
-    task: str
-    sequence_length: int | tuple
-    updates: int
+    task: str = UNNAMED
+    sequence_length: int | tuple = 50
+    updates: int = 1000
     batch: int = 20
     learning_rate: float = 0.01
     optimizer: str = "sgd"
@@ -76,6 +105,7 @@ class Plan:
     clip_threshold: float | None = None
     clip_style: str = "norm"
     clip_per: str = "mean"
+    truncate: tuple | None = None
     teacher_forcing: bool = False
     omega: float = 0.0
     log_every: int = 100
@@ -83,6 +113,8 @@ class Plan:
     evaluation_size: int = 1000
     stop_below: float | None = None
     patience: int | None = None
+    loss: str | None = None
+    at: str | None = None
     task_options: dict = field(default_factory=dict)
     seed: int = 0
 
@@ -120,6 +152,11 @@ class Plan:
     def _check_together(self):
         if self.omega and self.clip_per != "mean":
             raise UserError(f"omega needs clip_per=mean, not {self.clip_per}: it is no lane's own")
+        for name, value in (("omega", self.omega), ("clip_per", self.clip_per == "step")):
+            if self.truncate and value:
+                raise UserError(
+                    f"truncate={self.truncate}: does not go with {name}={getattr(self, name)}"
+                )
         stops = [name for name in ("stop_below", "patience") if getattr(self, name) is not None]
         if stops and not self.evaluate_every:
             raise UserError(f"{stops[0]}={getattr(self, stops[0])}: needs evaluate_every >= 1")

@@ -12,10 +12,12 @@ not_finite, share_not_finite   share whose norm is inf or nan, which is not clip
 cosine               between the step that was wanted, -dL/dw, and the one that was made
 step, learning_rate  norm of the step that was made; the rate at this update
 spectral_radius, singular_value   of W after the step (of the worst gate's block; of all of W);
-                     of W V for jordan
-omega                Omega of this minibatch (cell elman)
-horizon              steps back over which ||dL/dh_t||^2 >= 1e-20, mean over lanes
-log10_gradient_ratio log10 of ||dL/dh_0||/||dL/dh_T||, median over lanes
+                     of W V for jordan; of a stack the largest of all layers and directions
+omega                Omega of this minibatch (one layer of cell elman, not truncated)
+horizon              steps back over which ||dL/dh_t||^2 >= 1e-20, mean over lanes; h of a stack's
+                     top layer, both directions side by side
+log10_gradient_ratio log10 of ||dL/dh_0||/||dL/dh_T||, median over lanes; h likewise, T each
+                     lane's own last step
 error, evaluation_loss   share of fresh sequences that are wrong (nan: the task does not say
                          what is), and their loss; nan: not evaluated
 updates_per_second   since the training began, without rows and evaluations
@@ -27,7 +29,6 @@ import numpy as np
 
 from gradlab.learning.rules import norm
 from gradlab.nets import draws, weights
-from gradlab.nets.bptt import log2_norms
 from gradlab.nets.losses import loss_of
 
 COLUMNS = (
@@ -42,9 +43,9 @@ CHUNK = 500  # sequences of an evaluation that run at a time
 
 def of_update(found, change):
     """The columns that follow from the gradients and from the step that was made of them."""
-    lags = log2_norms(found.adjoint)
+    lags, lengths = found.back.lags(), found.back.lengths
     with np.errstate(invalid="ignore"):
-        ratio = np.median(lags[0] - lags[-1]) * math.log10(2)
+        ratio = np.median(lags[0] - lags[lengths, np.arange(len(lengths))]) * math.log10(2)
         cosine = _cosine(found.wanted, change)
     return {
         "loss": found.loss,
@@ -68,13 +69,19 @@ def health(found):
 
 
 def of_weights(net):
-    """Spectral radius and largest singular value of W (G N, N), or of W V; nan if not finite."""
-    W = weights.fed_back(net.module, net.weights)
+    """The worst chain's spectral radius and largest singular value; nan if not finite."""
+    found = [_of_chain(net.module, weights.own(net.weights, place)) for place in net.places]
+    radii, values = np.max(found, axis=0).tolist()
+    return {"spectral_radius": radii, "singular_value": values}
+
+
+def _of_chain(cell, own):
+    """Of W (G N, N), or of W V."""
+    W = weights.fed_back(cell, own)
     if not np.isfinite(W).all():
-        return {"spectral_radius": math.nan, "singular_value": math.nan}
-    square = weights.square(net.module, net.weights)
-    radii = [draws.spectral_radius(block) for block in square.values()]
-    return {"spectral_radius": max(radii), "singular_value": float(np.linalg.norm(W, 2))}
+        return math.nan, math.nan
+    radii = [draws.spectral_radius(block) for block in weights.square(cell, own).values()]
+    return max(radii), float(np.linalg.norm(W, 2))
 
 
 def since(history, rows):
@@ -84,23 +91,28 @@ def since(history, rows):
 
 
 def evaluation(net, task, sample, size):
-    """(share of wrong sequences, loss) over `size` sequences of sample(count) -> x, y."""
+    """(share of wrong sequences, loss) over `size` of sample(count) -> x, y, or x, y, lengths."""
     wrong, losses = [], []
     while len(losses) < size:
-        x, y = sample(min(CHUNK, size - len(losses)))
+        minibatch = sample(min(CHUNK, size - len(losses)))
         with np.errstate(over="ignore", invalid="ignore"):  # of a network that is thrown off
-            own_wrong, own_losses = _judged(net, task, x, y)
+            own_wrong, own_losses = _judged(net, task, *minibatch)
         wrong.extend(own_wrong)
         losses.extend(own_losses)
     return float(np.mean(wrong)), float(np.mean(losses))
 
 
-def _judged(net, task, x, y):
-    outputs = net.forward(x).outputs
-    outputs = outputs if task.AT == "every" else outputs[-1]
+def _judged(net, task, x, y, lengths=None):
+    outputs, steps = net.forward(x, lengths=lengths).outputs, len(x)
+    if task.AT == "last":
+        outputs = outputs[-1 if lengths is None else lengths - 1, np.arange(x.shape[1])]
     loss, _ = loss_of(outputs, y, task.LOSS)
-    wrong = task.wrong(outputs, y) if hasattr(task, "wrong") else [math.nan] * x.shape[1]
-    return wrong, loss if task.AT == "last" else loss.sum(0)
+    if task.AT == "every":
+        within = lengths is None or np.arange(steps)[:, None] < lengths
+        loss = np.where(within, loss, 0).sum(0)
+    given = (outputs, y) if lengths is None else (outputs, y, lengths)
+    wrong = task.wrong(*given) if hasattr(task, "wrong") else [math.nan] * x.shape[1]
+    return wrong, loss
 
 
 def _cosine(a, b):

@@ -17,14 +17,15 @@ import numpy as np
 
 from gradlab import found
 from gradlab.errors import UserError
-from gradlab.learning import fields, records
+from gradlab.learning import data, fields, records
+from gradlab.learning.gradient import gradient, vector
 from gradlab.learning.omega import check
 from gradlab.learning.optimizers import optimizer
 from gradlab.learning.plan import Plan
 from gradlab.learning.schedules import factor
-from gradlab.learning.update import gradient, vector
 from gradlab.nets import draws, files
 from gradlab.nets.network import Network
+from gradlab.nets.truncated import Truncation
 from gradlab.threads import one_blas_thread
 
 RUNNING, SOLVED, STOPPED, DIVERGED, FINISHED = "ok", "solved", "stopped", "diverged", "finished"
@@ -32,31 +33,63 @@ ENDED = (SOLVED, STOPPED, DIVERGED)
 VERSION = 2  # 2: share_not_finite
 
 
+def train(net, task, plan, *, test=None, save=None) -> "Training":
+    """Train a copy of a network; returns the `Training` at its end.
+
+    task   the name of a task (`gradlab.tasks`), or of a file of one's own; or one's own sequences,
+           arrays (x, y) or (x, y, lengths), x (T, B, D), y and lengths as `Network.gradients` takes
+           them. Each update has `plan.batch` of the B sequences (all, if there are fewer), each
+           sequence once in an epoch.
+    plan   a `gradlab.Plan`: how many updates, of what kind
+    test   arrays that are evaluated instead of those that are learnt from
+    save   a path, written at the end: `gradlab.Training.load(path, task)` takes it up again
+
+        training = gradlab.train(net, "adding", gradlab.Plan(sequence_length=20, updates=3000))
+        training.table()  # a row each plan.log_every updates, see gradlab.learning.records
+        training.net      # the network as it is now
+
+    Raises UserError, one line, for what does not fit together. A training that diverges, or whose
+    gradients are not finite, is no error but a status.
+    """
+    training = Training(net, task, plan, test)
+    training.run(save=save)
+    return training
+
+
 class Training:
-    """A network that learns a task. `task` is a task's module (see gradlab.tasks), found above.
+    """A network that learns a task; `task` and `test` as `train` takes them, or a task's module.
 
     net       the network in training, a copy of the one that was given
+    plan      the plan, its task, sequence_length and batch as they are for this task
     update    how many updates are done
     status    ok, solved (stop_below), stopped (patience), diverged, finished
     losses    of every update so far; norms: of the gradient before clipping; shares: clipped;
               lost: not finite (see records)
 
-    A copy, also through pickle, is a training of its own; the task's module is shared. Raises
-    UserError for a plan that is none, and for omega with another cell than elman.
+    `run` trains, `table()` is what happened so far, `evaluate()` looks at fresh sequences, `save`
+    and `load` keep the state. A copy, also through pickle, is a training of its own; the task is
+    shared. Raises UserError for a plan that is none, and for what does not fit together.
     """
 
-    def __init__(self, net, task, plan):
+    def __init__(self, net, task, plan, test=None):
         if not isinstance(plan, Plan):
             raise UserError(f"plan must be a Plan, not {type(plan).__name__}")
         if plan.omega:
             check(net)
-        self.plan, self.task, self.status = plan, task, RUNNING
+        self.task, self.plan = data.found(net, task, test, plan)
+        if plan.truncate:
+            Truncation(*plan.truncate).check(net, self.task.AT)
+        self.status = RUNNING
         self.net, self._flat = _with_flat_weights(net)
         self._optimizer = optimizer(plan.optimizer, plan.optimizer_options)
         self._slots = [np.zeros_like(self._flat) for _ in self._optimizer.slots]
         self._stream = self._draw("training")
         self.losses, self.norms, self.shares, self.lost, self.rows = [], [], [], [], []
         self._seconds, self._best, self._waited = 0.0, math.inf, 0
+
+    def __repr__(self):
+        plan, done = self.plan, f"{self.update} of {self.plan.updates} updates"
+        return f"Training({plan.task}, {done}, {self.status})"
 
     @property
     def update(self):
@@ -93,12 +126,28 @@ class Training:
     def evaluate(self, size=None):
         """(share of wrong sequences, loss) on `fresh` sequences, others at each update."""
         size = self.plan.evaluation_size if size is None else fields.whole("size", size, 1)
-        stream = self._draw("evaluation", update=self.update)
-        return records.evaluation(self.net, self.task, lambda n: self.fresh(stream, n), size)
+        count, sample = self._judged(self._draw("evaluation", update=self.update), size)
+        return records.evaluation(self.net, self.task, sample, count)
 
     def fresh(self, stream, batch):
-        """Sequences that no update has seen: by the task's `unseen` where it has one."""
-        return self._drawn(getattr(self.task, "unseen", self.task.sample), stream, batch)
+        """Sequences that no update has seen: by the task's `unseen` where it has one.
+
+        Of arrays: of those for a test, if there are any, and at most as many as there are.
+        """
+        count, sample = self._judged(stream, batch)
+        return sample(count)
+
+    def _judged(self, stream, size):
+        """(how many, count -> the next so many) of `size` fresh sequences."""
+        if isinstance(self.task, data.Arrays):
+            return self.task.judged(stream, size)
+        sample = getattr(self.task, "unseen", self.task.sample)
+        return size, lambda count: self._drawn(sample, stream, count)
+
+    def _minibatch(self, number):
+        if isinstance(self.task, data.Arrays):
+            return self.task.minibatch(number, self.plan)
+        return self._drawn(self.task.sample, self._stream, self.plan.batch)
 
     def save(self, path):
         """Write the state to a .safetensors file, whole or not at all; ~ is the home folder.
@@ -124,7 +173,7 @@ class Training:
             raise UserError(f"{path} cannot be written: {error.strerror}") from None
 
     @classmethod
-    def load(cls, path, task):
+    def load(cls, path, task, test=None):
         """Take up a training that was saved, on this task. Raises UserError for another file."""
         arrays, metadata = files.read(Path(path).expanduser())
         said = json.loads(metadata.get("gradlab.training", "{}"))
@@ -132,7 +181,7 @@ class Training:
             raise UserError(f"{path} holds no training of gradlab's format {VERSION}")
         weights = {k[8:]: array for k, array in arrays.items() if k.startswith("weights.")}
         net = Network(weights, *(said[name] for name in ("cell", "activation", "feedback")))
-        training = cls(net, task, Plan(**said["plan"]))
+        training = cls(net, task, Plan(**said["plan"]), test)
         training._slots = [arrays[name] for name in training._slot_names()]
         training._stream.bit_generator.state = said["stream"]
         for name in _HISTORY:
@@ -167,10 +216,10 @@ class Training:
     def _one_update(self):
         plan, number = self.plan, self.update + 1
         started = time.perf_counter()
-        x, y = self._drawn(self.task.sample, self._stream, plan.batch)
+        minibatch = self._minibatch(number)
         logged = number % plan.log_every == 0 or number in (1, plan.updates)
         watch = logged or self._is_due(number)
-        step = gradient(self.net, self.task, (x, y), plan, watch)
+        step = gradient(self.net, self.task, minibatch, plan, watch)
         rate = plan.learning_rate * factor(plan.schedule, number, plan.updates)
         change = self._optimizer.step(step.applied, self._slots, rate, number)
         self._flat -= change

@@ -1,0 +1,237 @@
+"""From a minibatch to the gradient that the optimizer is handed, and what clipping did to it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gradlab.errors import UserError
+from gradlab.learning.clipping import FINITE, NOT_FINITE, clip
+from gradlab.learning.plan import Plan
+from gradlab.nets import bptt, weights
+from gradlab.nets.batch import Batch
+from gradlab.nets.exponents import added, at_one_level, in_reach, plain
+from gradlab.nets.part import Part
+from gradlab.nets.slopes import Loss
+from gradlab.nets.truncated import Truncation
+
+
+class Back(Part):
+    """The way back of a minibatch, all its lanes in one group; the loss is the mean over lanes.
+
+    sums   {name: (array, exponent)}: dL/d(weight) = array * 2^exponent
+    omega  (value, derivative, steps) if it was asked for: see gradlab.learning.omega
+    """
+
+    def __init__(self, batch, loss, truncation=None, omega=False):
+        self.net, self.omega, self._asked = batch.net, None, omega
+        self._order = np.argsort(-batch.lengths, kind="stable")
+        super().__init__(batch, self._order, loss, truncation)
+
+    @classmethod
+    def of(cls, net, minibatch, loss, at, plan=None, omega=False):
+        """That of (x, y), or (x, y, lengths); the plan says teacher forcing and truncation."""
+        plan = plan or Plan()
+        x, y, lengths = (*minibatch, None)[:3]
+        batch = Batch.of(net, x, None, lengths, y if plan.teacher_forcing else None)
+        truncation = Truncation.of(plan.truncate, len(batch.x))
+        if truncation is not None:
+            truncation.check(batch.net, at)
+        return cls(batch, Loss.of(batch, y, loss, None, at), truncation, omega)
+
+    @property
+    def lengths(self):
+        """The steps of each lane, in the group's order."""
+        return self.run.lengths
+
+    def lags(self):
+        """log2 ||dL/dh_t|| (T+1, B) of the top layer, in the group's order."""
+        return self.lag_log2(self.net.layers - 1)
+
+    @property
+    def loss(self):
+        """L: inf or 0 where float64 ends."""
+        return float(plain(np.float64(self.slope.value), self.slope.level))
+
+    def _back(self, chain):
+        if not self._asked:
+            return super()._back(chain)
+        sums, penalty = bptt.Sums(chain.sources), bptt.OmegaSums(chain.passed.weights)
+        spans, touch = bptt.fast_slices(chain.lengths, self.net.weights["W"].size), self._only()
+        for span, adjoint in bptt.backward(chain.passed, spans, touch.head, touch.direct):
+            penalty.add(adjoint, span)
+            sums.add(adjoint, span)
+        self.omega = penalty.result(len(chain.lengths))
+        self.sums |= self._named(chain, sums)
+        self._adjoints[chain.place] = adjoint
+        return None
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def by_lane(self):
+        """{name: (B, ...)}: the gradients of each lane's own loss; nothing is averaged."""
+        lanes, found = len(self._order), {}
+        for chain in self.run.chains:
+            sums, entries = bptt.LaneSums(chain.sources, lanes), np.arange(lanes)
+            for span, adjoint in self._slices(chain):
+                sums.add(adjoint, span, entries)
+            found |= {
+                name + chain.place.suffix: plain(total, sums.exponent[name][:, None, None])
+                for name, total in sums.total.items()
+            }
+        found |= self._readout_by_lane()
+        place, shapes = np.argsort(self._order), self.net.weights
+        return {k: lanes * found[k][place].reshape(lanes, *shapes[k].shape) for k in shapes}
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def clipped_steps(self, threshold, style):
+        """BPTT in which each lane's dL/dh_t is clipped before it goes on back.
+
+        It is the gradient of that lane's own loss, its part from step t's own output included.
+        Returns sums as above, and of all steps and lanes the shares clipped and not finite. Raises
+        UserError for a stack.
+        """
+        touch, (chain,) = self._only(), self.run.chains
+        sums, lengths = bptt.Sums(chain.sources), chain.lengths
+        active = [int(np.count_nonzero(lengths >= t)) for t in range(1, lengths[0] + 1)]
+        spans = [(t - 1, t, active[t - 1]) for t in range(lengths[0], 0, -1)]
+        head, rule = touch.head, (threshold, style)
+        if isinstance(head, tuple):
+            head = plain(head[0], head[1][:, None])
+        for t in np.unique(lengths) if touch.direct is not None else ():
+            own = np.flatnonzero(lengths == t)
+            head[own] += _direct(touch, lengths, t)[own]
+        head, hits = self._clipped(head, rule)
+        for span, adjoint in bptt.backward(chain.passed, spans, head):
+            sums.add(adjoint, span)
+            if span[0] > 0:
+                hits = hits + self._clip_carry(adjoint, span, touch, rule)
+        found = self._named(chain, sums) | self.slope.readout_gradients()
+        return found, *(hits / lengths.sum()).tolist()
+
+    def _clip_carry(self, adjoint, span, touch, rule):
+        """Clip what reaches the step before; how many lanes are clipped, and not finite."""
+        t, lanes = span[0], span[2]
+        exponent, carry = adjoint.exponent[t, :lanes], adjoint.carry[:lanes]
+        if touch.direct is None and np.all(exponent < 0):  # far below any threshold: leave it so
+            return 0
+        rows = plain(carry, exponent[:, None])
+        if touch.direct is not None:
+            rows = rows + _direct(touch, self.run.lengths, t)[:lanes]
+        carry[:], hits = self._clipped(rows, rule)
+        exponent[:] = 0
+        return hits
+
+    def _clipped(self, rows, rule):
+        lanes = len(self._order)
+        result = clip(rows * lanes, *rule, per="lane")
+        hits = np.array([np.sum(result.clipped), np.sum(result.status == NOT_FINITE)])
+        return result.gradients / lanes, hits
+
+    def _only(self):
+        if len(self.run.chains) > 1:
+            raise UserError("clip_per=step needs one layer and one direction, not a stack")
+        return self.touches[self.run.chains[0].place]
+
+    def _named(self, chain, sums):
+        shapes = weights.own(self.net.weights, chain.place)
+        return {
+            name + chain.place.suffix: (
+                total[0].reshape(shapes[name].shape), int(sums.exponent[name][0])
+            )
+            for name, total in sums.total.items()
+        }  # fmt: skip
+
+    def _readout_by_lane(self):
+        if self.net.reads_out:  # V and c are the cell's
+            return {}
+        slope, hidden = self.slope.outputs(), self.run.hidden[1:]
+        if self._source[2].at == "last":
+            each = self.run.lengths - 1, np.arange(len(self._order))
+            slope, hidden = slope[each][None], hidden[each][None]
+        return {"V": np.einsum("tbo,tbn->bon", slope, hidden), "c": slope.sum(0)}
+
+
+def _direct(touch, lengths, t):
+    """The part of dL/dh_t (B_t, S) that comes from step t's own output."""
+    own = touch.direct((t - 1, t, int(np.count_nonzero(lengths >= t))))
+    rows = own.slope @ own.readout
+    return plain(rows, own.exponent[:, None]) if own.exponent.size else rows
+
+
+class Found(NamedTuple):
+    """One minibatch's loss and gradients.
+
+    wanted, applied  all weights' entries in one vector, before and after clipping, alpha dOmega/dW
+                     included; wanted up to a power of two
+    norm             of wanted
+    clipped          share of what is clipped: of one mean, of lanes, of steps and lanes
+    not_finite       share of the same whose norm is inf or nan: no rule can keep its direction
+    omega            its value, nan if it was not asked for
+    back             the way back, of the mean loss
+    """
+
+    loss: float
+    wanted: np.ndarray
+    applied: np.ndarray
+    norm: float
+    clipped: float
+    not_finite: float
+    omega: float
+    back: Back
+
+
+class _Mean(NamedTuple):
+    """{name: weights * 2^exponents}: what `clip` takes for a network's gradients."""
+
+    weights: dict
+    exponents: dict
+
+
+def gradient(net, task, minibatch, plan, watch=False):
+    """The gradients of a minibatch (x, y), or (x, y, lengths), under a plan.
+
+    watch: Omega too, where it is defined.
+    """
+    asked = bool(plan.omega) or (watch and has_omega(net, plan))
+    back = Back.of(net, minibatch, task.LOSS, task.AT, plan, asked)
+    if plan.omega:
+        back.sums["W"] = added([back.sums["W"], (plan.omega * back.omega[1], 0)])
+    mean = _Mean(*in_reach(back.sums))
+    norm, applied, *shares = _clipped(back, mean, plan)
+    value = back.omega[0] if asked else np.nan
+    return Found(back.loss, vector(at_one_level(*mean)), applied, norm, *shares, value, back)
+
+
+def has_omega(net, plan):
+    """Whether Omega is defined: for the whole way back of one layer of a cell that has one."""
+    return net.module.omega and len(net.places) == 1 and plan.truncate is None
+
+
+def vector(weights):
+    """All entries of {name: array} in one vector, in the order of the names."""
+    return np.concatenate([weights[name].ravel() for name in sorted(weights)])
+
+
+def _clipped(back, mean, plan):
+    """(norm before, the vector after clipping, the shares clipped and not finite)."""
+    c, style = plan.clip_threshold, plan.clip_style
+    if plan.clip_per == "mean" and c is not None:
+        whole = clip(mean, c, style, weights=back.net.weights)
+        return whole.norm, vector(whole.gradients), *_shares(whole)
+    loose = clip(mean, np.inf)
+    if c is None:
+        return loose.norm, vector(_plain(back.sums)), *_shares(loose)
+    if plan.clip_per == "step":
+        sums, *shares = back.clipped_steps(c, style)
+        return loose.norm, vector(_plain(sums)), *shares
+    lanes = clip(back.by_lane(), c, style, "lane", weights=back.net.weights)
+    after = {name: array.mean(0) for name, array in lanes.gradients.items()}
+    return loose.norm, vector(after), *_shares(lanes)
+
+
+def _plain(sums):
+    return {name: plain(array, exponent) for name, (array, exponent) in sums.items()}
+
+
+def _shares(result):
+    """Of what `clip` returned: the share that was clipped, and the share that is not finite."""
+    return float(np.mean(result.clipped)), float(np.mean(np.asarray(result.status) != FINITE))
