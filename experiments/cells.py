@@ -30,8 +30,8 @@ from gradlab.suite import (
 RADII = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0]
 BIASES = [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 6.0]
 ABOUT = {
-    "task": "noise", "hidden_size": 32, "activation": "tanh", "init": "gaussian",
-    "input_scale": 0.5, "sequence_length": Span(200),
+    "task": "noise", "layers": 1, "dtype": "float64", "hidden_size": 32, "activation": "tanh",
+    "init": "gaussian", "input_scale": 0.5, "sequence_length": Span(200),
 }  # fmt: skip
 FAR = 100  # the lag at which rates are read
 MEMORY = f"log10_memory_lag_{FAR}"
@@ -220,6 +220,8 @@ experiment = Experiment(
     split=["cell", "forget_bias", "seed"],
     constants={
         "task": "noise",
+        "layers": 1,
+        "dtype": "float64",
         "hidden_size": 32,
         "activation": "tanh",
         "init": "gaussian",
@@ -242,7 +244,7 @@ experiment = Experiment(
             at_most=-10.0,
             why="what is left is rounding",
             control=passes_for(half_of_the_highway, "log10_detour_lag_20"),
-            about={"sequence_length": Span(20), "spectral_radius": 0.0},
+            about={"sequence_length": Span(20), "spectral_radius": 0.0, "dtype": "float64"},
         ),
         Claim(
             "the detour takes over",

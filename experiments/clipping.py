@@ -49,8 +49,9 @@ RADIUS, THRESHOLD = 1.2, 1.0  # at which the styles are compared
 PLAIN = {"clip_style": "norm", "clip_per": "mean"}  # the sweep over thresholds
 ENDS = PLAIN | {"update": UPDATES, "spectral_radius": every(RADII)}
 ABOUT = {
-    "task": "temporal_order", "cell": "elman", "activation": "tanh", "init": "gaussian",
-    "hidden_size": 50, "sequence_length": 20, "optimizer": "sgd", "learning_rate": 0.2,
+    "task": "temporal_order", "cell": "elman", "layers": 1, "bidirectional": False,
+    "dtype": "float64", "activation": "tanh", "init": "gaussian", "hidden_size": 50,
+    "sequence_length": 20, "optimizer": "sgd", "learning_rate": 0.2,
     "batch": 20, "omega": 0.0,
 }  # fmt: skip
 
@@ -232,6 +233,9 @@ experiment = Experiment(
     constants={
         "task": "temporal_order",
         "cell": "elman",
+        "layers": 1,
+        "bidirectional": False,
+        "dtype": "float64",
         "activation": "tanh",
         "init": "gaussian",
         "hidden_size": 50,
@@ -311,7 +315,7 @@ experiment = Experiment(
             within=1e-12,
             why="rounding",
             control=swap("clip_style", "value", "norm"),
-            about={"optimizer": "sgd", "omega": 0.0},
+            about={"optimizer": "sgd", "omega": 0.0, "dtype": "float64"},
         ),
         Claim(
             "value turns it",

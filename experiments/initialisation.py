@@ -46,6 +46,10 @@ SIZES = {"orthogonal": 10}  # seen below the identity's
 CIRCLE = {"gaussian": 2.0, "sparse": 2.0, "torch": 2 / math.sqrt(3), "symmetric": 1.0}
 SPREAD = {"gaussian": 1.0, "sparse": 1.0, "torch": 1 / 3}  # N times the variance of an entry
 DRAWN = {"rescaled": False}
+ABOUT = {
+    "cell": "elman", "layers": 1, "bidirectional": False, "dtype": "float64",
+    "hidden_size": 64, "sequence_length": Span(10),
+}  # fmt: skip
 LINEAR = DRAWN | {"activation": "identity"}
 
 
@@ -147,7 +151,7 @@ def claim(name, statement, one, other, **asked):
         statement,
         **asked,
         control=swap("init", one, other),
-        about={"hidden_size": 64, "sequence_length": Span(10)},
+        about=ABOUT,
         seeds=20,
     )
 
@@ -191,7 +195,16 @@ experiment = Experiment(
         "seed": range(20),
     },
     split=["init", "rescaled"],
-    constants={"hidden_size": 64, "sequence_length": 100, "task": "noise", "input_scale": 0.1},
+    constants={
+        "cell": "elman",
+        "layers": 1,
+        "bidirectional": False,
+        "dtype": "float64",
+        "hidden_size": 64,
+        "sequence_length": 100,
+        "task": "noise",
+        "input_scale": 0.1,
+    },
     quick={"seed": range(4)},
     measure="gradlab.measures.initialisation:measure",
     figure=figure,

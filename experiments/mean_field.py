@@ -168,7 +168,7 @@ experiment = Experiment(
         },
     ],
     split=["init", "activation", "hidden_size", "seed"],
-    constants={"task": "oscillator", "interval": 0.1},
+    constants={"task": "oscillator", "interval": 0.1, "dtype": "float64"},
     quick={"seed": range(2), "hidden_size": [32, 64]},
     measure="gradlab.measures.last_step:measure",
     figure=figure,
@@ -182,7 +182,7 @@ experiment = Experiment(
             within=1e-12,
             why="rounding of some 200 products, divided by their number",
             control=scaled("decades_per_step", 200 / 201),  # divided by T + 1
-            about=LINEAR,
+            about=LINEAR | {"dtype": "float64"},
         ),
         exponent_claim(
             "512 units are wide", 512, "finite N, 20 seeds",

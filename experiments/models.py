@@ -27,7 +27,9 @@ from gradlab.suite import (
 LINEAR = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95]
 TANH = [*LINEAR, 1.0, 1.1, 1.2, 1.3]
 OUTPUTS = [1, 2, 4, 8, 16, 32]
-ABOUT = {"hidden_size": 32, "input_scale": 0.1, "sequence_length": Span(2100)}
+ABOUT = {
+    "hidden_size": 32, "input_scale": 0.1, "sequence_length": Span(2100), "dtype": "float64",
+}  # fmt: skip
 NEAR, FAR = 10, 40  # the lags between which the gradient's rate is read
 TANH_ROWS, LINEAR_ROWS = {"activation": "tanh"}, {"activation": "identity"}
 ELMAN, JORDAN = {"cell": "elman"}, {"cell": "jordan"}
@@ -160,7 +162,12 @@ experiment = Experiment(
         grid("jordan", "identity", LINEAR, OUTPUTS),
     ],
     split=["cell", "activation", "outputs", "seed"],
-    constants={"hidden_size": 32, "input_scale": 0.1, "sequence_length": 4100},
+    constants={
+        "hidden_size": 32,
+        "input_scale": 0.1,
+        "sequence_length": 4100,
+        "dtype": "float64",
+    },
     quick={"spectral_radius": [0.5, 0.7, 0.9], "seed": range(3), "sequence_length": 2100},
     measure="gradlab.measures.recall:measure",
     figure=figure,
@@ -210,7 +217,7 @@ experiment = Experiment(
             within=1e-9,
             why="exact but for rounding; decades a step",
             control=swap("spectral_radius", 0.7, 0.9),
-            about={"sequence_length": Span(FAR + 1)},
+            about={"sequence_length": Span(FAR + 1), "dtype": "float64"},
         ),
         Claim(
             "the gradient does not tell",

@@ -31,7 +31,8 @@ BELOW, ABOVE = 0.6, 1.75  # radii of the figure: the gradient vanishes, it explo
 STRONG = 2.0  # alpha in the authors' code
 UPDATES = [0, 50, *range(100, 2001, 100)]
 ABOUT = {
-    "task": "temporal_order", "cell": "elman", "activation": "tanh", "init": "gaussian",
+    "task": "temporal_order", "cell": "elman", "dtype": "float64",
+    "activation": "tanh", "init": "gaussian",
     "hidden_size": 50, "sequence_length": 30, "optimizer": "sgd", "learning_rate": 0.1,
     "batch": 20, "clip_threshold": 1.0, "clip_style": "norm", "clip_per": "mean",
     "update": every(UPDATES),
@@ -143,6 +144,7 @@ experiment = Experiment(
     constants={
         "task": "temporal_order",
         "cell": "elman",
+        "dtype": "float64",
         "activation": "tanh",
         "init": "gaussian",
         "hidden_size": 50,

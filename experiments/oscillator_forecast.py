@@ -42,7 +42,7 @@ SEEN = 20.0
 ABOUT = {
     "interval": 0.2, "until": 2 * SEEN, "hidden_size": 32, "optimizer": "adam",
     "learning_rate": 0.01, "schedule": "exponential", "updates": Span(2000), "clip_threshold": 1.0,
-    "clip_style": "norm",
+    "clip_style": "norm", "layers": 1, "dtype": "float64",
 }  # fmt: skip
 POLE = complex(-DAMPING / 2, math.sqrt(1 - DAMPING**2 / 4))  # eigenvalue of A = [[0, 1], [-1, -.4]]
 
@@ -204,6 +204,8 @@ experiment = Experiment(
     constants={
         "interval": 0.2,
         "until": 2 * SEEN,
+        "layers": 1,
+        "dtype": "float64",
         "hidden_size": 32,
         "optimizer": "adam",
         "learning_rate": 0.01,

@@ -21,6 +21,7 @@ from gradlab.suite import Claim, Experiment, NotMeasured, Span, passes_for, rows
 LINEAR = {"init": "orthogonal", "activation": "identity"}
 TANH = {"init": "gaussian", "activation": "tanh"}
 NOISE = {"task": "noise", "hidden_size": 64, "input_scale": 0.1}
+PLAIN = {"cell": "elman", "layers": 1, "dtype": "float64"}
 FIRST = 100  # the shortest length of a slope: perturbations need that long to find their direction
 
 
@@ -125,7 +126,7 @@ experiment = Experiment(
         | {"spectral_radius": [0.5, 0.9, 1.1, 1.3, 1.5, 2.0, 2.5, 3.0]} | COMMON,
     ],
     split=["init", "activation", "seed"],
-    constants=NOISE,
+    constants=NOISE | PLAIN,
     quick={"sequence_length": [10, 50, 100, 200, 300], "seed": range(2)},
     measure="gradlab.measures.sequence_length:measure",
     figure=page(
@@ -150,7 +151,7 @@ experiment = Experiment(
             "log10_radius",
             source="dh_T/dh_0 = (radius Q)^T with Q orthogonal",
             control=scaled("log10_gradient", 2),
-            about=LINEAR,
+            about=LINEAR | PLAIN,
         ),
         law(
             "its Lyapunov exponent",
@@ -159,7 +160,7 @@ experiment = Experiment(
             "log10_radius",
             source="dh_T/dh_0 = (radius Q)^T with Q orthogonal",
             control=scaled("lyapunov_1", 1 / math.log(10)),
-            about=LINEAR,
+            about=LINEAR | PLAIN,
         ),
         law(
             "tanh",
@@ -170,7 +171,7 @@ experiment = Experiment(
             within=0.004,
             why="decades a step; over 900 steps each end fluctuates by a decade or so",
             control=passes_for("log(spectral_radius)", "lyapunov_1"),
-            about=TANH | NOISE | {"spectral_radius": Span(0.5, 3)},
+            about=TANH | NOISE | PLAIN | {"spectral_radius": Span(0.5, 3)},
         ),
     ],
 )  # fmt: skip

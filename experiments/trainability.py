@@ -33,7 +33,7 @@ INKS = dict(
 ABOUT = {
     "sequence_length": 30, "hidden_size": 40, "optimizer": "adam", "batch": 20, "updates": 1500,
     "clip_threshold": 1.0, "clip_style": "norm", "clip_per": "mean", "omega": 0.0,
-    "stop_below": 0.01,
+    "stop_below": 0.01, "layers": 1, "bidirectional": False, "dtype": "float64",
 }  # fmt: skip
 
 
@@ -113,6 +113,9 @@ experiment = Experiment(
     ],
     split=[*COLUMNS, "task", "seed"],
     constants={
+        "layers": 1,
+        "bidirectional": False,
+        "dtype": "float64",
         "sequence_length": 30,
         "hidden_size": 40,
         "optimizer": "adam",

@@ -21,7 +21,8 @@ RADII, LENGTHS = [0.3, 0.6, 0.9, 1.2, 1.5, 1.75, 2.0], [10, 20, 30, 50, 100]
 REACHED = [20, 30]  # lengths at which the threshold decides
 ABOUT = {
     "spectral_radius": every(RADII), "sequence_length": every(LENGTHS), "task": "temporal_order",
-    "cell": "elman", "activation": "tanh", "init": "gaussian", "hidden_size": 50,
+    "cell": "elman", "layers": 1, "bidirectional": False, "dtype": "float64",
+    "activation": "tanh", "init": "gaussian", "hidden_size": 50,
     "optimizer": "sgd", "learning_rate": 0.1, "batch": 20, "updates": 2000,
     "clip_style": "norm", "clip_per": "mean", "omega": 0.0, "stop_below": 0.01,
 }  # fmt: skip
@@ -123,6 +124,9 @@ experiment = Experiment(
     constants={
         "task": "temporal_order",
         "cell": "elman",
+        "layers": 1,
+        "bidirectional": False,
+        "dtype": "float64",
         "activation": "tanh",
         "init": "gaussian",
         "hidden_size": 50,

@@ -32,7 +32,10 @@ from gradlab.suite import (
 LENGTH, DELAY = 100, 10
 UNIT = {"activation": "identity", "hidden_size": 1, "sequence_length": 1000}
 TANH = {"activation": "tanh", "sequence_length": LENGTH}
-ABOUT = {"task": "noise", "init": "gaussian", "batch_size": 20, "input_scale": 0.5}
+ABOUT = {
+    "task": "noise", "cell": "elman", "layers": 1, "bidirectional": False, "dtype": "float64",
+    "init": "gaussian", "batch_size": 20, "input_scale": 0.5,
+}  # fmt: skip
 WIDE = ABOUT | {"hidden_size": Span(64)}
 ENOUGH = 10  # degrees
 ROUNDING = -14  # log10 of what an error cannot be read below
@@ -185,7 +188,16 @@ experiment = Experiment(
         },
     ],
     split=["activation", "seed"],
-    constants={"task": "noise", "init": "gaussian", "batch_size": 20, "input_scale": 0.5},
+    constants={
+        "task": "noise",
+        "cell": "elman",
+        "layers": 1,
+        "bidirectional": False,
+        "dtype": "float64",
+        "init": "gaussian",
+        "batch_size": 20,
+        "input_scale": 0.5,
+    },
     quick={"seed": range(2)},
     measure="gradlab.measures.truncation:measure",
     figure=figure,

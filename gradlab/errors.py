@@ -9,7 +9,8 @@ LONGEST = 1000  # characters: an array of thousands of lanes has a long name
 # What people call it -> its name here.
 SYNONYMS = {
     "B": "batch", "N": "hidden_size", "T": "sequence_length",
-    "alpha": "omega", "bias": "forget_bias", "clip": "clip_threshold", "clipping": "clip_threshold",
+    "alpha": "omega", "bias": "forget_bias", "cell": "model", "clip": "clip_threshold",
+    "clipping": "clip_threshold",
     "dt": "interval", "epochs": "updates", "hidden": "hidden_size", "initialization": "init",
     "length": "sequence_length", "linear": "identity", "lr": "learning_rate", "model": "cell",
     "nonlinearity": "activation", "radius": "spectral_radius", "rate": "learning_rate",

@@ -6,8 +6,9 @@ With F_t the force, s_t = (position, velocity), and steps of `interval`, a netwo
     fed_back   from forces and states up to step t; in the forecast its own outputs take the place
                of states: an input like the force, or what the cell of `jordan` feeds back anyway
 
-by elman, jordan, lstm, or window: a feed-forward net, tanh units and a linear readout on the last
-WINDOW inputs side by side, which is an elman cell that makes a single step.
+by a cell (elman, jordan, lstm, gru or a user's own), or by window: a feed-forward net, tanh units
+and a linear readout on the last WINDOW inputs side by side, which is an elman cell that makes a
+single step.
 """
 
 from types import SimpleNamespace
@@ -19,12 +20,13 @@ from gradlab.errors import UserError, one_of
 from gradlab.learning.plan import Plan
 from gradlab.learning.training import Training
 from gradlab.measures import pace
-from gradlab.measures.setting import constant
+from gradlab.measures.setting import constant, dtype_of
+from gradlab.nets import registry
 from gradlab.nets.network import Network
 from gradlab.tasks.oscillator import Oscillator
 
 COLUMNS = {
-    "model": "elman, jordan, lstm, or window: a feed-forward net on the last 10 inputs",
+    "model": "a cell, or window: a feed-forward net on the last 10 inputs",
     "mode": "driven: by the force; fed_back: in the forecast its own outputs are its inputs",
     "time": "time of the motion; from half of `until` on it is forecast (units of sqrt(m/k))",
     "until": "the end of the motion (units of sqrt(m/k))",
@@ -34,7 +36,7 @@ COLUMNS = {
     "exact_velocity": "in closed form",
     "persistent_position": "the last position of the training's half, from then on",
     "eigenvalue_N_real": "N-th largest eigenvalue of dh_t/dh_{t-1} (jordan: dy_t/dy_{t-1}) at the "
-    "mean f' of the training's half; nan for lstm and window",
+    "mean f' of the training's half; nan for gates, window and layers",
     "eigenvalue_N_imag": "its imaginary part",
 }
 ROUNDING_DECIDES = True  # see gradlab.suite.reproduce: another machine trains otherwise
@@ -57,7 +59,9 @@ class Motion(NamedTuple):
 
 def measure(block):
     """One row a time of a block that shares model, mode and seed: the columns of COLUMNS."""
-    model = one_of("model", constant(block, "model"), (*RNNS, "lstm", "window"))
+    model = constant(block, "model")
+    if not str(model).endswith(".py"):
+        model = one_of("model", model, (*registry.names(), "window"))
     mode = one_of("mode", constant(block, "mode"), FORECASTS)
     interval, times = constant(block, "interval"), block.points["time"]
     index = _steps(times, interval)
@@ -87,7 +91,7 @@ def estimate(block):
     if model == "window":
         load = pace.Load("elman", 1, seen, 3 * WINDOW, hidden, 2)
     one = pace.update(load, optimizer=constant(block, "optimizer"))
-    return constant(block, "updates") * one, 2**24
+    return constant(block, "layers", 1) * constant(block, "updates") * one, 2**24
 
 
 def _steps(times, interval):
@@ -116,10 +120,11 @@ def _trained(block, motion, inputs):
     x, y = inputs[: motion.seen, None], motion.states[1 : motion.seen + 1, None]
     if model == "window":
         x, y = _windows(inputs[: motion.seen])[None], y.transpose(1, 0, 2)
+    cell = "elman" if model == "window" else model
     net = Network.draw(
-        "elman" if model == "window" else model,
-        inputs=x.shape[-1], hidden=constant(block, "hidden_size"), outputs=2,
-        spectral_radius=None if model == "lstm" else 0.9, seed=constant(block, "seed"),
+        cell, inputs=x.shape[-1], hidden=constant(block, "hidden_size"), outputs=2,
+        spectral_radius=None if registry.find(cell).gates else 0.9, seed=constant(block, "seed"),
+        layers=constant(block, "layers", 1), dtype=dtype_of(block),
     )  # fmt: skip
     lesson = SimpleNamespace(LOSS="squared_error", AT="every", sample=lambda *_: (x, y))
     plan = Plan(
@@ -169,13 +174,17 @@ FORECASTS = {"driven": _driven, "fed_back": _fed_back}
 
 
 def _last(passed):
-    if passed.cell_states is None:
-        return passed.states[-1, 0]
-    return passed.states[-1, 0], passed.cell_states[-1, 0]
+    """What a pass ends with, as the next one's h0."""
+    parts = [
+        np.array([own[-1, 0] for own in every])
+        for every in (passed.layers, passed.cell_layers)
+        if every
+    ]
+    return tuple(part[0] if len(part) == 1 else part for part in parts)
 
 
 def _spectrum(net, motion, inputs, model):
-    if model not in RNNS:
+    if model not in RNNS or net.layers > 1:
         return np.full(EIGENVALUES, MISSING)
     x, own = inputs[: motion.seen], net.weights
     before = motion.states[: motion.seen]

@@ -14,7 +14,7 @@ import numpy as np
 
 from gradlab.errors import UserError
 from gradlab.measures.norms import log2_norms
-from gradlab.measures.setting import Lanes, check, constant, draw
+from gradlab.measures.setting import Lanes, check, constant, draw, dtype_of, passed, scaled
 from gradlab.nets import bptt, draws, statuses
 from gradlab.nets.batch import part_of
 from gradlab.nets.exponents import plain
@@ -37,16 +37,20 @@ COLUMNS = {
 def measure(block):
     """One row a spectral radius of a block that shares its cell, forget_bias, seed and task.
 
-    The columns are those of COLUMNS, v a random direction, and status: ok, zero (dm_T/dm_{T-n} at
-    the largest lag), overflow, nan. Without a gate that keeps all is detour.
+    The columns are those of COLUMNS, of a stack the top layer's, v a random direction, and status:
+    ok, zero (dm_T/dm_{T-n} at the largest lag), overflow, nan. Without a gate that keeps all is
+    detour.
     """
     lanes = Lanes.of(block)
     check(lanes)
     steps = int(lanes.lengths[0])
     if steps < SETTLE + max(LAGS):
         raise UserError(f"sequence_length={steps}: must be at least {SETTLE + max(LAGS)}")
-    shared = draw(block, steps)
-    run = _forward(shared, lanes)
+    shared = draw(block, steps).cast(dtype_of(block))
+    start = np.zeros_like(
+        shared.start, shape=(len(shared.net.places), len(lanes.radius), shared.start.shape[-1])
+    )
+    run = passed(shared.net, lanes.radius, scaled(shared, lanes), start)
     columns = _back(run, shared.net, steps) | _ahead(run, shared.net)
     columns |= _gradient(run, shared.net, steps, constant(block, "seed"))
     columns["keep"] = _keep(run, shared.net)
@@ -64,13 +68,6 @@ def estimate(block):
     units = hidden * len(lanes.radius)
     seconds = (2 * steps + sum(LAGS)) * units * (16 * hidden**2 / 20e9 + 1e-7)
     return seconds, 8 * steps * units * 8 * hidden
-
-
-def _forward(shared, lanes):
-    net, x = shared.net, shared.inputs * lanes.scale[:, None]
-    initial = np.zeros((len(lanes.radius), len(shared.start)))
-    steps = np.full(len(lanes.radius), len(x))
-    return bptt.forward(net.module, net.prepared(), lanes.radius, x, initial, steps)
 
 
 def _back(run, net, steps):
@@ -102,7 +99,7 @@ def _kept(run, net):
     if net.module.forget is None:
         return None
     first = net.module.gates.index(net.module.forget) * net.hidden
-    return run.trace.saved[..., first : first + net.hidden]
+    return run.trace.saved[..., first : first + net.hidden].astype(np.float64, copy=False)
 
 
 def _keep(run, net):
@@ -119,7 +116,7 @@ def memory(run, net, end, starts):
     columns, size = run.trace.state.shape[1:]
     parts = len(net.state_parts)
     units = size // parts
-    head = np.zeros((units, columns, parts, units))
+    head = np.zeros((units, columns, parts, units), run.trace.state.dtype)
     head[np.arange(units), :, -1, np.arange(units)] = 1
     head = head.reshape(units * columns, size)
     low = min(starts) - 1
@@ -133,7 +130,7 @@ def _ways(run, net, adjoint, k, end):
     """Memory, highway and detour (R,) each, from dm_end/d(state)_k in the adjoint."""
     columns, parts = len(run.gain), len(net.state_parts)
     exponent = adjoint.exponent[k].reshape(-1, columns)
-    rows = adjoint.states[k].reshape(*exponent.shape, parts, -1)
+    rows = adjoint.states[k].reshape(*exponent.shape, parts, -1).astype(np.float64, copy=False)
     level = np.where(rows.any((2, 3)), exponent, LOWEST).max(0)  # a zero row's says nothing
     rows = plain(rows, (exponent - level)[..., None, None])
     jacobian = rows[:, :, -1].copy()  # (units of m_end, R, units of m_k)

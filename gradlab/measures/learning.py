@@ -12,10 +12,11 @@ from gradlab.learning.omega import omega
 from gradlab.learning.plan import Plan
 from gradlab.learning.training import Training
 from gradlab.measures import pace
+from gradlab.measures.setting import NETWORK
 from gradlab.nets import draws
 from gradlab.nets.network import Network
 
-DRAWN = ("activation", "init", "spectral_radius", "input_scale", "forget_bias", "cell")
+DRAWN = ("activation", "init", "spectral_radius", "input_scale", "forget_bias", *NETWORK)
 PROBE = 200  # fresh sequences on which the gradient by lag is measured
 PLANNED = {
     "sequence_length", "updates", "batch", "learning_rate", "optimizer", "schedule", "clip_style",
@@ -149,12 +150,14 @@ def _cost(point):
     if every := point.get("evaluate_every", 0):
         evaluation = load._replace(lanes=point["evaluation_size"])
         seconds += updates // every * pace.look(evaluation)
+    chains = point.get("layers", 1) * (1 + point.get("bidirectional", False))
+    seconds *= chains
     if point.get("stop_below") is not None:
         seconds *= pace.SOLVED_EARLY
     rows = point.get("rows", 2) * pace.row(load)
     if "lag" in point:
         rows += point["rows"] * 2 * pace.update(load._replace(lanes=PROBE), omega=1.0)
-    return seconds + rows, math.prod(load[1:3]) * hidden
+    return seconds + rows, chains * math.prod(load[1:3]) * hidden
 
 
 def _point(block, i):

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from gradlab.errors import UserError
-from gradlab.measures.setting import Lanes, check, constant
+from gradlab.measures.setting import Lanes, check, constant, dtype_of, passed
 from gradlab.nets import bptt, draws, registry, statuses, weights
 from gradlab.nets.network import Network
 
@@ -38,7 +38,8 @@ def measure(block):
     lanes = Lanes.of(block)
     check(lanes)
     net, x, stream = _draw(block, int(lanes.lengths[0]))
-    run = _forward(net, x * lanes.scale[0], lanes.radius)
+    start = np.zeros((len(lanes.radius), net.module.state_size(net.prepared())), net.dtype)
+    run = passed(net, lanes.radius, (x * lanes.scale[0]).astype(net.dtype), start)
     table = _memory(run.trace.state, x[:, 0, 0]) | _gradient(run, stream)
     table["state_size"] = np.full(len(lanes.radius), run.trace.state.shape[2])
     lost = np.isneginf(table[f"log10_gradient_lag_{max(GRADIENT_LAGS)}"])
@@ -69,18 +70,13 @@ def _draw(block, steps):
         drawn = weights.draw(stream, registry.find(name, activation), sizes, spectral_radius=1.0)
     except ValueError as error:
         raise UserError(f"seed={seed}: {error}") from None
+    drawn = {name: array.astype(dtype_of(block)) for name, array in drawn.items()}
     return Network(drawn, name, activation), x, stream
-
-
-def _forward(net, x, gain):
-    prepared = net.prepared()
-    initial = np.zeros((len(gain), net.module.state_size(prepared)))
-    return bptt.forward(net.module, prepared, gain, x, initial, np.full(len(gain), len(x)))
 
 
 def _memory(state, x):
     """Columns of m_n and of the capacity, from states (T+1, R, S) and the input x (T,)."""
-    times = np.arange(SETTLE, len(x))
+    times, state = np.arange(SETTLE, len(x)), state.astype(np.float64, copy=False)
     lagged = np.stack([x[times - lag] for lag in range(REACH + 1)], axis=1)
     found = np.array([_recalled(state[times + 1, r], lagged) for r in range(state.shape[1])])
     columns = {f"memory_lag_{lag}": found[:, lag] for lag in LAGS}
@@ -109,7 +105,7 @@ def _standard(state):
 
 def _gradient(run, stream):
     steps, (lanes, size) = len(run.trace.saved), run.trace.state.shape[1:]
-    head = np.tile(stream.standard_normal(size), (lanes, 1))
+    head = np.tile(stream.standard_normal(size).astype(run.trace.state.dtype), (lanes, 1))
     *_, (_, adjoint) = bptt.backward(run, bptt.slices(np.full(lanes, steps)), head)
     logs = bptt.log2_norms(adjoint) * LOG10_2
     return {f"log10_gradient_lag_{lag}": logs[steps - lag] - logs[steps] for lag in GRADIENT_LAGS}

@@ -4,8 +4,19 @@ import math
 
 import numpy as np
 
-from gradlab.measures.setting import Lanes, check, constant, draw
-from gradlab.nets import bptt, lyapunov, statuses
+from gradlab.measures.setting import (
+    Lanes,
+    cell_of,
+    check,
+    constant,
+    draw,
+    dtype_of,
+    passed,
+    places_of,
+    scaled,
+)
+from gradlab.nets import bptt, lyapunov, registry, statuses
+from gradlab.nets.batch import part_of
 
 SETTLE = 100  # steps in which perturbations turn into the directions that grow fastest
 EVERY = 5  # steps a QR, or fewer
@@ -18,6 +29,7 @@ COLUMNS = {
 def measure(block):
     """One row a point of a block that shares its seed, init, activation, hidden_size and task.
 
+    Of a stack h is the top layer's, and the Jacobians are those of its own state alone.
     The loss is linear, L_T = v . h_T with one v for all T, so that all change with T is the work
     of the Jacobians: dL_T/dh_0 = J_1^T ... J_T^T v. The Lyapunov exponents of COLUMNS are by QR of
     forward perturbations along the same states, means over the steps from SETTLE to T. status: ok,
@@ -25,8 +37,9 @@ def measure(block):
     """
     lanes = Lanes.of(block)
     check(lanes)
-    shared = draw(block, lanes.lengths.max())
-    run = _forward(block, shared, lanes)
+    shared = draw(block, lanes.lengths.max()).cast(dtype_of(block))
+    start = np.repeat(np.atleast_2d(shared.start)[:, None], len(lanes.radius), axis=1)
+    run = passed(shared.net, lanes.radius, scaled(shared, lanes), start)
     columns = {"log10_gradient": _gradients(run, shared, lanes)}
     logs = np.concatenate([_growth(run, lane, lanes.lengths) for lane in range(len(lanes.radius))])
     for i in (0, 1):
@@ -40,20 +53,16 @@ def estimate(block):
     lanes = Lanes.of(block)
     check(lanes)
     hidden, steps = constant(block, "hidden_size"), int(lanes.lengths.max()) * len(lanes.radius)
-    return steps * (2 * hidden**3 / 20e9 + 20e-6), 8 * steps * (hidden + 6 * len(lanes.lengths))
-
-
-def _forward(block, shared, lanes):
-    x = shared.inputs * lanes.scale[:, None]
-    initial = np.tile(shared.start, (len(lanes.radius), 1))
-    steps = np.full(len(lanes.radius), len(x))
-    net = shared.net
-    return bptt.forward(net.module, net.prepared(), lanes.radius, x, initial, steps)
+    cell = registry.find(cell_of(block))
+    size, state = math.prod(cell.shapes(1, hidden, 1)["W"]), hidden * len(cell.state_parts)
+    seconds = steps * (2 * size * state / 20e9 + 20e-6)
+    return seconds, 8 * steps * (len(places_of(block)) * state + 6 * len(lanes.lengths))
 
 
 def _gradients(run, shared, lanes):
     lengths = lanes.all_lengths
-    head = np.tile(shared.net.weights["V"][0], (len(lengths), 1))
+    head = np.zeros((len(lengths), run.trace.state.shape[2]), run.trace.state.dtype)
+    part_of(shared.net, head, 0)[:] = shared.net.readout_matrix[0]
     *_, (_, adjoint) = bptt.backward(run, bptt.slices(lengths), head)
     return bptt.log2_norms(adjoint)[0] * math.log10(2)
 

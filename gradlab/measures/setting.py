@@ -11,6 +11,7 @@ from gradlab.nets import chains, draws, registry, weights
 from gradlab.nets.network import DTYPES, Network
 
 LANE_AXES = ("spectral_radius", "input_scale", "sequence_length")
+NETWORK = ("cell", "layers", "bidirectional", "dtype")
 START = 0.01  # standard deviation of h_0 where no input drives the network
 
 
@@ -131,6 +132,11 @@ def places_of(block):
     if layers < 1:
         raise UserError(f"layers={layers}: must be at least 1")
     return chains.places(layers, bool(constant(block, "bidirectional", False)))
+
+
+def of_network(point):
+    """What of a point `Network.draw` takes: its cell, layers, directions and floats."""
+    return {name: point[name] for name in NETWORK if name in point}
 
 
 def scaled(shared, lanes):

@@ -6,13 +6,14 @@ import numpy as np
 
 from gradlab import tasks, theory
 from gradlab.errors import UserError
-from gradlab.measures.setting import constant, task_stream
-from gradlab.nets import statuses
-from gradlab.nets.exponents import log2_norm
+from gradlab.measures.setting import cell_of, constant, of_network, places_of, task_stream
+from gradlab.nets import registry, statuses
+from gradlab.nets.exponents import log2_norm, plain
 from gradlab.nets.network import Network
 
 COLUMNS = {
-    "angle": "between the truncated and the full dL/dW; nan if one is zero (degrees)",
+    "angle": "between the truncated and the full dL/dW, of layers and directions all W's together; "
+    "nan if one is zero (degrees)",
     "log10_ratio": "log10 of ||truncated|| / ||full|| (decades)",
     "log10_error": "log10 of ||truncated - full|| / ||full||; -inf where they are equal (decades)",
     "log10_norm": "log10 of ||full||",
@@ -45,7 +46,8 @@ def estimate(block):
     hidden, lanes = block.points["hidden_size"], constant(block, "batch_size")
     rows = lanes * np.where(block.points["truncation"] == "window", block.points["steps"], 1)
     steps = block.points["sequence_length"]
-    seconds = steps * (40e-6 + rows * hidden * (2 * hidden / 20e9 + 10e-9))
+    chains = len(places_of(block)) * (len(registry.find(cell_of(block)).gates) or 1)
+    seconds = chains * steps * (40e-6 + rows * hidden * (2 * hidden / 20e9 + 10e-9))
     return float(seconds.sum()), int((8 * hidden * (6 * rows + 6 * steps * lanes)).max())
 
 
@@ -74,15 +76,27 @@ def _unit(array):
 
 
 def _row(net, full, cut):
-    W = net.weights["W"]
-    angle, ratio, error = distance(*((g.weights["W"], g.exponents["W"]) for g in (cut, full)))
-    norm = full.log2_norms["W"] * math.log10(2)
+    angle, ratio, error = distance(*(_recurrent(net, g) for g in (cut, full)))
+    whole, level = _recurrent(net, full)
+    norm = log2_norm([whole], level) * math.log10(2)
     bad = full.status[full.bad_step > 0]
     status = bad[0] if bad.size else statuses.ZERO if norm == -np.inf else statuses.OK
+    gain = theory.weight_gain(net.weights["W"]) if net.cell == "elman" else np.nan
     return {
         "angle": angle, "log10_ratio": ratio, "log10_error": error, "log10_norm": norm,
-        "gain": theory.weight_gain(W), "status": status,
+        "gain": gain, "status": status,
     }  # fmt: skip
+
+
+def _recurrent(net, gradients):
+    """(array, exponent) of dL/dW; of several layers or directions, of all of them in one array."""
+    names = [f"W{place.suffix}" for place in net.places]
+    every = [(gradients.weights[k].astype(np.float64), gradients.exponents[k]) for k in names]
+    if len(every) == 1:
+        return every[0]
+    level = max((exponent for array, exponent in every if array.any()), default=0)
+    every = [plain(a, e - level if a.any() else 0).ravel() for a, e in every]
+    return np.concatenate(every), level
 
 
 def _point(block, i):
@@ -94,7 +108,7 @@ def _network(point):
     task, options = tasks.find(point["task"]), tasks.options(point["task"], point)
     inputs, outputs = tasks.sizes(point["task"], options)
     net = Network.draw(
-        inputs=inputs, hidden=point["hidden_size"], outputs=outputs,
+        inputs=inputs, hidden=point["hidden_size"], outputs=outputs, **of_network(point),
         activation=point["activation"], init=point["init"],
         spectral_radius=point["spectral_radius"], input_scale=point["input_scale"],
         seed=point["seed"],
