@@ -33,7 +33,8 @@ from gradlab.suite import (
 )
 
 MODELS = ["elman", "jordan", "lstm", "window"]
-LOOKS = dict(zip(MODELS, ("#1f6fb2", "#d1483a", "#2c9c69", "#8a5fb0"), strict=True))
+INKS = ("#1f6fb2", "#d1483a", "#2c9c69", "#8a5fb0", "#c77f1f")
+LOOKS = dict(zip((*MODELS, "gru"), INKS, strict=True))
 TRAINING = ["model", "mode", "seed"]
 DAMPING, FREQUENCY = 0.4, 0.5
 AMPLITUDE = 1 / math.hypot(1 - FREQUENCY**2, DAMPING * FREQUENCY)  # once the start has died down
@@ -45,6 +46,11 @@ ABOUT = {
     "clip_style": "norm", "layers": 1, "dtype": "float64",
 }  # fmt: skip
 POLE = complex(-DAMPING / 2, math.sqrt(1 - DAMPING**2 / 4))  # eigenvalue of A = [[0, 1], [-1, -.4]]
+
+
+def looks(models):
+    """A colour for each model; a user's own cell in grey."""
+    return {model: LOOKS.get(model, MUTED) for model in models}
 
 
 def off(frame):
@@ -103,7 +109,8 @@ def motion(panel, frame):
     rest = seen(panel, frame)
     for (model, mode), known in frame.groupby(["model", "mode"]):
         line, label = ("-", model) if mode == "driven" else ("--", None)
-        panel.plot(known.time, known.position, line, lw=1.4, color=LOOKS[model], label=label)
+        colour = looks([model])[model]
+        panel.plot(known.time, known.position, line, lw=1.4, color=colour, label=label)
     exact = frame.groupby("time").exact_position.first()
     panel.plot(exact, ":", lw=2.5, color=CRITICAL, label="closed form")
     panel.plot(rest.time, rest.persistent_position, color=MUTED, label="persistence")
@@ -117,7 +124,7 @@ def trainings(panel, frame):
     forecast = rows(frame, time=above(frame.until.iloc[0] / 2))
     panel.axvline(off_if_it_stays(forecast).max(), lw=2, color=MUTED)
     dots(
-        "error", ["model", "mode"], "model", palette=LOOKS, level=WANTED, xscale="log",
+        "error", ["model", "mode"], "model", palette=looks, level=WANTED, xscale="log",
         xlabel="error / amplitude (thick: persistence)",
     )(panel, largest_errors(forecast))  # fmt: skip
 
@@ -130,7 +137,7 @@ def errors(panel, frame):
     error = off(known).groupby([known[name] for name in TRAINING])
     smooth = error.transform(lambda e: e.rolling(7, center=True, min_periods=1).max())
     medians(
-        "time", "error", "model", palette=LOOKS, band=RANGE, points=None, level=WANTED,
+        "time", "error", "model", palette=looks, band=RANGE, points=None, level=WANTED,
         legend={"ncols": 3, "fontsize": 9, "loc": "upper left", "title": None}, headroom=0.15,
         xlabel="time", ylabel="error / amplitude", yscale="log", ylim=(1e-4, 10),
     )(panel, known.assign(error=smooth))  # fmt: skip
