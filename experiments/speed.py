@@ -240,20 +240,20 @@ def goals(panel, frame):
     over_works(panel, names)
     panel.set(xlim=(0, 1))
     panel.axis("off")
-    places = (0.0, 0.41, 0.61, 0.76)
+    places = (0.0, 0.43, 0.64, 0.8)
     for x, text in zip(places, ("against", "goal", "measured", "at most"), strict=True):
-        panel.text(x, -0.52, text, fontsize=11, ha="left" if x == 0 else "right",
+        panel.text(x, -0.52, text, fontsize=9, ha="left" if x == 0 else "right",
                    color=MUTED)  # fmt: skip
     found = standings(frame)
     for y, name in enumerate(names):
         here = [standing for standing in found if standing.goal.work == name]
         for i, one in enumerate(here):
             line = TITLES[one.goal.against], *(f"{v:.3g}" for v in (one.goal.goal, *one[1:]))
-            line = zip((*places, 0.79), (*line, one.verdict), strict=True)
+            line = zip((*places, 0.83), (*line, one.verdict), strict=True)
             for x, text in line:
                 panel.text(
-                    x, y + 0.3 * (i - (len(here) - 1) / 2), text, fontsize=11, va="center",
-                    ha="left" if x in (0.0, 0.79) else "right",
+                    x, y + 0.3 * (i - (len(here) - 1) / 2), text, fontsize=10, va="center",
+                    ha="left" if x in (0.0, 0.83) else "right",
                     color=colours.get(one.verdict, MUTED),
                 )  # fmt: skip
 

@@ -125,7 +125,8 @@ def _training(problem):
     work, net = problem.work, Network(problem.first)
     end = work.updates + 1  # the last update of a plan is logged, and so watched
     plan = Plan(
-        "temporal_order", work.steps, end, work.lanes, RATES[work.optimizer], work.optimizer,
+        task="temporal_order", sequence_length=work.steps, batch=work.lanes, updates=end,
+        optimizer=work.optimizer, learning_rate=RATES[work.optimizer],
         clip_threshold=THRESHOLD, omega=work.omega, log_every=end,
     )  # fmt: skip
 
