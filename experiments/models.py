@@ -61,13 +61,17 @@ def other_radius_of_jordan(frame):
 def model(frame):
     """The model of each row, with the number of outputs that Jordan's feeds back."""
     jordan = "Jordan, O = " + frame.outputs.astype(str)
-    return jordan.where(frame.cell == "jordan", "Elman")
+    others = frame.cell.replace({"elman": "Elman", "lstm": "LSTM", "gru": "GRU"})
+    return jordan.where(frame.cell == "jordan", others)
 
 
 def inks(models):
-    """Elman's in ink, Jordan's from warm to cool as their outputs grow."""
-    left = ["#d1483a", "#f3b391", "#8fc1e3", "#1f6fb2"]
-    return {name: CRITICAL if name == "Elman" else left.pop(0) for name in models}
+    """Elman's in ink, Jordan's from warm to cool as their outputs grow, other cells in grey."""
+    left = iter(["#d1483a", "#f3b391", "#8fc1e3", "#1f6fb2"])
+    return {
+        name: next(left, MUTED) if "Jordan" in name else CRITICAL if name == "Elman" else MUTED
+        for name in models
+    }
 
 
 def gradient(panel, frame):
