@@ -131,8 +131,8 @@ experiment = Experiment(
     measure="gradlab.measures.sequence_length:measure",
     figure=page(
         "The logarithm of the gradient at the start is a straight line in the length",
-        "{hidden_size} units, task {task} times {input_scale}, loss v . h$_T$. Points: measured "
-        "(a, b: one seed; c: {seeds}). Lines in a: slope log10(radius);\n"
+        "{network}, {hidden_size} units, task {task} times {input_scale}, loss v . h$_T$. Points: "
+        "measured (a, b: one seed; c: {seeds}). Lines in a: slope log10(radius);\n"
         "in b: the exponent's, by QR of forward perturbations along the same states",
         [
             Panel("linear, orthogonal W: slope log10(radius)", over_length(log10_radius),

@@ -22,7 +22,8 @@ from gradlab.measures import (
 )
 from gradlab.nets import draws
 from gradlab.nets.network import Network
-from gradlab.suite.grid import Block
+from gradlab.suite import library
+from gradlab.suite.grid import Block, changed
 
 LOG10_2 = math.log10(2)
 AXES = ("spectral_radius", "sequence_length", "input_scale")
@@ -331,3 +332,24 @@ def test_a_setting_as_an_axis_gives_the_rows_of_each_value_alone(tmp_path):
             own = both[both[name] == value].reset_index(drop=True)
             pd.testing.assert_frame_equal(own[list(alone)], alone, check_exact=True)
     assert (tmp_path / "spectral_radius.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "message"),
+    [
+        ("oscillator_forecast", "cell", "has no cell: did you mean model[?]"),
+        ("euler", "layers", "euler has no layers; it has scheme, system, interval, time"),
+        ("mean_field", "cell", "mean_field has no cell; it has init, activation"),
+        ("spectral_radius", "layer", "has no layer: did you mean layers[?]"),
+    ],
+)
+def test_what_has_no_meaning_for_a_question_is_no_setting_of_it(name, setting, message):
+    with pytest.raises(UserError, match=message):
+        changed(library.load(name), {setting: "2"})
+
+
+@pytest.mark.parametrize("name", ["dtype", "layers", "bidirectional"])
+def test_settings_are_checked_before_anything_runs(name):
+    wrong = {"dtype": "float64,float16", "layers": "1,0", "bidirectional": "True,maybe"}
+    with pytest.raises(UserError, match=name):
+        changed(library.load("spectral_radius"), {name: wrong[name]})

@@ -121,3 +121,11 @@ def test_a_word_on_the_figures_has_an_entry(word):
 def test_the_letters_of_the_arrays_have_entries():
     for letter in ("T", "B", "N", "D", "O", "U", "W", "V", "b", "c", "h_t", "x_t", "y_t", "rho"):
         assert [e for e in words.entries(letter) if e[0] == words.LETTERS], letter
+
+
+def test_a_column_of_a_layer_is_described_as_that_of_the_lowest():
+    own = {"log10_norm_W": "of W", "log10_gradient_lag_N": "by lag"}
+    assert words.column("log10_norm_W_l1", own) == "of W; of layer 1, 0 the lowest"
+    assert words.column("log10_norm_W_l0_reverse", own) == "of W; of layer 0, 0 the lowest, reverse"
+    assert words.column("log10_gradient_lag_20", own) == "by lag"
+    assert words.column("nothing_l1", own) == ""
