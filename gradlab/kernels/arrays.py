@@ -41,13 +41,44 @@ class Source(NamedTuple):
     units: tuple
 
 
+class Head(NamedTuple):
+    """What the way back starts from and what joins it, by the loss or the layer above.
+
+    last (L, S), level (L,): last * 2^level is dL/d(state) at each lane's own last step.
+    slope (T, L, O), exponent (T, L), readout (O, S): each step adds slope * 2^exponent @ readout;
+    nothing if slope is empty; all exponents are 0 if they are empty.
+    """
+
+    last: np.ndarray
+    level: np.ndarray
+    slope: np.ndarray
+    exponent: np.ndarray
+    readout: np.ndarray
+
+
 class Direct(NamedTuple):
     """What every step's own loss, or the layer above, adds to dL/d(state): slope @ readout.
 
     slope (rows, O): dL_t/do_t of the states of a slice, in the rows of its delta; none if empty;
-    readout (O, S): do/d(state); exponent (rows,): a row is slope * 2^exponent; all 0 if empty.
+    readout (O, S): do/d(state), or without rows: slope (rows, S) is then dL/d(state) itself;
+    exponent (rows,): a row is slope * 2^exponent; all 0 if empty.
     """
 
     slope: np.ndarray
     readout: np.ndarray
     exponent: np.ndarray = np.zeros(0, np.int64)
+
+
+class Sums(NamedTuple):
+    """Where the products of delta and sources are added up: the gradients of K weights.
+
+    Of A entries. Weights that see delta through the same units stand side by side in one of joined
+    (A, units, all columns); place (K, 2): which one, and from which column on. exponents K (A,): a
+    sum is what stands there * 2^exponent. touched (A,): whether anything not zero was added.
+    """
+
+    sources: tuple
+    place: np.ndarray
+    joined: tuple
+    exponents: tuple
+    touched: np.ndarray

@@ -38,6 +38,11 @@ def multiply_transposed(a, b, out, factors):
     _numpy_product(a.T, b, out, factors)
 
 
+def multiply_by_transposed(a, b, out, factors):
+    """out = factors[0] * a @ b.T + factors[1] * out, for (m, k), (n, k), (m, n)."""
+    _numpy_product(a, b.T, out, factors)
+
+
 def _numpy_product(a, b, out, factors):
     # beta = 0 overwrites, as BLAS does: nan in an unused `out` does not count.
     before = out * factors[1] if factors[1] != 0 else 0
@@ -61,9 +66,9 @@ def _compiled_multiply(a, b, out, factors):
         # Row-major out = a b is column-major out^T = b^T a^T.
         _xxgemm(
             kind, _NO, _NO, out.shape[1], out.shape[0], a.shape[1],
-            factors[:1].ctypes.data, b.ctypes.data, row_stride(b),
+            factors.ctypes.data, b.ctypes.data, row_stride(b),
             a.ctypes.data, row_stride(a),
-            factors[1:].ctypes.data, out.ctypes.data, row_stride(out),
+            factors.ctypes.data + factors.itemsize, out.ctypes.data, row_stride(out),
         )  # fmt: skip
 
     return implementation
@@ -77,9 +82,25 @@ def _compiled_multiply_transposed(a, b, out, factors):
     def implementation(a, b, out, factors):
         _xxgemm(
             kind, _NO, _YES, out.shape[1], out.shape[0], a.shape[0],
-            factors[:1].ctypes.data, b.ctypes.data, row_stride(b),
+            factors.ctypes.data, b.ctypes.data, row_stride(b),
             a.ctypes.data, row_stride(a),
-            factors[1:].ctypes.data, out.ctypes.data, row_stride(out),
+            factors.ctypes.data + factors.itemsize, out.ctypes.data, row_stride(out),
+        )  # fmt: skip
+
+    return implementation
+
+
+@overload(multiply_by_transposed)
+def _compiled_multiply_by_transposed(a, b, out, factors):
+    check_kinds(a, b, out, factors)
+    kind = _SINGLE if str(a.dtype) == "float32" else _DOUBLE
+
+    def implementation(a, b, out, factors):
+        _xxgemm(
+            kind, _YES, _NO, out.shape[1], out.shape[0], a.shape[1],
+            factors.ctypes.data, b.ctypes.data, row_stride(b),
+            a.ctypes.data, row_stride(a),
+            factors.ctypes.data + factors.itemsize, out.ctypes.data, row_stride(out),
         )  # fmt: skip
 
     return implementation

@@ -251,6 +251,41 @@ def row_norms(rows, norm2):
             norm2[part, lane] = total
 
 
+@reduction
+def add_rows_norms(rows, others, norm2):
+    """rows += others, both (L, P N), and `row_norms` of what they then are."""
+    units = rows.shape[1] // norm2.shape[0]
+    for part in range(norm2.shape[0]):
+        for lane in range(rows.shape[0]):
+            total = rows.dtype.type(0)
+            for i in range(part * units, (part + 1) * units):
+                value = rows[lane, i] + others[lane, i]
+                rows[lane, i] = value
+                total += value * value
+            norm2[part, lane] = total
+
+
+@reduction
+def dot_rows(rows, others, out):
+    """out (R, O) = rows (R, N or more) others (O, N)^T."""
+    for row in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            total = out.dtype.type(0)
+            for j in range(others.shape[1]):
+                total += rows[row, j] * others[i, j]
+            out[row, i] = total
+
+
+@reduction
+def square_sum(matrix):
+    """The sum of the squares of all entries of (R, K)."""
+    total = matrix.dtype.type(0)
+    for row in range(matrix.shape[0]):
+        for i in range(matrix.shape[1]):
+            total += matrix[row, i] * matrix[row, i]
+    return total
+
+
 @kernel
 def largest(row):
     """Largest absolute value of a row; nan where there is one."""

@@ -37,6 +37,15 @@ def kernel(function):
     return _compile(function, _CONTRACT)
 
 
+def inlined(function):
+    """A `kernel` whose text is put into those that call it, before they are compiled.
+
+    A call compiles its callee's code once more with each caller on the way up: as it was called,
+    seven deep, a cell took three times as long.
+    """
+    return _compile(function, _CONTRACT, inline="always")
+
+
 def reduction(function):
     """Compile a sum over one row, whose terms may be added in any order."""
     return _compile(function, _REORDER)
@@ -152,8 +161,8 @@ def _options(fastmath):
     return {"error_model": "numpy", "nogil": True, "fastmath": fastmath}
 
 
-def _compile(function, fastmath):
-    options = _options(fastmath)
+def _compile(function, fastmath, **more):
+    options = _options(fastmath) | more
     if numba.config.DISABLE_JIT:
         return function
     try:

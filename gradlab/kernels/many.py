@@ -1,15 +1,15 @@
 """Many networks of one shape, one after the other in one compiled call.
 
-A small network's own pass takes less time than what Python does around it. All arrays of all
-networks stand one below the other, in the first axis; a network's part is a slice of it.
+A small network's own pass takes less time than what Python does around it. All weights and sums of
+all networks stand one below the other, in the first axis; states are gone over by the next one.
 """
 
 from numba import types
 from numba.extending import overload
 
-from gradlab.kernels.arrays import Direct, Source, Trace
+from gradlab.kernels.arrays import Sums
 from gradlab.kernels.jit import kernel
-from gradlab.kernels.passes import run_forward, way_back
+from gradlab.kernels.passes import there_and_back
 
 
 def part_of(weights, number, count):
@@ -37,29 +37,15 @@ def _compiled_part_of(weights, number, count):
     return _written("weights, number, count", f"Weights({fields})", known)
 
 
-@kernel
-def rows(array, number, count):
-    """One network's part of an array."""
-    size = len(array) // count
-    return array[size * number : size * (number + 1)]
+def rows_of(arrays, number):
+    """Entry `number` of each array of a tuple, its axis kept."""
+    return tuple(own[number : number + 1] for own in arrays)
 
 
-@kernel
-def source_rows(source, number, count, steps):
-    """One network's part of a source; one as long as a sequence, as x is, serves them all."""
-    if len(source.values) == steps:
-        return source
-    return Source(rows(source.values, number, count), source.columns, source.units)
-
-
-def rows_of(arrays, number, count):
-    """`rows` of each array of a tuple."""
-    return tuple(rows(array, number, count) for array in arrays)
-
-
-def sources_of(sources, number, count, steps):
-    """`source_rows` of each source of a tuple."""
-    return tuple(source_rows(source, number, count, steps) for source in sources)
+@overload(rows_of)
+def _compiled_rows_of(arrays, number):
+    every = "".join(f"arrays[{i}][number : number + 1], " for i in range(len(arrays)))
+    return _written("arrays, number", f"({every})", {})
 
 
 def _written(head, expression, known):
@@ -68,45 +54,35 @@ def _written(head, expression, known):
     return known["implementation"]
 
 
-@overload(rows_of)
-def _compiled_rows_of(arrays, number, count):
-    every = "".join(f"rows(arrays[{i}], number, count), " for i in range(len(arrays)))
-    return _written("arrays, number, count", f"({every})", {"rows": rows})
-
-
-@overload(sources_of)
-def _compiled_sources_of(sources, number, count, steps):
-    every = "".join(f"one(sources[{i}], number, count, steps), " for i in range(len(sources)))
-    return _written("sources, number, count, steps", f"({every})", {"one": source_rows})
-
-
 @kernel
-def forward_each(count, weights, gain, x, trace):
-    """Run `count` networks over the same x (T, B, D); in the trace, T + 1 and T rows of each."""
-    for number in range(count):
-        own = Trace(rows(trace.state, number, count), rows(trace.saved, number, count))
-        span = (0, len(x), own.state.shape[1])
-        run_forward(part_of(weights, number, count), gain, x, own, span)
+def each_there_and_back(run, x, spans, loss, back):
+    """`there_and_back` of each network, with one room for states and records.
 
-
-@kernel
-def back_each(run, spans, start, direct, adjoint, into):
-    """`way_back` of each; run, start = (head, its exponent), direct and into of all."""
+    run = (weights of all, gain, trace of one); loss = (target, (V (S, O, N), c (S, O)), (of V, of
+    c, dL/do of one), totals (S,), safe (S,)), the last two written; back = (heads' readouts
+    (S, O, states), head of one, adjoint, (sums of all, None, kept, omega)).
+    """
     weights, gain, trace = run
-    slots, sources, totals, exponents, kept = into
-    head, level = start
-    count = len(totals[0])
-    steps = len(trace.saved) // count
+    target, (V, c), (of_V, of_c, slope), totals, safe = loss
+    readouts, head, adjoint, (sums, slots, kept, omega) = back
+    count = len(totals)
     for number in range(count):
-        adjoint.exponent[:] = 0
-        adjoint.exponent[steps] = rows(level, number, count)
-        part = Trace(rows(trace.state, number, count), rows(trace.saved, number, count))
-        readout = rows(direct.readout, number, count)
-        exponent = rows(direct.exponent, number, count)
-        slope = Direct(rows(direct.slope, number, count), readout, exponent)
-        way_back(
-            (part_of(weights, number, count), gain, part),
-            spans, rows(head, number, count), slope, adjoint,
-            (slots, sources_of(sources, number, count, steps), rows_of(totals, number, count),
-             rows_of(exponents, number, count), kept),
-        )  # fmt: skip
+        for i in range(readouts.shape[1]):
+            for j in range(readouts.shape[2]):
+                head.readout[i, j] = readouts[number, i, j]
+        own = Sums(
+            sums.sources,
+            sums.place,
+            rows_of(sums.joined, number),
+            rows_of(sums.exponents, number),
+            sums.touched[number : number + 1],
+        )
+        one = target, (V[number], c[number]), (of_V[number], of_c[number], slope)
+        total, is_safe, well = there_and_back(
+            (part_of(weights, number, count), gain, trace),
+            x,
+            spans,
+            one,
+            (head, adjoint, (own, slots, kept, omega)),
+        )
+        totals[number], safe[number] = total, is_safe and well

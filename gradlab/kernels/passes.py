@@ -1,18 +1,24 @@
-"""A whole way back in one call: every slice's loop, and its share of the weights' gradients.
+"""Whole passes, each in one call that holds no Python lock: forward, the loss, and the way back.
 
 Driven slice by slice from Python, a pass on one thread is nearly as fast, but threads wait for the
 interpreter at every call: B20 T200 N50 took 1.4 x of this on two threads.
 """
 
 import numpy as np
-from numba import types
 from numba.extending import overload
 
+from gradlab.kernels import losses
 from gradlab.kernels.arrays import Direct
+from gradlab.kernels.blas import multiply
 from gradlab.kernels.elementwise import copy
-from gradlab.kernels.jit import kernel
+from gradlab.kernels.jit import inlined, kernel
+from gradlab.kernels.omega import add_rows
 from gradlab.kernels.range import receive
-from gradlab.kernels.sums import collect, collect_lanes
+from gradlab.kernels.sums import (
+    are_well,
+    may_be_quick,
+    quick_sums,
+)
 
 _CELLS: dict = {}
 
@@ -22,13 +28,12 @@ def know(weights, cell):
     _CELLS[type(weights)] = cell
 
 
-def run_forward(weights, gain, x, trace, span):
-    """The cell's forward loop."""
+def _slice_forward(weights, gain, x, trace, span):
     _CELLS[type(weights)].forward(weights, gain, x, trace, span)
 
 
-@overload(run_forward, inline="always")
-def _compiled_run_forward(weights, gain, x, trace, span):
+@overload(_slice_forward, inline="always")
+def _compiled_slice_forward(weights, gain, x, trace, span):
     forward = _CELLS[weights.instance_class].forward
 
     def implementation(weights, gain, x, trace, span):
@@ -51,33 +56,140 @@ def _compiled_slice_back(weights, gain, trace, direct, adjoint, span):
     return implementation
 
 
-@kernel
-def way_back(run, spans, head, direct, adjoint, into):
-    """All slices from the last to the first, as `gradlab.nets.bptt.backward` runs them.
+@inlined
+def way_forward(weights, gain, x, trace, spans):
+    """The cell's forward loop over spans (K, 3): start, stop, lanes, from the first step on."""
+    for k in range(len(spans)):
+        _slice_forward(weights, gain, x, trace, (spans[k, 0], spans[k, 1], spans[k, 2]))
 
-    run = (weights, gain, trace); spans (K, 4): start, stop, lanes and the slice's first row in
-    direct.slope; head (L, S); into = (slots, sources, totals, exponents, kept), the first four as
-    `collect_lanes` takes them, slots (K, L), or None to add up all lanes together; kept = (values
-    (T, L, G'), low): delta's columns from `low` on, before a sum scales them, unless empty.
+
+@inlined
+def way_back(run, spans, cuts, head, adjoint, into):
+    """All slices from the last to the first; returns whether the sums hold all that they should.
+
+    If not, the way has to be gone again, with the care of `sums.collect`.
+
+    run = (weights, gain, trace); spans (K, 3): start, stop, lanes; cuts (K, L): the lanes whose
+    adjoint is dropped where slice k ends, none if empty; head: see `arrays.Head`.
+    into = (sums, slots, kept, omega): sums: see `arrays.Sums`, None for none; slots (K, L): the
+    entry of each lane in each slice, None to add up all lanes together; kept = (values (T, L, G'),
+    low): delta's columns from `low` on as they are, and omega = (W, dOmega/dW (N, N), found (2,)),
+    see gradlab.kernels.omega, unless they are empty.
     """
-    weights, gain, trace = run
-    slots, sources, totals, exponents, kept = into
+    quick = _may_be_quick(into[0])
+    if quick:
+        _descend(run, (spans, cuts), head, adjoint, into)
+    return quick and _are_well(into[0])
+
+
+def _may_be_quick(sums):
+    return sums is None or may_be_quick(sums)
+
+
+@overload(_may_be_quick, inline="always")
+def _compiled_may_be_quick(sums):
+    if str(sums) == "none":
+        return lambda sums: True
+    return lambda sums: may_be_quick(sums)
+
+
+def _are_well(sums):
+    return sums is None or are_well(sums)
+
+
+@overload(_are_well, inline="always")
+def _compiled_are_well(sums):
+    if str(sums) == "none":
+        return lambda sums: True
+    return lambda sums: are_well(sums)
+
+
+@inlined
+def _descend(run, plan, head, adjoint, into):
+    (weights, gain, trace), (spans, cuts) = run, plan
+    sums, slots, kept, omega = into
     zero = np.int64(0)  # a plain 0 has a type of its own, and `receive` would be compiled for it
     begun = zero
+    rows = _rows_of(spans)
+    projected = np.empty(
+        (rows if head.slope.size > 0 else zero, head.last.shape[1]), head.last.dtype
+    )
+    levels = np.empty(rows if head.exponent.size > 0 else zero, np.int64)
+    room = _room_of(sums, rows, head.last)
+    omega[1][:] = 0
+    omega[2][:] = 0
     for k in range(len(spans)):
-        start, stop, lanes, row = spans[k]
+        start, stop, lanes = spans[k, 0], spans[k, 1], spans[k, 2]
         for lane in range(begun, lanes):
-            copy(head[lane], adjoint.carry[lane])
+            copy(head.last[lane], adjoint.carry[lane])
+            adjoint.exponent[stop, lane] = head.level[lane]
         begun = lanes
         span = (start, stop, lanes)
-        last = row + (stop - start) * lanes
-        own = Direct(direct.slope[row:last], direct.readout, direct.exponent[row:last])
+        _project(head, span, projected, levels)
+        own = Direct(projected, head.readout[:0], levels)
         _slice_back(weights, gain, trace, own, adjoint, span)
         if kept[0].size > 0:
             keep_rows(adjoint.delta, span, kept)
-        _add_up(adjoint, span, (slots, k), (sources, totals, exponents))
-    none = Direct(direct.slope[:0], direct.readout, direct.exponent)
-    receive(adjoint, none, zero, zero, begun)
+        if omega[0].size > 0:
+            add_rows(omega[0], adjoint, span, omega[1], omega[2])
+        _add_up(adjoint, span, sums, (slots, k, room))
+        if cuts.size > 0:
+            for lane in range(lanes):
+                if cuts[k, lane]:
+                    adjoint.carry[lane] = 0
+                    adjoint.exponent[start, lane] = 0
+    if spans[-1, 0] == 0:
+        receive(adjoint, Direct(projected[:0], head.readout[:0], levels), zero, zero, begun)
+
+
+@inlined
+def _rows_of(spans):
+    """Rows of the longest slice."""
+    rows = np.int64(1)
+    for k in range(len(spans)):
+        rows = max(rows, (spans[k, 1] - spans[k, 0]) * spans[k, 2])
+    return rows
+
+
+def _room_of(sums, rows, like):
+    width = max((joined.shape[2] for joined in sums.joined), default=0) if sums else 0
+    return np.empty(rows * width, like.dtype)
+
+
+@overload(_room_of)
+def _compiled_room_of(sums, rows, like):
+    if str(sums) == "none":
+        return lambda sums, rows, like: np.empty(0, like.dtype)
+
+    def implementation(sums, rows, like):
+        width = 0
+        for g in range(len(sums.joined)):
+            width = max(width, sums.joined[g].shape[2])
+        return np.empty(rows * width, like.dtype)
+
+    return implementation
+
+
+@inlined
+def _project(head, span, projected, levels):
+    """projected (rows, S) = slope @ readout of a slice, in the rows of its delta; its exponents."""
+    start, stop, lanes = span
+    if head.slope.size == 0:
+        return
+    factors = np.ones(2, projected.dtype)
+    factors[1] = 0
+    if lanes == head.slope.shape[1]:
+        rows = (stop - start) * lanes
+        slope = head.slope[start:stop].reshape((rows, head.slope.shape[2]))
+        multiply(slope, head.readout, projected[:rows], factors)
+    else:
+        for t in range(start, stop):
+            first = (t - start) * lanes
+            multiply(head.slope[t, :lanes], head.readout, projected[first : first + lanes], factors)
+    if head.exponent.size > 0:
+        for t in range(start, stop):
+            for lane in range(lanes):
+                levels[(t - start) * lanes + lane] = head.exponent[t, lane]
 
 
 @kernel
@@ -92,22 +204,102 @@ def keep_rows(delta, span, kept):
                 values[t, lane, i] = delta[row, low + i]
 
 
-def _add_up(adjoint, span, chosen, into):
-    slots, k = chosen
-    if slots is None:
-        collect(adjoint, span, *into)
-    else:
-        collect_lanes(adjoint, span, slots[k], *into)
+def _add_up(adjoint, span, sums, how):
+    if sums is None:
+        return
+    slots, k, room = how
+    slot = None if slots is None else slots[k]
+    _touch(adjoint, span, slot, sums.touched)
+    quick_sums(adjoint, span, slot, sums, room)
 
 
 @overload(_add_up, inline="always")
-def _compiled_add_up(adjoint, span, chosen, into):
-    # Chosen by type: only what is used is compiled, 2.5 s of 13.
-    if isinstance(chosen[0], types.NoneType):
-        return lambda adjoint, span, chosen, into: collect(adjoint, span, into[0], into[1], into[2])
+def _compiled_add_up(adjoint, span, sums, how):
+    # Chosen by type: only what is used is compiled.
+    if str(sums) == "none":
+        return lambda adjoint, span, sums, how: None
+    if str(how[0]) == "none":
 
-    def by_lane(adjoint, span, chosen, into):
-        slots, k = chosen
-        collect_lanes(adjoint, span, slots[k], into[0], into[1], into[2])
+        def together(adjoint, span, sums, how):
+            _touch(adjoint, span, None, sums.touched)
+            quick_sums(adjoint, span, None, sums, how[2])
+
+        return together
+
+    def by_lane(adjoint, span, sums, how):
+        slot = how[0][how[1]]
+        _touch(adjoint, span, slot, sums.touched)
+        quick_sums(adjoint, span, slot, sums, how[2])
 
     return by_lane
+
+
+@inlined
+def _touch(adjoint, span, slot, touched):
+    """Mark the entries to which a lane whose adjoint is not zero adds something."""
+    start, stop, lanes = span
+    for t in range(start + 1, stop + 1):
+        for lane in range(lanes):
+            entry = np.int64(0) if slot is None else slot[lane]
+            if entry >= 0 and not touched[entry]:
+                for part in range(adjoint.norm2.shape[1]):
+                    touched[entry] |= adjoint.norm2[t, part, lane] != 0
+
+
+@inlined
+def loss_head(trace, loss):
+    """The loss of some lanes, and what it gives the readout.
+
+    loss = (target, readout, found). target = (kind, y (R, O), classes (R,), lengths (L,), lanes,
+    last): R = T L rows t L + l, or L where `last` says that each lane's loss is at its own last
+    step; see `losses.loss_rows`; the mean is over `lanes`. readout = (V (O, N), c); V is empty
+    where the state is the output. Written: found = (dL/dV (O, N), dL/dc, dL/do (R, O)). Returns
+    (sum of L_t / lanes over lanes and steps, safe: whether that and all that was written, and V, is
+    far from under- and overflow).
+    """
+    target, readout, found = loss
+    kind, y, classes, lengths, lanes, last = target
+    (V, c), (of_V, of_c, slope) = readout, found
+    hidden = _seen(trace, lengths, last)
+    o, values = np.empty(slope.shape, slope.dtype), np.empty(len(slope), np.float64)
+    losses.outputs_of(hidden, V, c, o)
+    losses.loss_rows(kind, o, y, classes, values, slope)
+    total, safe = losses.mean_slopes(values, slope, lengths, lanes)
+    if V.size > 0:
+        safe = losses.is_safe(V) and losses.readout_sums(slope, hidden, of_V, of_c) and safe
+    return total / lanes, safe
+
+
+@inlined
+def _seen(trace, lengths, last):
+    """The states that the readout sees, a row each: of all steps, or of each lane's last one."""
+    state = trace.state
+    side, size = state.shape[1], state.shape[2]
+    if not last:
+        return state[1:].reshape(((len(state) - 1) * side, size))
+    seen = np.empty((side, size), state.dtype)
+    for lane in range(side):
+        copy(state[lengths[lane], lane], seen[lane])
+    return seen
+
+
+@kernel
+def there_and_back(run, x, spans, loss, back):
+    """From x to the loss and all gradients: `way_forward`, `loss_head`, `way_back`.
+
+    spans = (those of the way forward, those of the way back, cuts); back = (head, adjoint, into).
+    Returns (L, safe, well): if it is not safe, the loss has to be taken with care, and the way back
+    has not been gone; if not well, see `way_back`.
+    """
+    weights, gain, trace = run
+    head, adjoint, into = back
+    way_forward(weights, gain, x, trace, spans[0])
+    total, safe = loss_head(trace, loss)
+    well = False
+    if safe:
+        if head.slope.size == 0:
+            factors = np.ones(2, head.last.dtype)
+            factors[1] = 0
+            multiply(loss[2][2], head.readout, head.last, factors)
+        well = way_back(run, spans[1], spans[2], head, adjoint, into)
+    return total, safe, well

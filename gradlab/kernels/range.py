@@ -10,6 +10,7 @@ import numpy as np
 
 from gradlab.kernels.blas import multiply
 from gradlab.kernels.elementwise import (
+    add_rows_norms,
     add_scaled,
     copy,
     flush,
@@ -59,16 +60,28 @@ def rescale(row, exponent):
 def add_direct(carry, exponent, direct, first):
     """carry 2^exponent += direct's rows from `first` on, for carry (L, S), exponent (L,)."""
     lanes = carry.shape[0]
-    slope = direct.slope[first : first + lanes]
-    factors = np.ones(2, carry.dtype)
-    if direct.exponent.size == 0 and not exponent.any():
-        multiply(slope, direct.readout, carry, factors)
-        return
-    own = np.zeros_like(carry)
-    multiply(slope, direct.readout, own, factors)
+    own = direct.slope[first : first + lanes]
+    if direct.readout.shape[0] > 0:
+        factors = np.ones(2, carry.dtype)
+        if direct.exponent.size == 0 and are_zero(exponent):
+            multiply(own, direct.readout, carry, factors)
+            return
+        factors[1] = 0
+        projected = np.empty(carry.shape, carry.dtype)
+        multiply(own, direct.readout, projected, factors)
+        own = projected
     for lane in range(lanes):
         level = 0 if direct.exponent.size == 0 else direct.exponent[first + lane]
         exponent[lane] = _add_own(carry[lane], exponent[lane], own[lane], level)
+
+
+@kernel
+def are_zero(exponent):
+    """Whether all entries are 0."""
+    held = np.int64(0)
+    for i in range(exponent.size):
+        held |= exponent[i]
+    return held == 0
 
 
 @kernel
@@ -91,9 +104,13 @@ def receive(adjoint, direct, first, t, lanes):
     """
     carry = adjoint.carry[:lanes]
     norm2, exponent = adjoint.norm2[t], adjoint.exponent[t, :lanes]
-    if direct.slope.size > 0:
+    if direct.slope.size == 0:
+        row_norms(carry, norm2)
+    elif direct.readout.shape[0] + direct.exponent.size == 0 and are_zero(exponent):
+        add_rows_norms(carry, direct.slope[first : first + lanes], norm2)
+    else:
         add_direct(carry, exponent, direct, first)
-    row_norms(carry, norm2)
+        row_norms(carry, norm2)
     if hold_range(carry, norm2, exponent):
         row_norms(carry, norm2)
     if t % FLUSH_EVERY == 0:  # in range: no row is lost as a whole

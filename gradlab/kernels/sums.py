@@ -3,7 +3,7 @@
 import numpy as np
 
 from gradlab.kernels.blas import multiply_transposed
-from gradlab.kernels.elementwise import copy, largest, scale
+from gradlab.kernels.elementwise import copy, largest, scale, square_sum
 from gradlab.kernels.jit import kernel
 from gradlab.kernels.range import power_of_two, rescale
 
@@ -62,130 +62,58 @@ def _is_zero(matrix):
 
 
 @kernel
-def _column_sums(delta, source, span, chosen, total, factors):
-    """total (G, 1) = factors[1] * total + factors[0] * sum of delta_t source_t, one input or bias.
+def gather(source, span, chosen, read, at):
+    """Copy what a weight sees in a slice, row by row of delta, to read's columns from `at` on.
 
-    chosen = (first, last) lanes. Added up row by row: BLAS's product with one column takes ten
-    times as long.
+    chosen = (first, last) lanes; values has a column each or one for all.
     """
-    start, stop, lanes = span
-    low, high = source.units
-    values, of = source.values, source.columns[0]
-    column = np.zeros(high - low, delta.dtype)
+    start, stop, _ = span
+    values, (first, last) = source.values, source.columns
+    columns, row = values.shape[1], 0
     for t in range(start, stop):
-        for lane in range(chosen[0], chosen[1]):
-            row = (t - start) * lanes + lane
-            value = values[t, lane % values.shape[1], of]
-            for i in range(high - low):
-                column[i] += value * delta[row, low + i]
-    for i in range(high - low):
-        total[i, 0] = factors[1] * total[i, 0] + factors[0] * column[i]
+        column = chosen[0] % columns
+        for _lane in range(chosen[0], chosen[1]):
+            for i in range(last - first):
+                read[row, at + i] = values[t, column, first + i]
+            row += 1
+            column = 0 if column + 1 == columns else column + 1
 
 
 @kernel
-def outer_sums(delta, source, span, top, slot, into):
-    """Each lane's sum over a slice's steps of delta_t source_t^T, added to total[slot[l]].
+def quick_sums(adjoint, span, slot, sums, room):
+    """Add a slice's products without care for their range: see `may_be_quick` and `are_well`.
 
-    delta (steps * L, G) 2^top[l]; row t of the slice is source.values[start + t], lane l reads
-    column l % R; into = (total (A, units, columns), exponent (A,)); slot -1: left out.
+    The weights that see delta through the same units are the columns of one product. sums as in
+    `collect`; slot None adds up all lanes together, else as in `collect_lanes`.
     """
-    total, exponent = into
     start, stop, lanes = span
-    first, last = source.columns
-    low, high = source.units
-    values, rows = source.values, (stop - start) * lanes
-    factors = np.empty(2, delta.dtype)
-    for lane in range(lanes):
-        entry = slot[lane]
-        if entry < 0:
-            continue
-        join(top[lane], total[entry], exponent[entry : entry + 1], factors)
-        if last - first == 1:
-            _column_sums(delta, source, span, (lane, lane + 1), total[entry], factors)
-        else:
-            own = delta[lane:rows:lanes, low:high]
-            read = values[start:stop, lane % values.shape[1], first:last]
-            multiply_transposed(own, read, total[entry], factors)
-
-
-@kernel
-def sums(delta, source, span, top, into):
-    """The sum over a slice's steps and lanes of delta_t source_t^T, added to total.
-
-    All rows have the exponent `top`; into = (total (units, columns), exponent (1,)); lanes as in
-    outer_sums.
-    """
-    total, exponent = into
-    start, stop, lanes = span
-    first, last = source.columns
-    low, high = source.units
-    values, rows = source.values, (stop - start) * lanes
-    factors = np.empty(2, delta.dtype)
-    join(top, total, exponent, factors)
-    if last - first == 1:
-        _column_sums(delta, source, span, (0, lanes), total, factors)
-    elif values.shape[1] == lanes:
-        read = values[start:stop].reshape((rows, values.shape[2]))
-        multiply_transposed(delta[:rows, low:high], read[:, first:last], total, factors)
+    top = np.empty(lanes, np.int64)
+    align(adjoint, span, slot is None, top)
+    if slot is None:
+        own = adjoint.delta[: (stop - start) * lanes : 1]
+        _quick_entry(own, span, (0, lanes), sums, (np.int64(0), top[0], room))
     else:
-        _sums_by_step(delta, source, span, total, factors)
+        for lane in range(lanes):
+            if slot[lane] >= 0:
+                own = adjoint.delta[lane : (stop - start) * lanes : lanes]
+                _quick_entry(own, span, (lane, lane + 1), sums, (slot[lane], top[lane], room))
 
 
 @kernel
-def _sums_by_step(delta, source, span, total, factors):
-    start, stop, lanes = span
-    first, last = source.columns
-    low, high = source.units
-    columns = source.values.shape[1]
-    for t in range(stop - start):
-        for begin in range(0, lanes, columns):
-            size = min(columns, lanes - begin)
-            row = t * lanes + begin
-            read = source.values[start + t, :size, first:last]
-            multiply_transposed(delta[row : row + size, low:high], read, total, factors)
-            factors[1] = 1  # from now on, what is there has the common exponent
-
-
-@kernel
-def size_of(matrix, row, columns):
-    """e with 2^(e-1) <= top < 2^e for the largest |entry| of a row; NONE if it is 0.
-
-    From 1025 on for inf and nan. By bits, as whole numbers: LLVM vectorises no maximum of floats
-    that keeps nan.
-    """
-    top = np.int64(0)
-    for i in range(columns[0], columns[1]):
-        top = max(top, np.float64(matrix[row, i]).view(np.int64) & np.int64(0x7FFFFFFFFFFFFFFF))
-    return NONE if top == 0 else (top >> np.int64(52)) - np.int64(1022)
-
-
-@kernel
-def delta_sizes(delta, units, sizes):
-    """sizes (rows,) = `size_of` of each of delta's rows, on some of its units."""
-    for row in range(sizes.size):
-        sizes[row] = size_of(delta, row, units)
-
-
-@kernel
-def is_usual(adjoint, source, span, chosen, sizes):
-    """Whether a slice's product needs no care: its largest term is far from under- and overflow.
-
-    chosen = (first, last) lanes; sizes as delta_sizes gives them. A term is 2^(exponent of its step
-    + delta's size + source's size), and a sum is kept relative to the largest exponent. The widths
-    on both sides are such that a sum that is lost in another one's exponent, is 2^-80 of it.
-    """
-    start, stop, lanes = span
-    columns = source.values.shape[1]
-    top = term = NONE
-    for t in range(start, stop):
-        for lane in range(chosen[0], chosen[1]):
-            exponent = adjoint.exponent[t + 1, lane]
-            top = max(top, exponent)
-            own = size_of(source.values[t], lane % columns, source.columns)
-            term = max(term, exponent + sizes[(t - start) * lanes + lane] + own)
-    if adjoint.delta.itemsize == 4:
-        return -64 < term - top < 50
-    return -500 < term - top < 480
+def _quick_entry(delta, span, chosen, sums, into):
+    sources, place, joined, exponents = sums.sources, sums.place, sums.joined, sums.exponents
+    entry, top, room = into
+    factors = np.empty(2, delta.dtype)
+    for g in range(len(joined)):
+        width, lead = joined[g].shape[2], 0
+        read = room[: len(delta) * width].reshape((len(delta), width))
+        for k in range(len(sources)):
+            if place[k, 0] == g:
+                gather(sources[k], span, chosen, read, place[k, 1])
+                lead = k if place[k, 1] == 0 else lead
+        join(top, joined[g][entry], exponents[lead][entry : entry + 1], factors)
+        low, high = sources[lead].units
+        multiply_transposed(delta[:, low:high], read, joined[g][entry], factors)
 
 
 @kernel
@@ -210,9 +138,10 @@ def careful_sums(adjoint, source, span, chosen, into):
             if largest(left[row]) != 0 and largest(right[row]) != 0:
                 level[row] = rescale(left[row], rescale(right[row], adjoint.exponent[t + 1, lane]))
             row += 1
-    top = level.max()
+    top = largest_of(level)
     if top == NONE:
         return
+    top = _plain_level(adjoint, span, chosen, top)
     for row in range(rows):
         scale(left[row], power_of_two(left[row], level[row] - top))
     factors = np.empty(2, adjoint.delta.dtype)
@@ -221,43 +150,97 @@ def careful_sums(adjoint, source, span, chosen, into):
 
 
 @kernel
-def collect(adjoint, span, sources, totals, exponents):
-    """`sums` of a slice for all weights at once: sources, totals (1, units, columns), exponents.
-
-    One call a slice: a call from Python takes as long as the sums of 10 lanes of 50 units.
-    """
-    start, stop, lanes = span
-    top, usual = np.empty(lanes, np.int64), np.empty(len(sources), np.bool_)
-    sizes, every, units = np.empty((stop - start) * lanes, np.int64), (0, lanes), (-1, -1)
-    for k in range(len(sources)):
-        if units != sources[k].units:
-            units = sources[k].units
-            delta_sizes(adjoint.delta, units, sizes)
-        usual[k] = is_usual(adjoint, sources[k], span, every, sizes)
-        if not usual[k]:
-            careful_sums(adjoint, sources[k], span, every, (totals[k][0], exponents[k]))
-    align(adjoint, span, True, top)
-    for k in range(len(sources)):
-        if usual[k]:
-            sums(adjoint.delta, sources[k], span, top[0], (totals[k][0], exponents[k]))
+def largest_of(levels):
+    """The largest entry."""
+    top = np.int64(NONE)
+    for i in range(levels.size):
+        top = max(top, levels[i])
+    return top
 
 
 @kernel
-def collect_lanes(adjoint, span, slot, sources, totals, exponents):
-    """`outer_sums` of a slice for all weights at once: totals (A, units, columns)."""
-    start, stop, lanes = span
-    top, own_slot = np.empty(lanes, np.int64), np.empty((len(sources), lanes), np.int64)
-    sizes, units = np.empty((stop - start) * lanes, np.int64), (-1, -1)
+def _plain_level(adjoint, span, chosen, top):
+    """The largest exponent of a slice's steps if it holds a sum of size 2^top well, else top."""
+    own = np.int64(NONE)
+    for t in range(span[0] + 1, span[1] + 1):
+        for lane in range(chosen[0], chosen[1]):
+            own = max(own, adjoint.exponent[t, lane])
+    if adjoint.delta.itemsize == 4:
+        return own if -64 < top - own < 50 else top
+    return own if -500 < top - own < 480 else top
+
+
+@kernel
+def total_of(sums, k, entry):
+    """The sum (units, columns) of weight k, a view."""
+    g, at = sums.place[k, 0], sums.place[k, 1]
+    first, last = sums.sources[k].columns
+    return sums.joined[g][entry][:, at : at + last - first]
+
+
+@kernel
+def collect(adjoint, span, slot, sums):
+    """`careful_sums` of a slice for all weights: of all lanes together where slot is None.
+
+    Else lane l's own go to entry slot[l] (-1: left out) of sums, an `arrays.Sums`.
+    """
+    sources, lanes = sums.sources, span[2]
     for k in range(len(sources)):
-        if units != sources[k].units:
-            units = sources[k].units
-            delta_sizes(adjoint.delta, units, sizes)
-        for lane in range(lanes):
-            own_slot[k, lane], one = slot[lane], (lane, lane + 1)
-            if not is_usual(adjoint, sources[k], span, one, sizes):
-                entry, own_slot[k, lane] = slot[lane], -1
-                into = totals[k][entry], exponents[k][entry : entry + 1]
-                careful_sums(adjoint, sources[k], span, one, into)
-    align(adjoint, span, False, top)
-    for k in range(len(sources)):
-        outer_sums(adjoint.delta, sources[k], span, top, own_slot[k], (totals[k], exponents[k]))
+        if slot is None:
+            into = total_of(sums, k, 0), sums.exponents[k]
+            careful_sums(adjoint, sources[k], span, (0, lanes), into)
+        else:
+            for lane in range(lanes):
+                if slot[lane] >= 0:
+                    entry = slot[lane]
+                    into = total_of(sums, k, entry), sums.exponents[k][entry : entry + 1]
+                    careful_sums(adjoint, sources[k], span, (lane, lane + 1), into)
+
+
+@kernel
+def may_be_quick(sums):
+    """Whether nothing that the weights see is so large that `quick_sums` might lose what counts.
+
+    A row of delta has a norm up to 2^300 (float32: 2^40, see `in_range`). Of what is lost in a
+    slice's exponent, below 2^-1074, with sources up to 2^300 (2^20), 2^-760 is left (2^-117).
+    """
+    for k in range(len(sums.sources)):
+        values = sums.sources[k].values
+        flat = values.reshape((values.shape[0] * values.shape[1], values.shape[2]))
+        if not square_sum(flat) < (2.0**40 if values.itemsize == 4 else 2.0**600):
+            return False
+    return True
+
+
+@kernel
+def are_well(sums):
+    """Whether the sums of `quick_sums` lost nothing: each norm lies between 2^-480 and 2^480.
+
+    All weights of one product then have its exponent.
+
+    float32: 2^-60 and 2^60. What was lost is then below the last digit. An exact zero is well where
+    nothing was added, or what the weight sees is zero.
+    """
+    for k in range(len(sums.sources)):
+        single = sums.sources[k].values.itemsize == 4
+        low, high = (2.0**-120, 2.0**120) if single else (2.0**-960, 2.0**960)
+        lead = np.int64(0)
+        while sums.place[lead, 0] != sums.place[k, 0]:
+            lead += 1
+        for entry in range(len(sums.touched)):
+            sums.exponents[k][entry] = sums.exponents[lead][entry]
+            if sums.touched[entry]:
+                size = square_sum(total_of(sums, k, entry))
+                if not low < size < high and not (size == 0 and _sees_nothing(sums.sources[k])):
+                    return False
+    return True
+
+
+@kernel
+def _sees_nothing(source):
+    values, (first, last) = source.values, source.columns
+    for t in range(values.shape[0]):
+        for column in range(values.shape[1]):
+            if largest(values[t, column, first:last]) != 0:
+                return False
+    return True

@@ -18,7 +18,7 @@ from gradlab.learning import fields
 from gradlab.learning.plan import UNNAMED
 from gradlab.nets import draws
 from gradlab.nets.batch import Batch
-from gradlab.nets.slopes import Loss
+from gradlab.nets.heads import Loss
 
 
 class Arrays:

@@ -7,11 +7,11 @@ import numpy as np
 from gradlab.errors import UserError
 from gradlab.learning.clipping import FINITE, NOT_FINITE, clip
 from gradlab.learning.plan import Plan
-from gradlab.nets import bptt, weights
+from gradlab.nets import bptt
 from gradlab.nets.batch import Batch
 from gradlab.nets.exponents import added, at_one_level, in_reach, plain
+from gradlab.nets.heads import Loss
 from gradlab.nets.part import Part
-from gradlab.nets.slopes import Loss
 from gradlab.nets.truncated import Truncation
 
 
@@ -23,9 +23,8 @@ class Back(Part):
     """
 
     def __init__(self, batch, loss, truncation=None, omega=False):
-        self.net, self.omega, self._asked = batch.net, None, omega
-        self._order = np.argsort(-batch.lengths, kind="stable")
-        super().__init__(batch, self._order, loss, truncation)
+        self.net, self._order = batch.net, np.argsort(-batch.lengths, kind="stable")
+        super().__init__(batch, self._order, loss, truncation, omega)
 
     @classmethod
     def of(cls, net, minibatch, loss, at, plan=None, omega=False):
@@ -52,27 +51,13 @@ class Back(Part):
         """L: inf or 0 where float64 ends."""
         return float(plain(np.float64(self.slope.value), self.slope.level))
 
-    def _back(self, chain):
-        if not self._asked:
-            return super()._back(chain)
-        sums, penalty = bptt.Sums(chain.sources), bptt.OmegaSums(chain.passed.weights)
-        spans, touch = bptt.fast_slices(chain.lengths, self.net.weights["W"].size), self._only()
-        for span, adjoint in bptt.backward(chain.passed, spans, touch.head, touch.direct):
-            penalty.add(adjoint, span)
-            sums.add(adjoint, span)
-        self.omega = penalty.result(len(chain.lengths))
-        self.sums |= self._named(chain, sums)
-        self._adjoints[chain.place] = adjoint
-        return None
-
     @np.errstate(over="ignore", invalid="ignore")
     def by_lane(self):
         """{name: (B, ...)}: the gradients of each lane's own loss; nothing is averaged."""
         lanes, found = len(self._order), {}
         for chain in self.run.chains:
-            sums, entries = bptt.LaneSums(chain.sources, lanes), np.arange(lanes)
-            for span, adjoint in self._slices(chain):
-                sums.add(adjoint, span, entries)
+            sums = bptt.LaneSums(chain.sources, lanes)
+            self.gone(chain, sums)
             found |= {
                 name + chain.place.suffix: plain(total, sums.exponent[name][:, None, None])
                 for name, total in sums.total.items()
@@ -89,33 +74,31 @@ class Back(Part):
         Returns sums as above, and of all steps and lanes the shares clipped and not finite. Raises
         UserError for a stack.
         """
-        touch, (chain,) = self._only(), self.run.chains
+        start, (chain,) = self._only(), self.run.chains
         sums, lengths = bptt.Sums(chain.sources), chain.lengths
         active = [int(np.count_nonzero(lengths >= t)) for t in range(1, lengths[0] + 1)]
         spans = [(t - 1, t, active[t - 1]) for t in range(lengths[0], 0, -1)]
-        head, rule = touch.head, (threshold, style)
-        if isinstance(head, tuple):
-            head = plain(head[0], head[1][:, None])
-        for t in np.unique(lengths) if touch.direct is not None else ():
+        head, rule = plain(start.last, start.level[:, None]), (threshold, style)
+        for t in np.unique(lengths) if start.slope.size else ():
             own = np.flatnonzero(lengths == t)
-            head[own] += _direct(touch, lengths, t)[own]
+            head[own] += _direct(start, lengths, t)[own]
         head, hits = self._clipped(head, rule)
         for span, adjoint in bptt.backward(chain.passed, spans, head):
             sums.add(adjoint, span)
             if span[0] > 0:
-                hits = hits + self._clip_carry(adjoint, span, touch, rule)
-        found = self._named(chain, sums) | self.slope.readout_gradients()
+                hits = hits + self._clip_carry(adjoint, span, start, rule)
+        found = self.named(chain, sums) | self.slope.sums
         return found, *(hits / lengths.sum()).tolist()
 
-    def _clip_carry(self, adjoint, span, touch, rule):
+    def _clip_carry(self, adjoint, span, head, rule):
         """Clip what reaches the step before; how many lanes are clipped, and not finite."""
         t, lanes = span[0], span[2]
         exponent, carry = adjoint.exponent[t, :lanes], adjoint.carry[:lanes]
-        if touch.direct is None and np.all(exponent < 0):  # far below any threshold: leave it so
+        if not head.slope.size and np.all(exponent < 0):  # far below any threshold: leave it so
             return 0
         rows = plain(carry, exponent[:, None])
-        if touch.direct is not None:
-            rows = rows + _direct(touch, self.run.lengths, t)[:lanes]
+        if head.slope.size:
+            rows = rows + _direct(head, self.run.lengths, t)[:lanes]
         carry[:], hits = self._clipped(rows, rule)
         exponent[:] = 0
         return hits
@@ -129,16 +112,7 @@ class Back(Part):
     def _only(self):
         if len(self.run.chains) > 1:
             raise UserError("clip_per=step needs one layer and one direction, not a stack")
-        return self.touches[self.run.chains[0].place]
-
-    def _named(self, chain, sums):
-        shapes = weights.own(self.net.weights, chain.place)
-        return {
-            name + chain.place.suffix: (
-                total[0].reshape(shapes[name].shape), int(sums.exponent[name][0])
-            )
-            for name, total in sums.total.items()
-        }  # fmt: skip
+        return self.head(self.run.chains[0])
 
     def _readout_by_lane(self):
         if self.net.reads_out:  # V and c are the cell's
@@ -150,9 +124,9 @@ class Back(Part):
         return {"V": np.einsum("tbo,tbn->bon", slope, hidden), "c": slope.sum(0)}
 
 
-def _direct(touch, lengths, t):
+def _direct(head, lengths, t):
     """The part of dL/dh_t (B_t, S) that comes from step t's own output."""
-    own = touch.direct((t - 1, t, int(np.count_nonzero(lengths >= t))))
+    own = bptt.direct_of(head, (t - 1, t, int(np.count_nonzero(lengths >= t))))
     rows = own.slope @ own.readout
     return plain(rows, own.exponent[:, None]) if own.exponent.size else rows
 

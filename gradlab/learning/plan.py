@@ -8,8 +8,8 @@ from gradlab.learning import fields
 from gradlab.learning.clipping import PER, STYLES
 from gradlab.learning.optimizers import OPTIMIZERS, optimizer
 from gradlab.learning.schedules import SCHEDULES
+from gradlab.nets.heads import AT
 from gradlab.nets.losses import LOSSES
-from gradlab.nets.slopes import SLOPES
 from gradlab.nets.truncated import Truncation
 
 UNNAMED = "own"  # a plan's task, until it is trained on one that has a name
@@ -56,7 +56,7 @@ MAY_BE_NONE = {
     "stop_below": _number("a share from 0 to 1, or None", lambda value: 0 <= value <= 1),
     "patience": _whole(1),
     "loss": _name(LOSSES),
-    "at": _name(SLOPES),
+    "at": _name(AT),
     "truncate": lambda name, value: _truncation(value),
 }
 

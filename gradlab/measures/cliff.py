@@ -66,8 +66,7 @@ def at(w, b, start, steps):
     run = bptt.forward(module, prepared, w, x, initial, lengths)
     last = run.trace.state[-1]
     sums = bptt.LaneSums(module.sources(run.trace, x), lanes)
-    for span, adjoint in bptt.backward(run, bptt.slices(lengths), 2 * (last - TARGET)):
-        sums.add(adjoint, span, np.arange(lanes))
+    bptt.back(run, lengths, 2 * (last - TARGET), sums)
     plain = {name: np.ldexp(sums.total[name][:, 0, 0], sums.exponent[name]) for name in ("W", "b")}
     state = w * run.trace.state[-2][:, 0] + b
     error = (last[:, 0] - TARGET) ** 2

@@ -93,8 +93,7 @@ def backwards(net, run, lags):
     products = []
     for steps in 1 + np.asarray(lags):
         part = run._replace(trace=run.trace._replace(state=state[: steps + 1]))
-        spans = bptt.slices(np.full(net.hidden, steps))
-        *_, (_, adjoint) = bptt.backward(part, spans, unit, keep=True)
+        adjoint = bptt.back(part, np.full(net.hidden, steps), unit, keep=True)
         back = np.ldexp(adjoint.states[1], adjoint.exponent[1][:, None])
         products.append((back * slope(net, state[1])) @ net.weights["U"])
     return np.array(products)

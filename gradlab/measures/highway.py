@@ -89,7 +89,7 @@ def _gradient(run, net, steps, seed):
     head = np.zeros_like(run.trace.state[0])
     h = part_of(net, head, 0)
     h[:] = draws.stream(seed=seed, direction=h.shape[1]).standard_normal(h.shape[1])
-    *_, (_, adjoint) = bptt.backward(run, bptt.slices(np.full(len(head), steps)), head)
+    adjoint = bptt.back(run, np.full(len(head), steps), head)
     logs = bptt.log2_norms(adjoint) * LOG10_2
     return {f"log10_gradient_lag_{lag}": logs[steps - lag] - logs[steps] for lag in LAGS}
 
@@ -119,9 +119,7 @@ def memory(run, net, end, starts):
     head = np.zeros((units, columns, parts, units), run.trace.state.dtype)
     head[np.arange(units), :, -1, np.arange(units)] = 1
     head = head.reshape(units * columns, size)
-    low = min(starts) - 1
-    spans = [s for s in bptt.slices(np.full(len(head), end), cuts=[low]) if s[0] >= low]
-    *_, (_, adjoint) = bptt.backward(run, spans, head, keep=True)
+    adjoint = bptt.back(run, np.full(len(head), end), head, low=min(starts) - 1, keep=True)
     rows = [_ways(run, net, adjoint, k, end) for k in starts]
     return {way: np.array([row[i] for row in rows]) for i, way in enumerate(WAYS)}
 

@@ -31,7 +31,6 @@ from gradlab.nets.exponents import log2_norm
 from gradlab.nets.losses import loss_of
 
 LAGS = (1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 200, 300, 400, 500)
-SLICE = 25  # steps a product of outer_sums; 16 to 250 take the same time, 25 the least memory
 ORDER = ("U", "W", "b", "b_recurrent", "V", "c")
 LOG10_2 = math.log10(2)
 COLUMNS = {
@@ -220,14 +219,13 @@ def _backward(run, shared, lanes, head):
     lengths = lanes.all_lengths
     count, halves = len(lengths), lengths // 2
     sources = run.cell.sources(run.trace, shared.inputs)
-    sums = bptt.LaneSums(sources, 2 * count)
-    spans = bptt.slices(lengths, SLICE, cuts=lanes.lengths // 2)
 
     def entries(span):
         active = np.arange(span[2])
         return active + count * (halves[active] >= span[1])
 
-    return sums, bptt.descend(run, spans, head, sums, slot_of=entries)
+    sums = bptt.LaneSums(sources, 2 * count, entries)
+    return sums, bptt.back(run, lengths, head, sums, edges=lanes.lengths // 2)
 
 
 def _by_lag(states, lengths):

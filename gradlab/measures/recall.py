@@ -106,6 +106,6 @@ def _standard(state):
 def _gradient(run, stream):
     steps, (lanes, size) = len(run.trace.saved), run.trace.state.shape[1:]
     head = np.tile(stream.standard_normal(size).astype(run.trace.state.dtype), (lanes, 1))
-    *_, (_, adjoint) = bptt.backward(run, bptt.slices(np.full(lanes, steps)), head)
+    adjoint = bptt.back(run, np.full(lanes, steps), head)
     logs = bptt.log2_norms(adjoint) * LOG10_2
     return {f"log10_gradient_lag_{lag}": logs[steps - lag] - logs[steps] for lag in GRADIENT_LAGS}

@@ -63,7 +63,7 @@ def _gradients(run, shared, lanes):
     lengths = lanes.all_lengths
     head = np.zeros((len(lengths), run.trace.state.shape[2]), run.trace.state.dtype)
     part_of(shared.net, head, 0)[:] = shared.net.readout_matrix[0]
-    *_, (_, adjoint) = bptt.backward(run, bptt.slices(lengths), head)
+    adjoint = bptt.back(run, lengths, head)
     return bptt.log2_norms(adjoint)[0] * math.log10(2)
 
 

@@ -153,7 +153,7 @@ def passed(net, gain, x, initial):
     initial = initial.reshape(len(prepared), len(gain), -1)
     starts, steps = dict(zip(prepared, initial, strict=True)), np.full(len(gain), len(x))
     gain = gain.astype(x.dtype)
-    return chains.forward(net.module, prepared, x, starts, steps, gain)[-1].passed
+    return chains.forward(net.module, prepared, x, (starts, steps), gain)[-1].passed
 
 
 def of_size(net, radius, scale):

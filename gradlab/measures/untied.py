@@ -93,8 +93,7 @@ def _forward(module, weights, gain, h0, length):
 
 def _by_lag(run, head):
     length = len(run.trace.saved)
-    spans = bptt.slices(np.full(len(head), length))
-    *_, (_, adjoint) = bptt.backward(run, spans, head)
+    adjoint = bptt.back(run, np.full(len(head), length), head)
     logs = bptt.log2_norms(adjoint)[::-1] * math.log10(2)  # by lag
     logs = logs - logs[0]
     nothing = np.full(len(head), np.nan)
@@ -129,8 +128,7 @@ def _gaps(run, v):
     sums = stage_sums(every, x, v)
     tied = bptt.Sums(ELMAN.sources(run.trace, x))
     alone = run._replace(cell=ELMAN, weights=one)
-    for span, adjoint in bptt.backward(alone, bptt.slices(np.array([length])), v):
-        tied.add(adjoint, span)
+    bptt.back(alone, np.array([length]), v, tied)
     whole, level = tied.total["W"][0], int(tied.exponent["W"][0])
     total, last = added(sums)["W"], (sums[-1].total["W"][0], int(sums[-1].exponent["W"][0]))
     total, last = (plain(array, exponent - level) for array, exponent in (total, last))

@@ -1,6 +1,6 @@
 """A batch of sequences, checked, and cut into groups of lanes that run side by side."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -46,6 +46,11 @@ class Batch:
         initial = _initial(net, weights, h0, x.shape[1])
         return cls(net, weights, x, initial, lengths, groups, _teacher(net, x, teacher, lengths))
 
+    def of_net(self, net):
+        """The same sequences for another network of the same cell, shape and dtype."""
+        weights = {place: net.prepared(place) for place in net.places}
+        return replace(self, net=net, weights=weights)
+
     def classes(self, name, numbers, outputs):
         """Class numbers (T, B) or (B,) as int64, 0 after a lane's own end, where any may stand.
 
@@ -74,14 +79,14 @@ class Run:
     chains: list
 
     @classmethod
-    def of(cls, batch, group):
-        """Run a group's lanes forward."""
+    def of(cls, batch, group, go=True):
+        """Run a group's lanes forward; without `go`, only make ready to."""
         x, initial, lengths = _taken(batch, group)
         weights = batch.weights
         if batch.teacher is not None:  # a stack has none
             given = np.ascontiguousarray(batch.teacher[:, group])
             weights = {place: own._replace(teacher=given) for place, own in weights.items()}
-        run = run_chains(batch.net.module, weights, x, initial, lengths)
+        run = run_chains(batch.net.module, weights, x, (initial, lengths), go=go)
         return cls(batch.net, x, lengths, run)
 
     def of_layer(self, layer):
@@ -125,7 +130,11 @@ def _taken(batch, group):
     if (group[1:] == group[:-1] + 1).all():  # a slice takes a fifth of the time
         group = slice(group[0], group[-1] + 1)
     initial = {place: states[group] for place, states in batch.initial.items()}
-    return np.ascontiguousarray(batch.x[:, group]), initial, batch.lengths[group]
+    x, lengths = batch.x[:, group], batch.lengths[group]
+    if lengths.min() < len(x):  # what pads a lane may be anything, and is nobody's
+        within = np.arange(len(x))[:, None] < lengths
+        x = np.where(within[..., None], x, x.dtype.type(0))
+    return np.ascontiguousarray(x), initial, lengths
 
 
 def _groups(steps, lanes, weights):

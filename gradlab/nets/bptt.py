@@ -1,22 +1,24 @@
-"""Drives the kernels over slices of time and adds up what they give.
+"""THE way back: where slices of time, a cell's loops, sums and exponents meet, and nowhere else.
 
 Slices of some 20 steps are as fast as one large kernel, compile in a tenth of its time, and their
 share of the weight gradients is added up while it is in cache.
 """
 
+import functools
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from gradlab.cells.cell import Cell
-from gradlab.kernels import passes
-from gradlab.kernels.arrays import Adjoint, Direct, Trace
-from gradlab.kernels.omega import add_rows
+from gradlab.kernels import arrays, passes
+from gradlab.kernels.arrays import Adjoint, Direct, Head, Trace
 from gradlab.kernels.range import receive
-from gradlab.kernels.sums import collect, collect_lanes
+from gradlab.kernels.sums import collect
+from gradlab.nets import truncated
 
-ROWS = 200  # of a slice's product, where slices are driven one by one and the lanes are few
+ROWS = 200  # of a slice's product, where nothing is added up, or the lanes are few
+LANE_STEPS = 25  # of one lane's product; 16 to 250 take the same time, 25 the least memory
 
 
 def slices(lengths, steps=None, cuts=(), rows=None):
@@ -34,18 +36,13 @@ def slices(lengths, steps=None, cuts=(), rows=None):
 
 
 def fast_rows(size):
-    """Rows of a slice whose product with weights of `size` entries is fastest; for `descend`.
+    """Rows of a slice whose product with weights of `size` entries is fastest.
 
     OpenBLAS multiplies without packing up to 1e6 multiplications (50 to 80 rows of 50 x 50: 77
     GFlop/s, 200 rows: 64; of 200 x 50: 77 and 50; of 128 x 128, 40 rows: 74, 200 rows: 60).
     """
     rows = min(80, 800_000 // size)
     return rows if rows >= 24 else ROWS
-
-
-def fast_slices(lengths, size):
-    """`slices` of so many rows."""
-    return slices(lengths, rows=fast_rows(size))
 
 
 class Pass(NamedTuple):
@@ -57,18 +54,34 @@ class Pass(NamedTuple):
     trace: Trace
 
 
-def forward(cell, weights, gain, x, initial, lengths):
-    """Run R lanes from `initial` (R, S) under x (T, R or 1, D); lengths (R,) falling."""
+def started(cell, weights, gain, x, initial, lengths):
+    """The pass that `forward` runs, with room for all its states; the first one is there."""
     _check(weights, gain, x, initial)
     steps, (lanes, size) = len(x), initial.shape
     room = np.empty if lengths.min() == steps else np.zeros  # zero after a lane's own length
     state = room((steps + 1, lanes, size), initial.dtype)
-    saved = np.empty((steps, lanes, cell.saved_size(weights)), initial.dtype)
-    trace = Trace(state, saved)
+    saved = room((steps, lanes, cell.saved_size(weights)), initial.dtype)
     state[0] = initial
-    for start, stop, active in sorted(slices(lengths, steps=steps)):
-        cell.forward(weights, gain, x, trace, (start, stop, active))
-    return Pass(cell, weights, gain, trace)
+    if cell.compiled:
+        passes.know(weights, cell)
+    return Pass(cell, weights, gain, Trace(state, saved))
+
+
+def forward(cell, weights, gain, x, initial, lengths):
+    """Run R lanes from `initial` (R, S) under x (T, R or 1, D); lengths (R,) falling."""
+    run = started(cell, weights, gain, x, initial, lengths)
+    spans = spans_forward(lengths)
+    if cell.compiled:
+        passes.way_forward(weights, gain, x, run.trace, spans)
+    else:
+        for span in spans.tolist():
+            cell.forward(weights, gain, x, run.trace, tuple(span))
+    return run
+
+
+def spans_forward(lengths):
+    """(K, 3): start, stop and lanes from the first step on, one span where none ends."""
+    return table(sorted(slices(lengths, steps=int(lengths[0]))))
 
 
 def _check(weights, gain, x, initial):
@@ -81,8 +94,112 @@ def _check(weights, gain, x, initial):
         raise ValueError(f"{lanes} initial states need x of as many lanes, or 1, not {x.shape[1]}")
 
 
+def head_of(last, slope=None, readout=None, exponent=None):
+    """An `arrays.Head` from last (L, S), or (last, level (L,)), and what each step adds, if any."""
+    last, level = last if isinstance(last, tuple) else (last, None)
+    lanes, size = last.shape
+    if slope is None:
+        slope, readout = np.zeros((0, 0, 0), last.dtype), np.zeros((0, size), last.dtype)
+    if exponent is None:
+        exponent = _NO_EXPONENT
+    return Head(
+        last, np.zeros(lanes, np.int64) if level is None else level, slope, exponent, readout
+    )
+
+
+_NO_EXPONENT = np.zeros((0, 0), np.int64)
+
+
+def back(passed, lengths, head, into=None, *, cut=None, low=0, edges=(), keep=False):
+    """Run a pass back from falling `lengths` (L,) to step `low`; return what was recorded.
+
+    head      an `arrays.Head`, or its `last` alone; lane l goes along the states of l % R
+    into      where the gradients of the weights are added up, Sums or LaneSums; None: nowhere
+    cut       a `truncated.Cut`: where adjoints are dropped
+    edges     steps at which a slice ends
+    keep      dL/d(state) of every step too
+
+    Of the `arrays.Adjoint` norm2 and exponent are those of every step that was reached, and carry
+    is dL/d(state) at `low`, there without its direct part unless it is 0.
+    """
+    head = head if isinstance(head, Head) else head_of(head)
+    windowed = cut is not None and cut.is_window
+    spans, dropped = spans_back(lengths, into, cut=cut, low=low, edges=edges)
+    adjoint = adjoint_of(passed, spans, head.last, keep)
+    if passed.cell.compiled and (into is None or hasattr(into, "options")) and not windowed:
+        run = passed.weights, passed.gain, passed.trace
+        passes.know(passed.weights, passed.cell)
+        arguments = (
+            (None, None, *_nothing(head.last.dtype)) if into is None else into.options(spans)
+        )
+        if not passes.way_back(run, spans, dropped, head, adjoint, arguments):
+            go_again(passed, head, into, adjoint, spans, dropped)
+        return adjoint
+    steps = _by_slice(passed, spans, head, adjoint)
+    if windowed:
+        own = functools.partial(direct_of, head)
+        steps = truncated.windows(passed, spans, own, adjoint, cut.steps)
+    _add_each(steps, into, adjoint, dropped)
+    return adjoint
+
+
+def go_again(passed, head, into, adjoint, spans, dropped=None):
+    """The way back once more, slice by slice, with all the care that `Sums.add` takes."""
+    into.start_again()
+    steps = _by_slice(passed, spans, head, adjoint)
+    _add_each(steps, into, adjoint, NO_CUTS if dropped is None else dropped)
+
+
+def _add_each(steps, into, adjoint, dropped):
+    for k, (span, _) in enumerate(steps):
+        if into is not None:
+            into.add(adjoint, span)
+        if dropped.size:
+            adjoint.carry[: span[2]][dropped[k, : span[2]]] = 0
+            adjoint.exponent[span[0], : span[2]][dropped[k, : span[2]]] = 0
+
+
+def spans_back(lengths, into, *, cut=None, low=0, edges=()):
+    """(spans (K, 3), dropped (K, L)) of a way back; dropped is empty where nothing is."""
+    steps, rows = (None, None) if into is None else into.slices
+    if cut is None and lengths[0] == lengths[-1] and not len(edges) and not low:
+        return _even(int(lengths[0]), len(lengths), steps, rows), NO_CUTS
+    cuts, own = ({}, low) if cut is None else cut.of(lengths)
+    own = max(own, low)
+    marks = (*edges, *cuts, own)
+    spans = table([s for s in slices(lengths, steps, marks, rows) if s[0] >= own])
+    if not cuts:
+        return spans, NO_CUTS
+    dropped = np.zeros((len(spans), len(lengths)), np.bool_)
+    for k, (start, _, lanes) in enumerate(spans.tolist()):
+        if start > 0 and start in cuts:
+            dropped[k, :lanes][cuts[start][:lanes]] = True
+    return spans, dropped
+
+
+NO_CUTS = np.zeros((0, 0), np.bool_)
+
+
+@functools.lru_cache(maxsize=256)
+def _even(length, lanes, steps, rows):
+    return table(slices(np.full(lanes, length), steps, (), rows))
+
+
+def table(spans):
+    """Spans as an array (K, 3), which nobody changes."""
+    found = np.array(list(spans), np.int64).reshape(-1, 3)
+    found.flags.writeable = False
+    return found
+
+
+def _nothing(dtype):
+    """No room for delta's rows, and for Omega."""
+    none = np.zeros((0, 0), dtype)
+    return (np.zeros((0, 0, 0), dtype), 0), (none, none, np.zeros(2))
+
+
 def backward(run, spans, head, direct=None, keep=False):
-    """Yield (span, adjoint) for each of `spans`, as `slices` gives them.
+    """Yield (span, adjoint) for each of `spans`, as `slices` gives them: `back`, slice by slice.
 
     head (L, S), or (head, exponent (L,)): dL/d(state) at each lane's last step, L a multiple of the
     pass's R or at most R;
@@ -90,89 +207,46 @@ def backward(run, spans, head, direct=None, keep=False):
     norm2, exponent and carry of t = 0 are set; with keep, states too.
     """
     spans = list(spans)
-    adjoint = adjoint_of(run, spans, head, keep)
-    head = _rows(head)
-    started, none = 0, Direct(head[:0], head[:0])
-    for span in spans:
-        lanes = span[2]
-        adjoint.carry[started:lanes] = head[started:lanes]
-        started = lanes
-        own = none if direct is None else direct(span)
+    head = head_of(head)
+    adjoint = adjoint_of(run, spans, head.last, keep)
+    yield from _by_slice(run, spans, head, adjoint, direct)
+
+
+def _by_slice(run, spans, head, adjoint, direct=None):
+    begun, none = 0, Direct(head.last[:0], head.last[:0])
+    for start, stop, lanes in map(tuple, np.asarray(spans).tolist()):
+        adjoint.carry[begun:lanes] = head.last[begun:lanes]
+        adjoint.exponent[stop, begun:lanes] = head.level[begun:lanes]
+        begun, span = lanes, (start, stop, lanes)
+        own = direct_of(head, span) if direct is None else direct(span)
         run.cell.backward(run.weights, run.gain, run.trace, own, adjoint, span)
-        if span[0] == 0:
+        if start == 0:
             receive(adjoint, none, 0, 0, lanes)
         yield span, adjoint
 
 
-def descend(run, spans, head, sums, direct=None, slot_of=None):
-    """The way back with every slice added to `sums`, in one compiled call; returns the adjoint.
-
-    head and direct as for `backward`; slot_of(span) -> the entry of each lane, for LaneSums. A
-    cell whose loops are not compiled is driven slice by slice.
-    """
-    spans = list(spans)
-    slots = [slot_of(span) for span in spans] if slot_of else [()] * len(spans)
-    if not run.cell.compiled:
-        for (span, adjoint), slot in zip(backward(run, spans, head, direct), slots, strict=True):
-            sums.add(adjoint, span, *([slot] if slot_of else []))
-        return adjoint
-    adjoint = adjoint_of(run, spans, head, False)
-    head = _rows(head)
-    passes.know(run.weights, run.cell)
-    table, own = _packed(spans, head, direct)
-    into = (_slots(slots, len(head)), *sums.arrays, sums.kept)
-    passes.way_back(run[1:], table, head, own, adjoint, into)
-    return adjoint
+def direct_of(head, span):
+    """What the steps of a slice add, from a Head."""
+    start, stop, lanes = span
+    if not head.slope.size:
+        return Direct(head.last[:0], head.last[:0])
+    here = slice(start, stop), slice(lanes)
+    own = Direct(head.slope[here].reshape(-1, head.slope.shape[2]), head.readout)
+    return own._replace(exponent=head.exponent[here].reshape(-1)) if head.exponent.size else own
 
 
-def _packed(spans, head, direct):
-    """start, stop, lanes and first row of each slice (K, 4) in the direct part of all of them.
-
-    It is whole as it stands where all lanes are equally long, else copied slice by slice.
-    """
-    table = np.array([(*span, 0) for span in spans], np.int64)
-    if direct is None:
-        return table, Direct(head[:0], head[:0])
-    start, stop, lanes, row = table.T
-    if lanes[0] == lanes[-1]:
-        row[:] = (start - start[-1]) * lanes
-        return table, direct((start[-1], stop[0], lanes[0]))
-    row[1:] = np.cumsum((stop - start) * lanes)[:-1]
-    own = [direct(span) for span in spans]
-    slope, exponent = (np.concatenate([one[i] for one in own]) for i in (0, 2))
-    return table, Direct(slope, own[0].readout, exponent)
-
-
-def _slots(slots, lanes):
-    """(K, L), padded; None to add up all lanes together."""
-    if len(slots[0]) == 0:
-        return None
-    padded = np.zeros((len(slots), lanes), np.int64)
-    for row, slot in zip(padded, slots, strict=True):
-        row[: len(slot)] = slot
-    return padded
-
-
-def _rows(head):
-    return head[0] if isinstance(head, tuple) else head
-
-
-def adjoint_of(run, spans, head, keep):
-    """Room for what the backward pass over `spans` fills; the exponents of head are in place."""
-    head, level = head if isinstance(head, tuple) else (head, None)
-    rows = max((stop - start) * lanes for start, stop, lanes in spans)
-    steps, (lanes, size) = len(run.trace.state), head.shape
+def adjoint_of(run, spans, last, keep):
+    """Room for what a way back over `spans` from last (L, S) fills."""
+    spans = np.asarray(spans)
+    rows = int(((spans[:, 1] - spans[:, 0]) * spans[:, 2]).max())
+    steps, (lanes, size) = len(run.trace.state), last.shape
     parts = len(run.cell.state_parts)
-    exponent, begun = np.zeros((steps, lanes), np.int64), 0
-    for _, stop, active in spans if level is not None else ():
-        exponent[stop, begun:active] = level[begun:active]
-        begun = active
     return Adjoint(
-        delta=np.empty((rows, len(run.weights.bias)), head.dtype),
-        carry=np.empty_like(head),
+        delta=np.empty((rows, len(run.weights.bias)), last.dtype),
+        carry=np.empty_like(last),
         norm2=np.zeros((steps, parts, lanes)),
-        exponent=exponent,
-        states=np.zeros((steps, lanes, size) if keep else (0, 0, size), head.dtype),
+        exponent=np.zeros((steps, lanes), np.int64),
+        states=np.zeros((steps, lanes, size) if keep else (0, 0, size), last.dtype),
     )
 
 
@@ -188,54 +262,93 @@ def log2_norms(adjoint, part=0):
 class Sums:
     """dL/dW, dL/dU, dL/db added over lanes and steps; each is `total[name]` * 2^exponent[name].
 
-    kept = (values, low): delta is kept there, as `passes.way_back` says.
+    kept = (values, low): delta is kept there, as `passes.way_back` says. omega: W, whose Omega is
+    taken on the way (see gradlab.kernels.omega); its result is in `omega`.
     """
 
-    def __init__(self, sources, entries=1, kept=None):
+    def __init__(self, sources, entries=1, kept=None, omega=None):
+        place, joined = _joined(sources, entries)
         self.sources = sources
-        self.total = _totals(sources, entries)
+        self.total = {
+            name: joined[g][:, :, at : at + columns[1] - columns[0]]
+            for (name, (_, columns, _)), (g, at) in zip(sources.items(), place, strict=True)
+        }
         self.exponent = {name: np.zeros(entries, np.int64) for name in sources}
-        self.arrays = tuple(tuple(d.values()) for d in (sources, self.total, self.exponent))
-        self.kept = kept or (np.zeros((0, 0, 0), next(iter(self.total.values())).dtype), 0)
+        places, exponents = np.array(place, np.int64), tuple(self.exponent.values())
+        touched = np.zeros(entries, np.bool_)
+        self.record = arrays.Sums(tuple(sources.values()), places, joined, exponents, touched)
+        none = _nothing(joined[0].dtype)
+        self.kept = kept or none[0]
+        self.omega = none[1] if omega is None else (omega, np.zeros_like(omega), np.zeros(2))
+
+    def omega_of(self, lanes):
+        """(value, derivative (N, N), mean number of counted steps); zeros if none counts."""
+        _, gradient, (value, count) = self.omega
+        return value / max(count, 1), gradient / max(count, 1), count / lanes
+
+    def spans(self, lengths):
+        """(spans, dropped) of a whole way back that is added up here."""
+        return spans_back(lengths, self)
+
+    @property
+    def slices(self):
+        """(steps, rows) of a slice."""
+        return None, fast_rows(max(own[0].size for own in self.record.joined))
+
+    def options(self, spans):
+        """The last argument of `passes.way_back`."""
+        return self.record, None, self.kept, self.omega
+
+    def start_again(self):
+        """All is zero."""
+        for own in (*self.record.joined, *self.record.exponents, *self.omega[1:]):
+            own[:] = 0
 
     def add(self, adjoint, span):
-        """Add a slice."""
+        """Add a slice, whatever its range."""
         if self.kept[0].size:
             passes.keep_rows(adjoint.delta, span, self.kept)
-        collect(adjoint, span, *self.arrays)
+        if self.omega[0].size:
+            passes.add_rows(self.omega[0], adjoint, span, *self.omega[1:])
+        collect(adjoint, span, None, self.record)
 
 
 class LaneSums(Sums):
     """The same for each lane by itself, as sweeps need it: total[name] (A, G, M).
 
-    In a slice, lane l adds to entry slot[l]; entries are more than lanes where a lane's sum is
-    kept in parts.
+    In a slice, lane l adds to entry slot_of(span)[l], l unless told; entries are more than lanes
+    where a lane's sum is kept in parts.
     """
 
-    def add(self, adjoint, span, slot):
-        """Add a slice, lane l to entry slot[l]."""
-        collect_lanes(adjoint, span, slot, *self.arrays)
+    def __init__(self, sources, entries, slot_of=None):
+        super().__init__(sources, entries)
+        self._slot_of = slot_of or (lambda span: np.arange(span[2]))
+
+    @property
+    def slices(self):
+        """(steps, rows) of a slice."""
+        return LANE_STEPS, None
+
+    def options(self, spans):
+        """The last argument of `passes.way_back`."""
+        slots = np.full((len(spans), int(spans[-1, 2])), -1, np.int64)
+        for row, span in zip(slots, spans.tolist(), strict=True):
+            row[: span[2]] = self._slot_of(span)
+        return self.record, slots, self.kept, self.omega
+
+    def add(self, adjoint, span, slot=None):
+        """Add a slice, lane l to entry slot[l], whatever its range."""
+        collect(adjoint, span, self._slot_of(span) if slot is None else slot, self.record)
 
 
-class OmegaSums:
-    """Omega and its immediate derivative with respect to W, from an Elman pass's way back."""
-
-    def __init__(self, weights):
-        self.recurrent = weights.recurrent
-        self.gradient, self.found = np.zeros_like(weights.recurrent), np.zeros(2)
-
-    def add(self, adjoint, span):
-        """Add a slice; before Sums.add, which scales the slice's rows."""
-        add_rows(self.recurrent, adjoint, span, self.gradient, self.found)
-
-    def result(self, lanes):
-        """(value, derivative (N, N), mean number of counted steps); zeros if none counts."""
-        value, count = self.found
-        return value / max(count, 1), self.gradient / max(count, 1), count / lanes
-
-
-def _totals(sources, entries):
-    return {
-        name: np.zeros((entries, units[1] - units[0], columns[1] - columns[0]), values.dtype)
-        for name, (values, columns, units) in sources.items()
-    }
+def _joined(sources, entries):
+    """Places [(g, column)], and arrays (A, units, columns): one for all of the same units."""
+    widths, place = {}, []
+    for _, columns, units in sources.values():
+        at = widths.setdefault(units, 0)
+        place.append((list(widths).index(units), at))
+        widths[units] += columns[1] - columns[0]
+    dtype = next(iter(sources.values())).values.dtype
+    return place, tuple(
+        np.zeros((entries, high - low, width), dtype) for (low, high), width in widths.items()
+    )

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradlab.kernels.arrays import Direct
 from gradlab.nets import bptt
 from gradlab.nets.bptt import Pass
 from gradlab.nets.exponents import plain
@@ -59,11 +58,14 @@ class Chain(NamedTuple):
         return self.passed.cell.sources(self.passed.trace, self.x)
 
 
-def forward(cell, prepared, x, initial, lengths, gain=None):
-    """[Chain] from {place: prepared weights}, x (T, B, D), {place: s_0 (B, S)}, falling lengths.
+def forward(cell, prepared, x, start, gain=None, go=True):
+    """[Chain] from {place: prepared weights}, x (T, B, D), ({place: s_0 (B, S)}, falling lengths).
 
-    gain (B,): a factor on h where it enters W, in every chain; 1 unless given.
+    gain (B,): a factor on h where it enters W, in every chain; 1 unless given. Without `go` a
+    single chain is only made ready to run.
     """
+    initial, lengths = start
+    run = bptt.forward if go else bptt.started
     chains, gain = [], np.ones(len(lengths), x.dtype) if gain is None else gain
     for place, weights in prepared.items():
         if place.layer and not place.reverse:
@@ -71,7 +73,7 @@ def forward(cell, prepared, x, initial, lengths, gain=None):
             states = joined(below, [chain.passed.trace.state for chain in below])
             x = np.ascontiguousarray(states[1:, :, : states.shape[2] // len(cell.state_parts)])
         own = flipped(x, lengths) if place.reverse else x
-        passed = bptt.forward(cell, weights, gain, own, initial[place], lengths)
+        passed = run(cell, weights, gain, own, initial[place], lengths)
         chains.append(Chain(place, passed, own, lengths))
     return chains
 
@@ -104,34 +106,6 @@ def joined(chains, states):
     return np.concatenate([one[i] for i in range(parts) for one in apart], axis=2)
 
 
-class Touch(NamedTuple):
-    """What reaches dL/d(state) of a chain from outside, in its own order.
-
-    head (B, S), or (head, exponent (B,)): at each lane's last step; slope (T, B, O), exponent
-    (T, B) and readout (O, S): slope * 2^exponent @ readout at every step, None if there is nothing,
-    or no exponent. last: whether all of it stems from a loss at each lane's last step.
-    """
-
-    head: np.ndarray | tuple
-    slope: np.ndarray | None = None
-    readout: np.ndarray | None = None
-    exponent: np.ndarray | None = None
-    last: bool = False
-
-    @property
-    def direct(self):
-        """As `bptt.backward` takes it."""
-        return None if self.slope is None else self._rows
-
-    def _rows(self, span):
-        start, stop, lanes = span
-        here = slice(start, stop), slice(lanes)
-        own = Direct(self.slope[here].reshape(-1, self.slope.shape[2]), self.readout)
-        if self.exponent is None:
-            return own
-        return own._replace(exponent=self.exponent[here].reshape(-1))
-
-
 class Deltas:
     """What a chain's input enters at: delta (T, B, G) * 2^exponent (T, B), kept for below."""
 
@@ -153,8 +127,8 @@ class Deltas:
         return (flipped(values, self.chain.lengths) for values in (self.delta, self.exponent))
 
 
-def touch_below(chain, above, inputs, last):
-    """The touch of a chain by the layer above: dL/dh_t = sum over directions of U^T delta_t.
+def head_below(chain, above, inputs):
+    """The Head of a chain from the layer above: dL/dh_t = sum over directions of U^T delta_t.
 
     above: [Deltas] of that layer, inputs: their U (G, D), D being all directions of this layer.
     """
@@ -169,7 +143,7 @@ def touch_below(chain, above, inputs, last):
     size = head.shape[1] // len(chain.passed.cell.state_parts)
     columns = slice(size * chain.place.reverse, size * (1 + chain.place.reverse))
     readout = widened(np.concatenate(inputs)[:, columns], head.shape[1])
-    return Touch(head, slope, readout, exponent, last)
+    return bptt.head_of(head, np.ascontiguousarray(slope), readout, exponent)
 
 
 def widened(rows, size):

@@ -7,91 +7,67 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from gradlab.errors import UserError, one_of
+from gradlab.kernels import losses
 from gradlab.nets.exponents import normal_rows
 
-
-def squared_error(outputs, targets):
-    """L_t = sum over outputs of (o - y)^2, no factor one half. Returns L_t (...) and dL_t/do."""
-    difference = outputs - targets
-    # einsum: a sum over a short last axis takes three times as long
-    return np.einsum("...o,...o->...", difference, difference), 2 * difference
-
-
-def cross_entropy(outputs, classes):
-    """L_t = -log softmax(o)[class]; classes are integers (...). Returns L_t and dL_t/do."""
-    # By hand: SciPy's softmax and log_softmax took a tenth of an update at B20 T100 N50.
-    below = outputs - outputs.max(-1, keepdims=True)
-    power = np.exp(below)
-    chosen = np.arange(outputs.shape[-1]) == classes[..., None]
-    others = np.where(chosen, 0, power)  # 1 - p loses all digits of a p close to 1
-    rest, own = others.sum(-1), np.where(chosen, below, 0).sum(-1)
-    likely = own > -1
-    value = np.where(
-        likely,
-        np.log1p(rest / np.exp(np.where(likely, own, 0))),
-        np.log(power.sum(-1)) - own,
-    )
-    return value, np.where(chosen, -rest[..., None], power) / power.sum(-1, keepdims=True)
-
-
-def binary_cross_entropy(outputs, targets):
-    """L_t = -sum over outputs of y log s + (1 - y) log(1 - s), s = sigmoid(o), y in [0, 1].
-
-    Written as (1 - y) log(1 + exp(o)) + y log(1 + exp(-o)), in which no large o cancels. Returns
-    L_t and dL_t/do.
-    """
-    against = 1 - targets
-    value = against * np.logaddexp(0, outputs) + targets * np.logaddexp(0, -outputs)
-    return value.sum(-1), against * expit(outputs) - targets * expit(-outputs)
-
-
-def _through_softmax(outputs):
-    y = softmax(outputs, axis=-1)
-    return y, lambda dy: y * (dy - (y * dy).sum(-1, keepdims=True))
-
-
-def _through_sigmoid(outputs):
-    y = expit(outputs)
-    return y, lambda dy: y * (1 - y) * dy
-
-
-def _through_identity(outputs):
-    return outputs, lambda dy: dy
-
-
-READOUTS = {
-    "identity": _through_identity,
-    "softmax": _through_softmax,
-    "sigmoid": _through_sigmoid,
-}
 LOSSES = {
-    "squared_error": squared_error,
-    "cross_entropy": cross_entropy,
-    "binary_cross_entropy": binary_cross_entropy,
+    "squared_error": losses.SQUARED_ERROR,
+    "cross_entropy": losses.CROSS_ENTROPY,
+    "binary_cross_entropy": losses.BINARY_CROSS_ENTROPY,
 }
+READOUTS = {"identity": losses.IDENTITY, "softmax": losses.SOFTMAX, "sigmoid": losses.SIGMOID}
 _OWN_READOUT = {
     "squared_error": "identity",
     "cross_entropy": "softmax",
     "binary_cross_entropy": "sigmoid",
 }
+_APPLIED = {"identity": lambda o: o, "softmax": lambda o: softmax(o, axis=-1), "sigmoid": expit}
 
 
-@np.errstate(over="ignore", invalid="ignore")  # a status says what became of it
-def loss_of(outputs, targets, loss, readout=None):
-    """Loss (...) and dL/do (..., O) of outputs o (..., O) under `loss` and `readout`.
+def codes(loss, readout=None):
+    """(loss, readout) as the kernels know them.
 
     Cross-entropies bring their own readout; the squared error of y = softmax(o) or sigmoid(o) is
     taken through it. Raises UserError for a name, or a pair, that there is not.
     """
     one_of("loss", loss, LOSSES)
     readout = one_of("readout", readout or _OWN_READOUT[loss], READOUTS)
-    if loss != "squared_error":
-        if readout != _OWN_READOUT[loss]:
-            raise UserError(f"loss {loss} has the readout {_OWN_READOUT[loss]}, not {readout}")
-        return LOSSES[loss](outputs, targets)
-    y, back = READOUTS[readout](outputs)
-    value, dy = squared_error(y, targets)
-    return value, back(dy)
+    if loss != "squared_error" and readout != _OWN_READOUT[loss]:
+        raise UserError(f"loss {loss} has the readout {_OWN_READOUT[loss]}, not {readout}")
+    return LOSSES[loss], READOUTS[readout]
+
+
+def as_rows(loss, targets, like):
+    """(y (R, O), classes (R,)) of contiguous targets (..., O) or (...); one of them is empty.
+
+    like (..., O): an array of y's dtype.
+    """
+    if loss == "cross_entropy":
+        return like[:0].reshape(0, like.shape[-1]), targets.reshape(-1)
+    return targets.reshape(-1, like.shape[-1]), _NO_CLASSES
+
+
+_NO_CLASSES = np.zeros(0, np.int64)
+
+
+def loss_of(outputs, targets, loss, readout=None):
+    """Loss (...) and dL/do (..., O) of outputs o (..., O) under `loss` and `readout`.
+
+    squared_error         L_t = sum over outputs of (o - y)^2, no factor one half
+    cross_entropy         L_t = -log softmax(o)[class]; classes are integers (...)
+    binary_cross_entropy  L_t = -sum of y log s + (1 - y) log(1 - s), s = sigmoid(o), y in [0, 1]
+
+    Raises UserError as `codes` does.
+    """
+    kind, outputs = codes(loss, readout), np.asarray(outputs)
+    dtype = outputs.dtype if outputs.dtype == np.float32 else np.dtype(np.float64)
+    rows = np.ascontiguousarray(outputs, dtype).reshape(-1, outputs.shape[-1])
+    whole = loss == "cross_entropy"
+    targets = np.broadcast_to(targets, outputs.shape[:-1] if whole else outputs.shape)
+    targets = np.ascontiguousarray(targets, np.int64 if whole else dtype)
+    values, slope = np.empty(len(rows)), np.empty_like(rows)
+    losses.loss_rows(kind, rows, *as_rows(loss, targets, rows), values, slope)
+    return values.astype(dtype).reshape(outputs.shape[:-1]), slope.reshape(outputs.shape)
 
 
 def scaled_loss_of(outputs, targets, loss, readout=None):
@@ -106,7 +82,7 @@ def scaled_loss_of(outputs, targets, loss, readout=None):
         return (squares, 2 * exponent), (difference, exponent + 1)
     _, slope = loss_of(outputs, targets, loss, readout)
     if loss == "squared_error":
-        difference, exponent = _difference(READOUTS[readout](wide)[0], targets)
+        difference, exponent = _difference(_APPLIED[readout](wide), targets)
         value = np.square(difference).sum(-1), 2 * exponent
     else:
         value = _HUGE[loss](wide, targets), np.full(slope.shape[:-1], _UNIT)

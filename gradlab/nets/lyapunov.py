@@ -34,10 +34,10 @@ def jacobian(run, start, stop):
     if not 0 <= start < stop <= steps:
         raise ValueError(f"steps {start} to {stop}: must rise within 0 to T = {steps}")
     units = np.eye(size, dtype=run.trace.state.dtype)
-    for _, adjoint in bptt.backward(run, [(start, stop, size)], units):
-        exponent = adjoint.exponent[start]
-        level = exponent.max()
-        return plain(adjoint.carry, (exponent - level)[:, None]), int(level)
+    adjoint = bptt.back(run, np.full(size, stop), units, low=start)
+    exponent = adjoint.exponent[start]
+    level = exponent.max()
+    return plain(adjoint.carry, (exponent - level)[:, None]), int(level)
 
 
 def growth(run, count=None, every=4, at=None, discard=0):

@@ -9,16 +9,15 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.errors import UserError
-from gradlab.kernels import many, passes
-from gradlab.kernels.arrays import Direct, Trace
+from gradlab.kernels import many
 from gradlab.nets import bptt
-from gradlab.nets.batch import Batch, part_of
-from gradlab.nets.chains import widened
-from gradlab.nets.exponents import are_safe, before_product, in_reach, is_safe, plain, the_exponent
-from gradlab.nets.slopes import Loss, measured, product_sums
+from gradlab.nets.batch import Batch, Run
+from gradlab.nets.exponents import the_exponent
+from gradlab.nets.gradients import Gradients
+from gradlab.nets.heads import Loss, room_for, target_of
 from gradlab.threads import each
 
-VALUES = 5e5  # of states that are run forward before they are run back: they stay in cache
+PARTS = 4  # calls a core: threads that end early take another one
 
 
 class Many(NamedTuple):
@@ -52,8 +51,7 @@ def gradients_of(nets, x, y, loss="squared_error", at="every", readout=None):
     _check(nets)
     batch = Batch.of(nets[0], x, None, None)
     target = Loss.of(batch, y, loss, readout, at)
-    size = (len(batch.x) + 1) * batch.initial[nets[0].places[0]].size
-    parts = np.array_split(np.arange(len(nets)), -(-len(nets) * size // int(VALUES)))
+    parts = np.array_split(np.arange(len(nets)), min(PARTS * 2, len(nets)))
     found = each(lambda part: _gradients([nets[i] for i in part], batch, target), parts)
     loss, log2 = (np.concatenate([one[i] for one in found]) for i in (0, 1))
     return Many(loss, log2, *(_one_below_the_other([one[i] for one in found]) for i in (2, 3)))
@@ -63,41 +61,66 @@ def _one_below_the_other(parts):
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-@np.errstate(over="ignore", invalid="ignore")
-def _gradients(nets, batch, target):
-    run = _forward(nets, batch)
-    slope = _Slope(nets, batch, target, run.trace)
-    sums, exponents = _back(run, slope, batch, len(nets))
-    for name, (array, exponent) in slope.readout_gradients().items():
-        sums[name], exponents[name] = array, exponent
-    sums = {k: sums[k].reshape(len(nets), *own.shape) for k, own in nets[0].weights.items()}
-    return Many(*slope.loss(), *_in_reach(sums, exponents))
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")
+def _gradients(nets, batch, loss):
+    everyone, lanes = np.arange(batch.x.shape[1]), batch.x.shape[1]
+    run = Run.of(batch, everyone, go=False)
+    (chain,), count = run.chains, len(nets)
+    sums = bptt.Sums(chain.sources, count)
+    target, _, (_, _, slope) = target_of(run, loss, everyone, lanes)
+    head = room_for(chain, batch.net, slope, loss.at)
+    V, c = _readouts(nets)
+    found = np.empty_like(V), np.empty_like(c), slope
+    totals, safe = np.empty(count), np.empty(count, np.bool_)
+    spans, cuts = sums.spans(chain.lengths)
+    adjoint = bptt.adjoint_of(chain.passed, spans, head.last, False)
+    passed = (_stacked([net.prepared() for net in nets]), *chain.passed[2:])
+    readouts = V if V.shape[2] == head.last.shape[1] else _wide(V, head)
+    many.each_there_and_back(
+        passed,
+        chain.x,
+        (bptt.spans_forward(chain.lengths), spans, cuts),
+        (target, (V, c), found, totals, safe),
+        (readouts, head._replace(readout=head.readout.copy()), adjoint, sums.options(spans)),
+    )
+    every = sums.total | ({} if batch.net.reads_out else {"V": found[0], "c": found[1]})
+    shapes = nets[0].weights
+    weights = {k: every[k].reshape(count, *shapes[k].shape) for k in shapes}
+    exponents = {k: sums.exponent[k] if k in sums.total else np.zeros(count, int) for k in shapes}
+    result = Many(totals, np.log2(totals), weights, exponents)
+    for i in np.flatnonzero(~safe | _scaled(exponents)):
+        _replace(result, i, Gradients(batch.of_net(nets[i]), loss))
+    return result
 
 
-def _in_reach(sums, exponents):
-    """`in_reach` of each network's sums."""
-    if not any(own.any() for own in exponents.values()):
-        return sums, {name: exponents[name] for name in sums}
-    found = [
-        in_reach({k: (v[i], int(exponents[k][i])) for k, v in sums.items()})
-        for i in range(len(sums["W"]))
-    ]
-    return tuple({name: np.array([one[i][name] for one in found]) for name in sums} for i in (0, 1))
+def _scaled(exponents):
+    """(S,): whether a sum has an exponent, and may not be what a single network shows."""
+    return np.any([own != 0 for own in exponents.values()], axis=0)
 
 
-def _forward(nets, batch):
-    """The passes of all networks, one below the other: trace.state (S (T + 1), B, states)."""
-    prepared = _stacked([net.prepared() for net in nets])
-    place, cell = nets[0].places[0], nets[0].module
-    steps, (lanes, size) = len(batch.x), batch.initial[place].shape
-    state = np.empty((len(nets) * (steps + 1), lanes, size), batch.x.dtype)
-    state[:: steps + 1] = 0
-    saved = cell.saved_size(batch.weights[place])
-    trace = Trace(state, np.empty((len(nets) * steps, lanes, saved), state.dtype))
-    gain = np.ones(lanes, state.dtype)
-    passes.know(prepared, cell)
-    many.forward_each(len(nets), prepared, gain, np.ascontiguousarray(batch.x), trace)
-    return bptt.Pass(cell, prepared, gain, trace)
+def _replace(result, i, one):
+    """Network i's, with the care that `Gradients` takes of all that leaves the range."""
+    result.loss[i], result.log2_loss[i] = one.loss, one.log2_loss
+    for name in result.weights:
+        result.weights[name][i], result.exponents[name][i] = one.weights[name], one.exponents[name]
+
+
+def _readouts(nets):
+    """V (S, O, N), without entries where the state is the output, and c (S, O)."""
+    c = np.array([net.weights["c"] for net in nets])
+    if nets[0].reads_out:
+        return np.zeros((len(nets), 0, 0), c.dtype), c
+    return np.array([net.weights["V"] for net in nets]), c
+
+
+def _wide(V, head):
+    """What takes dL/do to the states (S, O, states): V, or one where the state is the output."""
+    wide = np.zeros((len(V), *head.readout.shape), V.dtype)
+    if V.size:
+        wide[:, :, : V.shape[2]] = V
+    else:
+        wide[:] = head.readout
+    return wide
 
 
 def _stacked(prepared):
@@ -110,107 +133,6 @@ def _stacked(prepared):
         np.concatenate(field) if isinstance(field[0], np.ndarray) else field[0] for field in fields
     )
     return type(prepared[0])(*stacked)
-
-
-class _Slope:
-    """The losses of S networks and what they give the readout and the way back."""
-
-    def __init__(self, nets, batch, target, trace):
-        self._net, self._count, self._at = nets[0], len(nets), target.at
-        self.V = np.array([net.readout_matrix for net in nets])
-        states = trace.state.reshape(len(nets), -1, *trace.state.shape[1:])
-        seen = states[:, 1:] if target.at == "every" else states[:, -1:]
-        h = part_of(nets[0], seen, 0)
-        self._h = h.reshape(len(nets), -1, h.shape[-1])
-        outputs = self._h
-        if not nets[0].reads_out:
-            c = np.array([net.weights["c"] for net in nets])
-            outputs = self._h @ self.V.swapaxes(1, 2) + c[:, None]
-        shape = (len(nets), *h.shape[1 if target.at == "every" else 2 : 3], -1)
-        y = np.broadcast_to(target.y, (len(nets), *target.y.shape))
-        found = [measured(target, o, own) for o, own in zip(outputs.reshape(shape), y, strict=True)]
-        lanes = h.dtype.type(batch.x.shape[1])
-        self._value = np.array([one.value for one in found], np.float64) / lanes
-        self._level = np.array([one.level for one in found])
-        rows = len(nets), -1
-        self._slope = (
-            np.array([one.slope for one in found]).reshape(*rows, outputs.shape[-1]) / lanes
-        )
-        self._exponent = None
-        if any(one.exponent is not None for one in found):
-            own = np.zeros(self._slope.shape[:2], np.int64)
-            for row, one in zip(own, found, strict=True):
-                row[:] = 0 if one.exponent is None else one.exponent.reshape(-1)
-            self._exponent = own
-        self._states = trace.state.shape[1:]
-
-    def loss(self):
-        """The loss (S,) of each, inf or 0 where float64 ends, and its log2."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return plain(self._value, self._level), np.log2(self._value) + self._level
-
-    def reaching(self):
-        """What reaches the way back: head (S B, states), its level (S B,), and Direct.
-
-        The losses of all steps add rows (S T B, O); none is there for a loss at the last one.
-        """
-        lanes, size = self._states
-        slope, exponent, V = self._through_readouts()
-        readout = widened(V.reshape(-1, V.shape[2]), size)
-        rows, none = self._count * lanes, np.zeros(0, np.int64)
-        if self._at == "every":
-            head = np.zeros((rows, size), self._h.dtype)
-            exponent = none if exponent is None else exponent.reshape(-1)
-            direct = Direct(slope.reshape(-1, slope.shape[2]), readout, exponent)
-            return head, np.zeros(rows, np.int64), direct
-        head = widened((slope @ V).reshape(rows, -1), size)
-        level = np.zeros(rows, np.int64) if exponent is None else exponent.reshape(-1)
-        return head, level, Direct(slope[:, :0].reshape(0, slope.shape[2]), readout, none)
-
-    def _through_readouts(self):
-        """`through_readout` of each."""
-        if self._exponent is None and all(is_safe(V) or not V.any() for V in self.V):
-            return self._slope, None, self.V
-        zero = np.zeros(self._slope.shape[1], np.int64)
-        own = [zero] * self._count if self._exponent is None else self._exponent
-        parts = [before_product(*one) for one in zip(self._slope, own, self.V, strict=True)]
-        return tuple(np.array(part) for part in zip(*parts, strict=True))
-
-    def readout_gradients(self):
-        """{name: ((S, ...), exponent (S,))} of V and c, unless they are the cell's."""
-        if self._net.reads_out:
-            return {}
-        if self._exponent is None:
-            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-                V, c = self._slope.swapaxes(1, 2) @ self._h, self._slope.sum(1)
-            if are_safe(V.reshape(self._count, -1)) and V.any((1, 2)).all() and are_safe(c):
-                none = np.zeros(self._count, np.int64)
-                return {"V": (V, none), "c": (c, none)}
-        exponents = [None] * self._count if self._exponent is None else self._exponent
-        found = [product_sums(*one) for one in zip(self._slope, exponents, self._h, strict=True)]
-        return {
-            name: tuple(np.array([one[name][i] for one in found]) for i in (0, 1))
-            for name in ("V", "c")
-        }
-
-
-def _back(run, slope, batch, count):
-    """{name: (S, ...)} of the cell's weights, and their exponents (S,)."""
-    sums = bptt.Sums(run.cell.sources(run.trace, np.ascontiguousarray(batch.x)), count)
-    spans = list(bptt.fast_slices(batch.lengths, batch.net.weights["W"].size))
-    head, level, direct = slope.reaching()
-    lanes = batch.x.shape[1]
-    adjoint = bptt.adjoint_of(_first(run, count), spans, head[:lanes], False)
-    table = np.array([(*span, span[0] * lanes) for span in spans], np.int64)
-    into = (None, *sums.arrays, sums.kept)
-    many.back_each(run[1:], table, (head, level), direct, adjoint, into)
-    return sums.total, sums.exponent
-
-
-def _first(run, count):
-    weights = many.part_of(run.weights, 0, count)
-    trace = Trace(*(many.rows(array, 0, count) for array in run.trace))
-    return run._replace(weights=weights, trace=trace)
 
 
 def _check(nets):

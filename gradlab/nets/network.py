@@ -7,11 +7,12 @@ import numpy as np
 
 from gradlab import given
 from gradlab.errors import UserError, one_of
+from gradlab.kernels import losses
 from gradlab.nets import chains, draws, plotted, registry, view
 from gradlab.nets import weights as shapes
 from gradlab.nets.batch import Batch, Run, part_of
 from gradlab.nets.gradients import Gradients
-from gradlab.nets.slopes import Loss
+from gradlab.nets.heads import Loss
 from gradlab.nets.truncated import Truncation
 from gradlab.threads import each
 
@@ -210,7 +211,11 @@ class Network:
         if self.reads_out:
             return h
         weights = self.checked().weights
-        return h @ weights["V"].T + weights["c"]
+        V, c = (np.ascontiguousarray(weights[name]) for name in ("V", "c"))
+        h = given.ready(np.ascontiguousarray(h), V.dtype)
+        outputs = np.empty((*h.shape[:-1], len(c)), V.dtype)
+        losses.outputs_of(h.reshape(-1, h.shape[-1]), V, c, outputs.reshape(-1, len(c)))
+        return outputs
 
     def gradients(
         self, x, y, loss="squared_error", at="every", *, readout=None, h0=None, lengths=None,

@@ -5,65 +5,122 @@ from functools import cached_property
 import numpy as np
 
 from gradlab.errors import UserError
+from gradlab.kernels import passes
 from gradlab.nets import bptt, statuses, truncated, weights
 from gradlab.nets.batch import Run
-from gradlab.nets.chains import Deltas, by_time, joined, touch_below
+from gradlab.nets.chains import Deltas, by_time, head_below, joined
 from gradlab.nets.exponents import outer, plain
+from gradlab.nets.heads import Slope, room_for, target_of
 from gradlab.nets.losses import loss_of
-from gradlab.nets.slopes import SLOPES
 
 
 class Part:
     """The sums of a group's gradients; what is looked at seldom runs back once more.
 
-    slope    the loss and what it gives the readout
-    touches  {place: what reaches its chain from the layer above, or from the loss}
-    sums     {name: (array, exponent)}: dL/d(weight), this group's share
+    slope  the loss, what it gives the readout, and the readout's gradients
+    sums   {name: (array, exponent)}: dL/d(weight), this group's share
+    omega  (value, dOmega/dW, mean number of counted steps), None unless it was asked for
     """
 
     @np.errstate(over="ignore", invalid="ignore")  # a status says so
-    def __init__(self, batch, group, loss, truncation):
-        self.run, self.truncation = Run.of(batch, group), truncation
-        self._source = batch, group, loss
-        self.slope = SLOPES[loss.at](self.run, loss, group, len(batch.lengths))
-        self.sums = self.slope.readout_gradients()
-        self.touches, self._adjoints, above = {}, {}, []
+    def __init__(self, batch, group, loss, truncation=None, omega=False):
+        self._truncation, self._source = truncation, (batch, group, loss)
+        self._heads, self._adjoints, self.omega = {}, {}, None
+        found = self._at_once(omega) if self._is_simple() else self._layer_by_layer(omega)
+        self.sums = self.slope.sums | found
+
+    def _is_simple(self):
+        net = self._source[0].net
+        return len(net.places) == 1 and net.module.compiled and self._truncation is None
+
+    def _at_once(self, omega):
+        """One chain: from x to all gradients in one compiled call."""
+        batch, group, loss = self._source
+        self.run = run = Run.of(batch, group, go=False)
+        (chain,), lanes = run.chains, len(batch.lengths)
+        sums = self._sums_of(chain, None, omega)
+        arguments = target_of(run, loss, group, lanes)
+        head = room_for(chain, batch.net, arguments[2][2], loss.at)
+        spans, cuts = sums.spans(chain.lengths)
+        adjoint = bptt.adjoint_of(chain.passed, spans, head.last, False)
+        passed, spans = chain.passed, (bptt.spans_forward(chain.lengths), spans, cuts)
+        back = head, adjoint, sums.options(spans[1])
+        total, safe, well = passes.there_and_back(passed[1:], chain.x, spans, arguments, back)
+        if safe:
+            self.slope = Slope.safe(run, total, arguments[2])
+            self._heads[chain.place] = head
+            if not well:
+                bptt.go_again(passed, head, sums, adjoint, spans[1])
+            return self._added(chain, sums, adjoint)
+        self.slope = Slope.careful(run, loss, group, lanes)
+        self._heads[chain.place] = self.slope.head(chain)
+        return self._added(chain, sums, self.gone(chain, sums))
+
+    def adjoint(self, chain):
+        """What a chain's way back recorded."""
+        return self._adjoints[chain.place]
+
+    def head(self, chain):
+        """What a chain's way back started from."""
+        return self._heads[chain.place]
+
+    def _layer_by_layer(self, omega):
+        batch, group, loss = self._source
+        self.run = Run.of(batch, group)
+        self.slope = Slope.of(self.run, loss, group, len(batch.lengths))
+        found, above = {}, []
         for layer in range(batch.net.layers - 1, -1, -1):
             chains = self.run.of_layer(layer)
             for chain in chains:
-                self.touches[chain.place] = self._touch(chain, above)
-            above = [self._back(chain) for chain in chains]
+                self._heads[chain.place] = self._head_of(chain, above)
+            below = [Deltas(chain) if layer else None for chain in chains]
+            for chain, deltas in zip(chains, below, strict=True):
+                sums = self._sums_of(chain, deltas, omega)
+                found |= self._added(chain, sums, adjoint := self.gone(chain, sums))
+                if deltas:
+                    deltas.exponent[:] = adjoint.exponent[1:]
+            above = below
+        return found
 
-    def _touch(self, chain, above):
+    def _head_of(self, chain, above):
         if not above:
-            return self.slope.touch(chain)
+            return self.slope.head(chain)
         names = [f"U{deltas.chain.place.suffix}" for deltas in above]
-        inputs = [self.run.net.weights[name] for name in names]
-        return touch_below(chain, above, inputs, self.touches[above[0].chain.place].last)
+        return head_below(chain, above, [self.run.net.weights[name] for name in names])
 
-    def _back(self, chain):
-        """Add up the gradients of a chain's weights; return what the layer below needs, if any."""
-        deltas = Deltas(chain) if chain.place.layer else None
-        sums = bptt.Sums(chain.sources, kept=deltas.kept if deltas else None)
-        if self.truncation is None:
-            size = self.run.net.weights[f"W{chain.place.suffix}"].size
-            spans = bptt.fast_slices(chain.lengths, size)
-            touch = self.touches[chain.place]
-            adjoint = bptt.descend(chain.passed, spans, touch.head, sums, touch.direct)
-        else:
-            for span, adjoint in self._slices(chain):
-                sums.add(adjoint, span)
-        shapes = weights.own(self.run.net.weights, chain.place)
-        for name, total in sums.total.items():
-            array = total[0].reshape(shapes[name].shape)
-            self.sums[name + chain.place.suffix] = (array, int(sums.exponent[name][0]))
+    def _sums_of(self, chain, deltas, omega):
+        kept = deltas.kept if deltas else None
+        own = chain.passed.weights.recurrent if omega else None
+        return bptt.Sums(chain.sources, kept=kept, omega=own)
+
+    def gone(self, chain, into=None, keep=False):
+        """The adjoint of a chain's way back."""
+        head, cut = self._heads[chain.place], self.cut(chain)
+        return bptt.back(chain.passed, chain.lengths, head, into, cut=cut, keep=keep)
+
+    def cut(self, chain):
+        """Where a chain's adjoints are dropped, None if nowhere."""
+        if self._truncation is None:
+            return None
+        last = self._source[2].at == "last"
+        return truncated.Cut(*self._truncation, last, chain.place.reverse)
+
+    def _added(self, chain, sums, adjoint):
+        """{name: (array, exponent)} of a chain's weights, from its sums."""
         self._adjoints[chain.place] = adjoint
-        if deltas:
-            deltas.exponent[:] = adjoint.exponent[1:]
-        return deltas
+        if sums.omega[0].size:
+            self.omega = sums.omega_of(len(self._source[0].lengths))
+        return self.named(chain, sums)
 
-    def _slices(self, chain, keep=False):
-        return truncated.backward(chain, self.touches[chain.place], self.truncation, keep)
+    def named(self, chain, sums):
+        """{name: (array, exponent)} of a chain's weights, by the network's names and shapes."""
+        shapes = weights.own(self.run.net.weights, chain.place)
+        return {
+            name + chain.place.suffix: (
+                total[0].reshape(shapes[name].shape), int(sums.exponent[name][0])
+            )
+            for name, total in sums.total.items()
+        }  # fmt: skip
 
     @cached_property
     def bad(self):
@@ -124,7 +181,7 @@ class Part:
         """dL/d(state)[t] of a layer (T+1, B_g, S), both directions side by side."""
         chains, found = self.run.of_layer(layer), []
         for chain in chains:
-            *_, (_, adjoint) = self._slices(chain, keep=True)
+            adjoint = self.gone(chain, keep=True)
             found.append(plain(adjoint.states, adjoint.exponent[..., None]))
         return joined(chains, found)
 
@@ -143,14 +200,29 @@ class Part:
             return np.logaddexp2(*(2 * one for one in found)) / 2
 
     def terms(self):
-        """(k, term, exponent) of dL/dW, from the longest lane's last step down to k = 1."""
+        """[(k, term, exponent)] of dL/dW, from the longest lane's last step down to k = 1."""
         chain = self.run.chains[0]
-        values, columns, units = chain.sources["W"]
-        for (start, stop, lanes), adjoint in self._slices(chain):
-            for t in range(stop - 1, start - 1, -1):
-                rows = adjoint.delta[(t - start) * lanes : (t - start + 1) * lanes, slice(*units)]
-                here = values[t, :lanes, slice(*columns)]
-                yield t + 1, *outer(rows, adjoint.exponent[t + 1, :lanes], here)
+        found = _Terms(chain.sources["W"])
+        self.gone(chain, found)
+        return found.terms
+
+
+class _Terms:
+    """Takes apart what `bptt.Sums` adds up: each step's term of dL/dW."""
+
+    slices = None, bptt.ROWS
+
+    def __init__(self, source):
+        self._source, self.terms = source, []
+
+    def add(self, adjoint, span):
+        """Add a slice's."""
+        values, columns, units = self._source
+        start, stop, lanes = span
+        for t in range(stop - 1, start - 1, -1):
+            rows = adjoint.delta[(t - start) * lanes : (t - start + 1) * lanes, slice(*units)]
+            here = values[t, :lanes, slice(*columns)]
+            self.terms.append((t + 1, *outer(rows, adjoint.exponent[t + 1, :lanes], here)))
 
 
 def _finite(arrays):

@@ -14,7 +14,6 @@ import numpy as np
 
 from gradlab.errors import UserError
 from gradlab.kernels.arrays import Adjoint, Direct, Trace
-from gradlab.nets import bptt
 from gradlab.nets.exponents import plain
 
 KINDS = ("window", "chunk")
@@ -48,62 +47,57 @@ class Truncation(NamedTuple):
             raise UserError(f"truncate=('window', {self.steps}) needs {few}: take ('chunk', k)")
 
 
-def backward(chain, touch, truncation=None, keep=False):
-    """Yield (span, adjoint) of a stack's chain as `bptt.backward` does.
+class Cut(NamedTuple):
+    """A truncation of one chain: the loss `last`, at each lane's last step, or at every step."""
 
-    The slices are of its own choice; touch is what reaches the chain from outside.
+    kind: str
+    steps: int
+    last: bool
+    reverse: bool
+
+    @property
+    def is_window(self):
+        """Whether each loss goes back by itself, its own k steps."""
+        return self.kind == "window" and not self.last
+
+    def of(self, lengths):
+        """({t: the lanes whose adjoint ends at h_t}, the step below which all is zero)."""
+        if self.is_window:
+            return {}, 0
+        if self.last and not self.reverse:
+            ends = self._ends(lengths)
+            return ends, min(ends)
+        return self._edges(lengths), 0
+
+    def _ends(self, lengths):
+        """{t: the lanes whose loss, at their last step, reaches back to h_t}."""
+        if self.kind == "window":
+            ends = np.maximum(lengths - self.steps, 0)
+        else:
+            ends = (lengths - 1) // self.steps * self.steps
+        return {int(t): np.asarray(ends == t) for t in np.unique(ends)}
+
+    def _edges(self, lengths):
+        """{t: the lanes with an edge of a chunk}; a reverse chain meets them from its own side."""
+        times = np.arange(self.steps, lengths[0], self.steps)
+        if not self.reverse:
+            return dict.fromkeys(times.tolist(), np.ones(len(lengths), np.bool_))
+        own = lengths - times[:, None]
+        return {int(t): (own == t).any(0) for t in np.unique(own[own > 0])}
+
+
+def windows(passed, spans, own, adjoint, steps):
+    """Yield (span, adjoint): each loss by itself for `steps` steps: T steps of k L lanes.
+
+    own(span) -> Direct. The gradient of L_t stands in slot t % k, which the next loss takes when
+    the window ends. No subtraction: the full gradient less its tail would lose all digits where
+    gradients grow.
     """
-    run, spans = chain.passed, bptt.slices(chain.lengths)
-    if truncation is None:
-        return bptt.backward(run, spans, touch.head, touch.direct, keep)
-    if truncation.kind == "window" and not touch.last:
-        return _windows(chain, touch, truncation.steps, keep)
-    return _cut(chain, touch, truncation, keep)
-
-
-def _cut(chain, touch, truncation, keep):
-    """A backward pass that drops the adjoint of some lanes at some steps."""
-    cuts, low = _ends(chain.lengths, *truncation), 0
-    if touch.last and not chain.place.reverse:
-        low = min(cuts)  # all is zero before
-    else:
-        cuts = _edges(chain, truncation.steps)
-    spans = [span for span in bptt.slices(chain.lengths, cuts=cuts) if span[0] >= low]
-    for span, adjoint in bptt.backward(chain.passed, spans, touch.head, touch.direct, keep):
-        yield span, adjoint
-        if 0 < span[0] in cuts:
-            adjoint.carry[cuts[span[0]]] = 0
-            adjoint.exponent[span[0], cuts[span[0]]] = 0
-
-
-def _ends(lengths, kind, steps):
-    """{t: the lanes whose loss, at their last step, reaches back to h_t}."""
-    ends = np.maximum(lengths - steps, 0) if kind == "window" else (lengths - 1) // steps * steps
-    return {int(t): np.flatnonzero(ends == t) for t in np.unique(ends)}
-
-
-def _edges(chain, steps):
-    """{t: the lanes with an edge of a chunk}: a reverse chain meets them from the other side."""
-    times = np.arange(steps, chain.lengths[0], steps)
-    if not chain.place.reverse:
-        return dict.fromkeys(times.tolist(), slice(None))
-    own = chain.lengths - times[:, None]
-    return {int(t): np.flatnonzero((own == t).any(0)) for t in np.unique(own[own > 0])}
-
-
-def _windows(chain, touch, steps, keep):
-    """Each loss by itself for `steps` steps: T steps of k L lanes.
-
-    The gradient of L_t stands in slot t % k, which the next loss takes when the window ends. No
-    subtraction: the full gradient less its tail would lose all digits where gradients grow.
-    """
-    spans = list(bptt.slices(chain.lengths))
-    adjoint = bptt.adjoint_of(chain.passed, spans, touch.head, keep)
-    slots, run = _Slots.of(steps, touch.head[:0]), None
-    for span in spans:
+    slots, run = _Slots.of(steps, adjoint.carry[:0]), None
+    for span in map(tuple, spans.tolist()):
         if run is None or span[2] > len(run.gain):
-            slots, run = slots.widened(span[2]), _narrowed(chain.passed, span)
-        _one_slice(run, slots, touch.direct(span), adjoint, span)
+            slots, run = slots.widened(span[2]), _narrowed(passed, span)
+        _one_slice(run, slots, own(span), adjoint, span)
         yield span, adjoint
 
 
@@ -136,7 +130,7 @@ class _Slots(NamedTuple):
 def _one_slice(run, slots, direct, adjoint, span):
     """The steps of one slice, one after the other; what they sum to goes into `adjoint`."""
     start, stop, lanes = span
-    own = _room(run, slots, stop)
+    own = _room(run, slots, stop, adjoint.norm2.shape[1])
     for t in range(stop, start, -1):
         rows = slice((t - start - 1) * lanes, (t - start) * lanes)
         slots.carry[t % len(slots.carry)] = direct.slope[rows] @ direct.readout
@@ -148,13 +142,13 @@ def _one_slice(run, slots, direct, adjoint, span):
         _record(adjoint, 0, slots)
 
 
-def _room(run, slots, stop):
+def _room(run, slots, stop, parts):
     """An adjoint of all slots; of its records, only the rows that are used take memory."""
-    carry, parts = slots.carry.reshape(-1, slots.carry.shape[2]), run.cell.state_parts
+    carry = slots.carry.reshape(-1, slots.carry.shape[2])
     return Adjoint(
         delta=np.empty((len(carry), len(run.weights.bias)), carry.dtype),
         carry=carry,
-        norm2=np.empty((stop + 1, len(parts), len(carry))),
+        norm2=np.empty((stop + 1, parts, len(carry))),
         exponent=np.empty((stop + 1, len(carry)), np.int64),
         states=np.empty((0, 0, carry.shape[1]), carry.dtype),
     )
