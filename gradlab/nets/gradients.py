@@ -203,12 +203,7 @@ class Gradients:
         """(array, exponent): the terms 1 to k of dL/dW together, array * 2^exponent; k from 0."""
         steps = len(self._batch.x)
         given.whole("k", k, f"be a whole number from 0 to T = {steps}", 0, steps)
-        pieces = [
-            (term, exponent)
-            for part in self._parts
-            for step, term, exponent in part.terms()
-            if step <= k
-        ]
+        pieces = [piece for part in self._parts for piece in part.first_terms(k)]
         return added(pieces) if pieces else (np.zeros_like(self.weights["W"]), 0)
 
     def plot(self):

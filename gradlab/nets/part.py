@@ -206,6 +206,13 @@ class Part:
         self.gone(chain, found)
         return found.terms
 
+    def first_terms(self, k):
+        """[(array, exponent)] whose sum is that of the terms 1 to k of dL/dW."""
+        chain = self.run.chains[0]
+        found = _FirstTerms(chain.sources["W"], k)
+        self.gone(chain, found)
+        return found.terms
+
 
 class _Terms:
     """Takes apart what `bptt.Sums` adds up: each step's term of dL/dW."""
@@ -223,6 +230,24 @@ class _Terms:
             rows = adjoint.delta[(t - start) * lanes : (t - start + 1) * lanes, slice(*units)]
             here = values[t, :lanes, slice(*columns)]
             self.terms.append((t + 1, *outer(rows, adjoint.exponent[t + 1, :lanes], here)))
+
+
+class _FirstTerms(_Terms):
+    """The terms of the first steps alone, those of a slice in one product."""
+
+    def __init__(self, source, last):
+        super().__init__(source)
+        self._last = last
+
+    def add(self, adjoint, span):
+        """Add a slice's."""
+        values, columns, units = self._source
+        start, stop, lanes = span
+        if (stop := min(stop, self._last)) > start:
+            rows = adjoint.delta[: (stop - start) * lanes, slice(*units)]
+            here = values[start:stop, :lanes, slice(*columns)].reshape(len(rows), -1)
+            own = adjoint.exponent[start + 1 : stop + 1, :lanes].ravel()
+            self.terms.append(outer(rows, own, here))
 
 
 def _finite(arrays):
