@@ -9,6 +9,8 @@ gradient of a window is 1 - w^(2k) of the full one: sum over lags l < k of w^(2l
 A chunk's steps reach back 1, 2, ..., k steps: the mean of that over them.
 """
 
+import math
+
 import numpy as np
 
 from gradlab import theory
@@ -100,7 +102,8 @@ def enough(panel, frame):
     first = frame.iloc[0]
     edge = theory.critical_gain(first.input_scale**2, first.activation)
     drawn = (frame.gain / frame.spectral_radius).mean()
-    panel.axvline(edge / drawn, ls="--", color=CRITICAL, label="mean field's edge")
+    if math.isfinite(drawn):  # else theory says nothing of this network
+        panel.axvline(edge / drawn, ls="--", color=CRITICAL, label="mean field's edge")
     panel.set(yscale="log", xlabel="spectral radius of W", ylabel="steps k")
     panel.legend()
 
@@ -133,13 +136,24 @@ def one_unit(panel, frame):
         )(panel, frame[frame.truncation == kind])  # fmt: skip
 
 
+def caption(frame):
+    """What was measured; a word on theory where there is some for these networks."""
+    known = frame.gain[frame.hidden_size > 1].notna().any()
+    theory = (
+        "; dashed in b: mean field's edge for the drawn W; dashed in c: slope of mean field's "
+        "Lyapunov exponent"
+    )
+    return (
+        "dL/dW of untrained networks, {init} W, task {task} (noise: white noise to be recalled "
+        "`delay` steps later), input scale {input_scale}, {batch_size} sequences;\nmedians over "
+        f"{{seeds}} (d: means, dashed: the law){theory if known else ''}"
+    )
+
+
 RNN = {"hidden_size": above(1)}
 figure = page(
     "Below the edge a short window is enough; above it none is",
-    "dL/dW of untrained networks, {init} W, task {task} (noise: white noise to be recalled `delay` "
-    "steps later), input scale {input_scale}, {batch_size} sequences;\nmedians over {seeds} "
-    "(d: means, dashed: the law); dashed in b: mean field's edge for the drawn W; dashed in c: "
-    "slope of mean field's Lyapunov exponent",
+    caption,
     [
         [
             Panel(

@@ -81,7 +81,8 @@ def _row(net, full, cut):
     norm = log2_norm([whole], level) * math.log10(2)
     bad = full.status[full.bad_step > 0]
     status = bad[0] if bad.size else statuses.ZERO if norm == -np.inf else statuses.OK
-    gain = theory.weight_gain(net.weights["W"]) if net.cell == "elman" else np.nan
+    alone = net.cell == "elman" and net.layers == 1  # else mean field says nothing of it
+    gain = theory.weight_gain(net.weights["W"]) if alone else np.nan
     return {
         "angle": angle, "log10_ratio": ratio, "log10_error": error, "log10_norm": norm,
         "gain": gain, "status": status,
