@@ -21,6 +21,11 @@ def overwrite(a, b, out, shape):
 
 
 @kernel
+def transposed(a, b, out):
+    tiles.add_transposed(a, b, out)
+
+
+@kernel
 def add(a, b, out, shape):
     m, k, n = shape
     tiles.add_times(a[PAD : PAD + m, PAD : PAD + k], b[PAD : PAD + k, PAD : PAD + n],
@@ -107,6 +112,18 @@ def test_what_goes_by_tiles_follows_from_the_shape():
     assert tiles.fits(4, large) and not tiles.fits(5, large)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_transposed_product_is_added(dtype):
+    rng = np.random.default_rng(4)
+    for inner, rows, columns in itertools.product((1, 3, 40), (1, 2, 5, 9), (1, 3, 7, 57)):
+        a, b = (rng.integers(-9, 9, (inner, n)).astype(dtype) for n in (rows, columns))
+        wide, out = np.ones((inner, rows + 3), dtype), np.full((rows, columns + 2), 0.5, dtype)
+        wide[:, 1 : rows + 1] = a
+        transposed(wide[:, 1 : rows + 1], b, out[:, 1:-1])
+        np.testing.assert_array_equal(out[:, 1:-1], a.T @ b + 0.5)
+        assert (out[:, [0, -1]] == 0.5).all()
+
+
 @pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled with NUMBA_DISABLE_JIT")
 @pytest.mark.parametrize("width", [2, 8])
 def test_vectors_of_other_machines_give_the_same(width):
@@ -120,6 +137,7 @@ def test_vectors_of_other_machines_give_the_same(width):
             want = expected(a, b, result, bool(keep))
             inner = result[PAD:-PAD, PAD:-PAD]
             places = [(one.ctypes.data, one.strides[0]) for one in (a, b, inner)]
+            places.insert(1, (a.itemsize,))
             product.ctypes(*itertools.chain(*places), *shape, keep)
             np.testing.assert_array_equal(result, want, err_msg=str((shape, keep)))
 

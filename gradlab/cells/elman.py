@@ -10,11 +10,18 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.kernels.arrays import Source
-from gradlab.kernels.elementwise import ACTIVATIONS, activate, scale_rows, through_activation
+from gradlab.kernels.elementwise import (
+    ACTIVATIONS,
+    activate,
+    are_one,
+    scale_rows,
+    squash,
+    through_activation,
+)
 from gradlab.kernels.input import drive, steps_ahead
 from gradlab.kernels.jit import kernel
 from gradlab.kernels.range import receive
-from gradlab.kernels.tiles import times
+from gradlab.kernels.tiles import add_times, times
 
 OMEGA = True
 
@@ -74,16 +81,20 @@ def forward(weights, gain, x, trace, span):
     first `lanes` of the R columns run.
     """
     start, stop, lanes = span
-    state = trace.state
-    product = np.empty((lanes, state.shape[2]), state.dtype)
+    state, units, plain = trace.state, trace.state.shape[2], are_one(gain)
+    product = np.empty((lanes, units), state.dtype)
     ahead = steps_ahead(product)
     for first in range(start, stop, ahead):
         last = min(first + ahead, stop)
         drive(weights.input, weights.bias, x, state[1:], (first, last, lanes))
         for t in range(first, last):
             now = state[t + 1, :lanes]
-            times(state[t, :lanes], weights.recurrent_t, product)
-            activate(weights.activation, gain, product, now)
+            if plain:
+                add_times(state[t, :lanes], weights.recurrent_t, now)
+                squash(weights.activation, now, units)
+            else:
+                times(state[t, :lanes], weights.recurrent_t, product)
+                activate(weights.activation, gain, product, now)
 
 
 @kernel

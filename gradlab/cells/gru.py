@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.kernels.arrays import Source
-from gradlab.kernels.elementwise import TANH, by_block, sigmoid, tanh
+from gradlab.kernels.elementwise import TANH, add_product, are_one, by_block, sigmoid, tanh
 from gradlab.kernels.input import drive, steps_ahead
 from gradlab.kernels.jit import kernel, wide
 from gradlab.kernels.range import receive
-from gradlab.kernels.tiles import times
+from gradlab.kernels.tiles import add_times, times
 
 ACTIVATIONS = {"tanh": TANH}
 GATES, FORGET = "rzn", "z"
@@ -87,42 +87,44 @@ def forward(weights, gain, x, trace, span):
     """
     start, stop, lanes = span
     state, saved = trace.state, trace.saved
-    units = state.shape[2]
+    units, plain = state.shape[2], are_one(gain)
     product = np.empty((lanes, 3 * units), state.dtype)
-    by_gate = by_block(product, 3)
     ahead = steps_ahead(product)
     for first in range(start, stop, ahead):
         last = min(first + ahead, stop)
         drive(weights.input, weights.start, x, saved, (first, last, lanes))
         for t in range(first, last):
-            times(state[t, :lanes], weights.recurrent_t, product)
-            gates = by_block(saved[t], 4)
-            _squash(gain, by_gate, gates)
+            rows, gates = saved[t, :lanes], by_block(saved[t], 4)
+            if plain:
+                add_times(
+                    state[t, :lanes], weights.recurrent_t[:, : 2 * units], rows[:, : 2 * units]
+                )
+                add_times(
+                    state[t, :lanes], weights.recurrent_t[:, 2 * units :], rows[:, 3 * units :]
+                )
+            else:
+                times(state[t, :lanes], weights.recurrent_t, product)
+                add_product(gain, product, rows, 2 * units)
+                add_product(gain, product[:, 2 * units :], rows[:, 3 * units :], units)
+            _squash(gates, product)
             _advance(gates, state[t], state[t + 1], lanes)
 
 
 @kernel
-def _squash(gain, product, gates):
-    """r, z, n, m (R, 4, N) from what the input made of them and gain * product (L, 3, N).
+def _squash(gates, room):
+    """r, z, n (R, 4, N) from their pre-activations and m, in place; room (L, N or more).
 
-    r, z and m are finished in product: the loop for n does not vectorise if it reads and writes
-    gates.
+    n goes by way of room: its loop does not vectorise if it reads and writes gates.
     """
     wide()
-    for lane in range(product.shape[0]):
+    for lane in range(room.shape[0]):
         for gate in range(2):
-            for i in range(product.shape[2]):
-                a = gates[lane, gate, i] + gain[lane] * product[lane, gate, i]
-                product[lane, gate, i] = sigmoid(a)
-            for i in range(product.shape[2]):
-                gates[lane, gate, i] = product[lane, gate, i]
-        for i in range(product.shape[2]):
-            product[lane, 2, i] = gates[lane, 3, i] + gain[lane] * product[lane, 2, i]
-        for i in range(product.shape[2]):
-            gates[lane, 3, i] = product[lane, 2, i]
-        for i in range(product.shape[2]):
-            a = gates[lane, 2, i] + product[lane, 0, i] * product[lane, 2, i]
-            gates[lane, 2, i] = tanh(a)
+            for i in range(gates.shape[2]):
+                gates[lane, gate, i] = sigmoid(gates[lane, gate, i])
+        for i in range(gates.shape[2]):
+            room[lane, i] = tanh(gates[lane, 2, i] + gates[lane, 0, i] * gates[lane, 3, i])
+        for i in range(gates.shape[2]):
+            gates[lane, 2, i] = room[lane, i]
 
 
 @kernel

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.kernels.arrays import Source
-from gradlab.kernels.elementwise import TANH, by_block, sigmoid, tanh
+from gradlab.kernels.elementwise import TANH, add_product, are_one, by_block, sigmoid, tanh
 from gradlab.kernels.input import drive, steps_ahead
 from gradlab.kernels.jit import kernel, wide
 from gradlab.kernels.range import receive
-from gradlab.kernels.tiles import times
+from gradlab.kernels.tiles import add_times, times
 
 ACTIVATIONS = {"tanh": TANH}
 STATE = ("h", "c")
@@ -77,7 +77,7 @@ def forward(weights, gain, x, trace, span):
     """
     start, stop, lanes = span
     state, saved = trace.state, trace.saved
-    units = weights.recurrent.shape[1]
+    units, plain = weights.recurrent.shape[1], are_one(gain)
     product = np.empty((lanes, 4 * units), state.dtype)
     room = by_block(product, 4)
     ahead = steps_ahead(product)
@@ -85,26 +85,28 @@ def forward(weights, gain, x, trace, span):
         last = min(first + ahead, stop)
         drive(weights.input, weights.bias, x, saved, (first, last, lanes))
         for t in range(first, last):
-            times(state[t, :lanes, :units], weights.recurrent_t, product)
-            gates = by_block(saved[t], 4)
-            _squash(gain, room, gates)
+            rows, gates = saved[t, :lanes], by_block(saved[t], 4)
+            if plain:
+                add_times(state[t, :lanes, :units], weights.recurrent_t, rows)
+            else:
+                times(state[t, :lanes, :units], weights.recurrent_t, product)
+                add_product(gain, product, rows, 4 * units)
+            _squash(gates, lanes)
             _advance(gates, by_block(state[t], 2), by_block(state[t + 1], 2), room)
 
 
 @kernel
-def _squash(gain, product, gates):
-    """The gates (R, 4, N) from their pre-activations, gates + gain * product (L, 4, N)."""
+def _squash(gates, lanes):
+    """The gates (R, 4, N) of some lanes from their pre-activations, in place."""
     wide()
-    for lane in range(product.shape[0]):
+    for lane in range(lanes):
         for gate in range(4):
             if gate == 2:
-                for i in range(product.shape[2]):
-                    a = gates[lane, gate, i] + gain[lane] * product[lane, gate, i]
-                    gates[lane, gate, i] = tanh(a)
+                for i in range(gates.shape[2]):
+                    gates[lane, gate, i] = tanh(gates[lane, gate, i])
             else:
-                for i in range(product.shape[2]):
-                    a = gates[lane, gate, i] + gain[lane] * product[lane, gate, i]
-                    gates[lane, gate, i] = sigmoid(a)
+                for i in range(gates.shape[2]):
+                    gates[lane, gate, i] = sigmoid(gates[lane, gate, i])
 
 
 @kernel

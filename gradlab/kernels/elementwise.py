@@ -1,5 +1,7 @@
 """Activations and the few other operations that work on one row of units at a time."""
 
+import math
+
 import numpy as np
 
 from gradlab.kernels.jit import by_dtype, kernel, reduction, wide
@@ -117,14 +119,8 @@ def activate(code, gain, product, rows):
     its scalar form wherever the two are one. Two loops here, not a call a row: the views of rows
     cost as much as the work on 50 units.
     """
-    units = product.shape[1]
-    add_product(gain, product, rows, units)
-    if code == TANH:
-        tanh_rows(rows, units)
-    elif code == SIGMOID:
-        sigmoid_rows(rows, units)
-    elif code == RELU:
-        relu_rows(rows, units)
+    add_product(gain, product, rows, product.shape[1])
+    squash(code, rows, product.shape[1])
 
 
 @kernel
@@ -251,18 +247,32 @@ def row_norms(rows, norm2):
             norm2[part, lane] = total
 
 
-@reduction
-def add_rows_norms(rows, others, norm2):
-    """rows += others, both (L, P N), and `row_norms` of what they then are."""
-    units = rows.shape[1] // norm2.shape[0]
-    for part in range(norm2.shape[0]):
-        for lane in range(rows.shape[0]):
-            total = rows.dtype.type(0)
-            for i in range(part * units, (part + 1) * units):
-                value = rows[lane, i] + others[lane, i]
-                rows[lane, i] = value
-                total += value * value
-            norm2[part, lane] = total
+@kernel
+def add_rows(rows, others):
+    """rows += others, both (L, N)."""
+    for lane in range(rows.shape[0]):
+        for i in range(rows.shape[1]):
+            rows[lane, i] += others[lane, i]
+
+
+@kernel
+def are_one(gain):
+    """Whether all entries are 1."""
+    off = False
+    for i in range(gain.size):
+        off |= gain[i] != 1
+    return not off
+
+
+@kernel
+def squash(code, rows, units):
+    """rows (L, N or more) = f(rows) on the first `units` columns, in place."""
+    if code == TANH:
+        tanh_rows(rows, units)
+    elif code == SIGMOID:
+        sigmoid_rows(rows, units)
+    elif code == RELU:
+        relu_rows(rows, units)
 
 
 @reduction
@@ -291,6 +301,6 @@ def largest(row):
     """Largest absolute value of a row; nan where there is one."""
     top = row.dtype.type(0)
     for i in range(row.size):
-        if not abs(row[i]) <= top:
+        if abs(row[i]) > top or math.isnan(row[i]):
             top = abs(row[i])
     return top

@@ -25,7 +25,7 @@ def softmax_row(o, p):
     """p = softmax(o)."""
     top, total = o[0], 0.0
     for i in range(o.size):
-        top = o[i] if o[i] > top or o[i] != o[i] else top  # nan stays
+        top = o[i] if o[i] > top or math.isnan(o[i]) else top  # nan stays
     for i in range(o.size):
         p[i] = math.exp(o[i] - top)
         total += p[i]
@@ -48,26 +48,21 @@ def softplus(o):
 
 @kernel
 def squared_error(o, y, readout, slope, room):
-    """L_t = sum of (r(o) - y)^2, no factor one half, of one row; slope = dL_t/do."""
+    """L_t = sum of (r(o) - y)^2 of one row, r softmax or sigmoid; slope = dL_t/do."""
     value = 0.0
     if readout == SOFTMAX:
         softmax_row(o, room)
     mean = 0.0
     for i in range(o.size):
-        if readout == IDENTITY:
-            room[i] = o[i]
-        elif readout == SIGMOID:
+        if readout == SIGMOID:
             room[i] = logistic(o[i])
         off = room[i] - y[i]
         value += off * off
         mean += room[i] * (2.0 * off)
     for i in range(o.size):
         up = 2.0 * (room[i] - y[i])
-        if readout == SOFTMAX:
-            up = room[i] * (up - mean)
-        elif readout == SIGMOID:
-            up *= room[i] * (1.0 - room[i])
-        slope[i] = up
+        through_softmax = room[i] * (up - mean)
+        slope[i] = through_softmax if readout == SOFTMAX else up * room[i] * (1.0 - room[i])
     return value
 
 
@@ -79,7 +74,7 @@ def cross_entropy(o, chosen, slope, room):
     """
     top, rest = o[0], 0.0
     for i in range(o.size):
-        top = o[i] if o[i] > top or o[i] != o[i] else top
+        top = o[i] if o[i] > top or math.isnan(o[i]) else top
     for i in range(o.size):
         room[i] = math.exp(o[i] - top)
         if i != chosen:
@@ -112,6 +107,9 @@ def loss_rows(kind, o, y, classes, values, slope):
     y (R, O), or classes (R,) for the cross-entropy; the other one is empty.
     """
     loss, readout = kind
+    if loss == SQUARED_ERROR and readout == IDENTITY:
+        plain_squared_error(o, y, values, slope)
+        return
     room = np.empty(o.shape[1], np.float64)
     wide = np.empty(o.shape[1], np.float64)
     for row in range(o.shape[0]):
@@ -126,12 +124,24 @@ def loss_rows(kind, o, y, classes, values, slope):
 
 
 @kernel
+def plain_squared_error(o, y, values, slope):
+    """L_t = sum of (o - y)^2 of each row, in float64; slope = 2 (o - y)."""
+    for row in range(o.shape[0]):
+        total = 0.0
+        for i in range(o.shape[1]):
+            off = np.float64(o[row, i]) - y[row, i]
+            total += off * off
+            slope[row, i] = 2.0 * off
+        values[row] = total
+
+
+@kernel
 def is_safe(matrix):
     """Whether the largest entry may be squared, and multiplied with another one; nan and 0: no."""
     top = 0.0
     for i in range(matrix.shape[0]):
         own = float(largest(matrix[i]))
-        if not own <= top:
+        if own > top or math.isnan(own):
             top = own
     return between(top, matrix)
 
@@ -158,10 +168,12 @@ def mean_slopes(values, slope, lengths, lanes):
             row = t * side + lane
             if t < lengths[lane]:
                 total += values[row]
-                top = float(largest(slope[row]))
-                safe &= top == 0 or between(top, slope)
+                top = 0.0
                 for i in range(slope.shape[1]):
+                    own = abs(np.float64(slope[row, i]))
+                    top = own if own > top or math.isnan(own) else top  # nan stays
                     slope[row, i] /= factor
+                safe &= top == 0 or between(top, slope)
             else:
                 for i in range(slope.shape[1]):
                     slope[row, i] = slope.dtype.type(0)

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradlab.kernels.blas import multiply
 from gradlab.kernels.elementwise import (
-    add_rows_norms,
+    add_rows,
     add_scaled,
     copy,
     flush,
@@ -107,7 +107,8 @@ def receive(adjoint, direct, first, t, lanes):
     if direct.slope.size == 0:
         row_norms(carry, norm2)
     elif direct.readout.shape[0] + direct.exponent.size == 0 and are_zero(exponent):
-        add_rows_norms(carry, direct.slope[first : first + lanes], norm2)
+        add_rows(carry, direct.slope[first : first + lanes])
+        row_norms(carry, norm2)
     else:
         add_direct(carry, exponent, direct, first)
         row_norms(carry, norm2)

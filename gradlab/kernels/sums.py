@@ -6,6 +6,7 @@ from gradlab.kernels.blas import multiply_transposed
 from gradlab.kernels.elementwise import copy, largest, scale, square_sum
 from gradlab.kernels.jit import kernel
 from gradlab.kernels.range import power_of_two, rescale
+from gradlab.kernels.tiles import add_transposed
 
 NONE = -(2**40)  # the exponent of an exact zero; sums of three of them are whole numbers still
 
@@ -113,7 +114,10 @@ def _quick_entry(delta, span, chosen, sums, into):
                 lead = k if place[k, 1] == 0 else lead
         join(top, joined[g][entry], exponents[lead][entry : entry + 1], factors)
         low, high = sources[lead].units
-        multiply_transposed(delta[:, low:high], read, joined[g][entry], factors)
+        if factors[0] == 1 and factors[1] == 1:
+            add_transposed(delta[:, low:high], read, joined[g][entry])
+        else:
+            multiply_transposed(delta[:, low:high], read, joined[g][entry], factors)
 
 
 @kernel

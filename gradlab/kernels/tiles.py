@@ -22,7 +22,7 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic, overload
 
-from gradlab.kernels.blas import check_kinds, multiply
+from gradlab.kernels.blas import check_kinds, multiply, multiply_transposed
 from gradlab.kernels.jit import kernel, symbol
 
 # Vectors of columns, by rows: what 16 registers hold beside the operands, the largest first. Each
@@ -48,13 +48,15 @@ CACHED = 2**18
 class Place(NamedTuple):
     """Values at run time: first bytes of the rows of a and out, of b; bytes from row to row of b.
 
-    Then the length of the inner index, and whether out is added to.
+    Then those from entry to entry of a row of a, the length of the inner index, and whether out is
+    added to.
     """
 
     a: list
     out: list
     b: ir.Value
     b_row: ir.Value
+    a_entry: ir.Value
     inner: ir.Value
     keep: ir.Value
 
@@ -99,7 +101,7 @@ class Tile:
     def _step(self, place, columns, j, sums):
         """sums += a[:, j] b[j]: all of b[j] in registers, or a[:, j], whichever is less."""
         row = self.builder.add(place.b, self.builder.mul(j, place.b_row))
-        aside = self.builder.mul(j, _int(self.size))
+        aside = self.builder.mul(j, place.a_entry)
         if len(sums) > self.vectors:
             entries = [self._load(row, column) for column in columns]
             for r in range(len(sums)):
@@ -199,12 +201,12 @@ def _few_rows(module, number, width, most):
     name = f"gradlab_{most}_rows"
     if name in module.globals:
         return module.globals[name]
-    made = ir.Function(module, ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * 10), name)
+    made = ir.Function(module, ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * 11), name)
     made.linkage = "internal"
     # llvmlite's own `add` knows no key="value" attributes; optsize: no loop is unrolled any more.
     set.update(made.attributes, ("noinline", "optsize", '"prefer-vector-width"="512"'))
     builder = ir.IRBuilder(made.append_basic_block())
-    a, a_row, b, b_row, out, out_row, there, inner, columns, keep = made.args
+    a, a_row, a_entry, b, b_row, out, out_row, there, inner, columns, keep = made.args
     places = [_int(0)]  # a row that is not there is the last one again
     for r in range(1, most):
         missing = builder.icmp_signed(">=", _int(r), there)
@@ -214,7 +216,9 @@ def _few_rows(module, number, width, most):
         for first, stride in ((a, a_row), (out, out_row))
     )
     keeps = builder.icmp_signed("!=", keep, _int(0))
-    _across(builder, number, width, Place(rows_a, rows_out, b, b_row, inner, keeps), columns)
+    _across(
+        builder, number, width, Place(rows_a, rows_out, b, b_row, a_entry, inner, keeps), columns
+    )
     builder.ret_void()
     return made
 
@@ -223,7 +227,7 @@ def _few_rows(module, number, width, most):
 def _tiles(typing_context, zero, width, most, operands, sizes):
     """A product of up to `most` rows, in vectors of `width` numbers of zero's type.
 
-    operands: a, a_row, b, b_row, out, out_row; sizes: there, inner, columns, keep.
+    operands: a, a_row, a_entry, b, b_row, out, out_row; sizes: there, inner, columns, keep.
     """
 
     def generate(context, builder, signature, arguments):
@@ -236,22 +240,23 @@ def _tiles(typing_context, zero, width, most, operands, sizes):
     return types.void(zero, width, most, operands, sizes), generate
 
 
-_SIGNATURE = types.void(*[types.int64] * 10)
+_SIGNATURE = types.void(*[types.int64] * 11)
 
 
 def c_product(name, dtype, width):
     """The C function `name`: out = a b, or added to out if keep is not 0, in vectors of `width`.
 
-    Arguments: first byte, and bytes from row to row, of a, of b and of out; rows, inner, columns,
-    keep. Called by its name: linked into its callers, it would be compiled in each again.
+    Arguments: first byte, and bytes from row to row, of a, of b and of out, of a also bytes from
+    entry to entry; rows, inner, columns, keep. Called by its name: linked into its callers, it
+    would be compiled in each again.
     """
 
     @symbol(name, _SIGNATURE)
-    def product(a, a_row, b, b_row, out, out_row, rows, inner, columns, keep):  # noqa: PLR0913,PLR0917
+    def product(a, a_row, a_entry, b, b_row, out, out_row, rows, inner, columns, keep):  # noqa: PLR0913,PLR0917
         zero = dtype(0)
         for row in range(0, rows, 4):
             left = min(rows - row, 4)
-            operands = (a + row * a_row, a_row, b, b_row, out + row * out_row, out_row)
+            operands = (a + row * a_row, a_row, a_entry, b, b_row, out + row * out_row, out_row)
             sizes = (left, inner, columns, keep)
             if left > 2:
                 _tiles(zero, width, 4, operands, sizes)
@@ -293,7 +298,7 @@ def _compiled(keep):
         def implementation(a, b, out):
             if fits(a.shape[0], b):
                 product(
-                    a.ctypes.data, a.strides[0], b.ctypes.data, b.strides[0],
+                    a.ctypes.data, a.strides[0], a.itemsize, b.ctypes.data, b.strides[0],
                     out.ctypes.data, out.strides[0],
                     a.shape[0], b.shape[0], b.shape[1], keep,
                 )  # fmt: skip
@@ -307,3 +312,26 @@ def _compiled(keep):
 
 overload(times)(_compiled(0))
 overload(add_times)(_compiled(1))
+
+
+def add_transposed(a, b, out):
+    """out += a.T @ b, for (k, m), (k, n), (m, n) with unit columns; out overlaps neither."""
+    out += a.T @ b
+
+
+@overload(add_transposed)
+def _compiled_add_transposed(a, b, out):
+    check_kinds(a, b, out)
+    product = types.ExternalFunction(_NAMES[str(a.dtype)], _SIGNATURE)
+    factors = np.ones(2, str(a.dtype))
+
+    def implementation(a, b, out):
+        if b.size * b.itemsize <= CACHED:
+            product(
+                a.ctypes.data, a.itemsize, a.strides[0], b.ctypes.data, b.strides[0],
+                out.ctypes.data, out.strides[0], a.shape[1], a.shape[0], b.shape[1], 1,
+            )  # fmt: skip
+        else:
+            multiply_transposed(a, b, out, factors)
+
+    return implementation
