@@ -46,7 +46,10 @@ RULES = {
     ),
     # net.plot() and gradients.plot() hand arrays up; what draws them knows no network.
     "gradlab.nets.plotted": Rule({"numpy"}, {"plots"}),
-    "gradlab.learning": Rule({"errors", "found", "given", "threads", "nets", ANY_PACKAGE}),
+    # An update is one compiled call.
+    "gradlab.learning": Rule(
+        {"errors", "found", "given", "kernels", "threads", "nets", ANY_PACKAGE}
+    ),
     # A training takes a task by its name.
     "gradlab.learning.data": Rule({"errors", "given", "nets", "tasks", "numpy"}),
     "gradlab.learning.clipping": Rule({*NUMERIC, "given"}),

@@ -50,7 +50,7 @@ PUBLISHED = {"sgd": sgd, "momentum": momentum, "adam": adam, "rmsprop": rmsprop}
 
 
 def walk(kind, w, gradients=GRADIENTS):
-    slots = [np.zeros_like(w) for _ in kind.slots]
+    slots = np.zeros((len(kind.slots), w.size), w.dtype)
     for count, g in enumerate(gradients, start=1):
         w = w - kind.step(g * np.ones_like(w), slots, RATE, count)
         yield w

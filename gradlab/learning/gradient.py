@@ -1,11 +1,13 @@
 """From a minibatch to the gradient that the optimizer is handed, and what clipping did to it."""
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
 
 from gradlab.errors import UserError
-from gradlab.learning.clipping import FINITE, NOT_FINITE, clip
+from gradlab.kernels import updates
+from gradlab.learning.clipping import NOT_FINITE, STYLES, clip
 from gradlab.learning.plan import Plan
 from gradlab.nets import bptt
 from gradlab.nets.batch import Batch
@@ -58,10 +60,9 @@ class Back(Part):
         for chain in self.run.chains:
             sums = bptt.LaneSums(chain.sources, lanes)
             self.gone(chain, sums)
-            found |= {
-                name + chain.place.suffix: plain(total, sums.exponent[name][:, None, None])
-                for name, total in sums.total.items()
-            }
+            for name, total in sums.total.items():
+                own = sums.exponent[name][:, None, None]
+                found[name + chain.place.suffix] = plain(total, own) if own.any() else total
         found |= self._readout_by_lane()
         place, shapes = np.argsort(self._order), self.net.weights
         return {k: lanes * found[k][place].reshape(lanes, *shapes[k].shape) for k in shapes}
@@ -153,13 +154,6 @@ class Found(NamedTuple):
     back: Back
 
 
-class _Mean(NamedTuple):
-    """{name: weights * 2^exponents}: what `clip` takes for a network's gradients."""
-
-    weights: dict
-    exponents: dict
-
-
 def gradient(net, task, minibatch, plan, watch=False):
     """The gradients of a minibatch (x, y), or (x, y, lengths), under a plan.
 
@@ -169,10 +163,10 @@ def gradient(net, task, minibatch, plan, watch=False):
     back = Back.of(net, minibatch, task.LOSS, task.AT, plan, asked)
     if plan.omega:
         back.sums["W"] = added([back.sums["W"], (plan.omega * back.omega[1], 0)])
-    mean = _Mean(*in_reach(back.sums))
-    norm, applied, *shares = _clipped(back, mean, plan)
+    wanted, level = _vector_of(back.sums)
+    norm, applied, *shares = _clipped(back, wanted.copy(), level, plan)
     value = back.omega[0] if asked else np.nan
-    return Found(back.loss, vector(at_one_level(*mean)), applied, norm, *shares, value, back)
+    return Found(back.loss, wanted, applied, norm, *shares, value, back)
 
 
 def has_omega(net, plan):
@@ -185,27 +179,38 @@ def vector(weights):
     return np.concatenate([weights[name].ravel() for name in sorted(weights)])
 
 
-def _clipped(back, mean, plan):
+def _vector_of(sums):
+    """(all entries in one vector, its exponent): 0 where all fit, else the largest one's."""
+    weights, exponents = in_reach(sums)
+    if not any(exponents.values()):
+        return vector(weights), 0
+    level = max((exponents[name] for name, array in weights.items() if array.any()), default=0)
+    return vector(at_one_level(weights, exponents)), level
+
+
+@functools.lru_cache(maxsize=64)
+def _edges(sizes):
+    return np.cumsum([0, *sizes])
+
+
+def _clipped(back, mean, level, plan):
     """(norm before, the vector after clipping, the shares clipped and not finite)."""
-    c, style = plan.clip_threshold, plan.clip_style
+    c, weights = plan.clip_threshold, back.net.weights
+    rule = STYLES.index(plan.clip_style), c
+    names = sorted(weights)
+    edges = _edges(tuple(weights[name].size for name in names))
+    layout = edges, (int(edges[names.index("W")]), weights["W"].ravel())
     if plan.clip_per == "mean" and c is not None:
-        whole = clip(mean, c, style, weights=back.net.weights)
-        return whole.norm, vector(whole.gradients), *_shares(whole)
-    loose = clip(mean, np.inf)
+        total, hit, finite = updates.clip(rule, mean, level, *layout)
+        return total, mean, float(hit), float(not finite)
+    total, _, finite = updates.clip((updates.NORM, np.inf), mean, level, *layout)
     if c is None:
-        return loose.norm, vector(_plain(back.sums)), *_shares(loose)
+        return total, mean, 0.0, float(not finite)
     if plan.clip_per == "step":
-        sums, *shares = back.clipped_steps(c, style)
-        return loose.norm, vector(_plain(sums)), *shares
-    lanes = clip(back.by_lane(), c, style, "lane", weights=back.net.weights)
-    after = {name: array.mean(0) for name, array in lanes.gradients.items()}
-    return loose.norm, vector(after), *_shares(lanes)
-
-
-def _plain(sums):
-    return {name: plain(array, exponent) for name, (array, exponent) in sums.items()}
-
-
-def _shares(result):
-    """Of what `clip` returned: the share that was clipped, and the share that is not finite."""
-    return float(np.mean(result.clipped)), float(np.mean(np.asarray(result.status) != FINITE))
+        sums, *shares = back.clipped_steps(c, plan.clip_style)
+        return total, vector({name: plain(*summed) for name, summed in sums.items()}), *shares
+    found, by_lane = np.zeros(2), back.by_lane()
+    rows = [by_lane[name].reshape(len(back.lengths), -1) for name in names]
+    lanes = np.concatenate(rows, axis=1)
+    updates.clip_lanes(rule, lanes, *layout, found)
+    return total, lanes.mean(0), *(found / len(lanes)).tolist()

@@ -1,7 +1,7 @@
 """From a gradient to a step: w <- w - step. Each acts on every entry by itself.
 
-An optimizer is stateless: what it remembers stands in `slots`, arrays like w that start at 0 and
-that `step` changes in place, so that a training can be saved and taken up again.
+An optimizer is stateless: what it remembers stands in `slots` (S, P), a row like w (P,) each, that
+start at 0 and that `step` changes in place, so that a training can be saved and taken up again.
 """
 
 import dataclasses
@@ -12,37 +12,47 @@ from typing import ClassVar
 import numpy as np
 
 from gradlab.errors import UserError, did_you_mean, one_of
+from gradlab.kernels import updates
 from gradlab.learning import fields
 
 
-@dataclass(frozen=True)
-class SGD:
-    """step = rate g."""
+class Optimizer:
+    """What all have: the names of their slots, and a step that gradlab.kernels.updates makes."""
 
-    slots: ClassVar = ()
+    slots: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def number(self):
+        """By which the kernels know it."""
+        return updates.OPTIMIZERS.index(type(self).__name__.lower())
+
+    def setting(self, rate, count):
+        """What the kernels want for update number `count` = 1, 2, ..."""
+        options = dataclasses.astuple(self)
+        return np.array([rate, count, *options, *[0.0] * (3 - len(options))])
 
     def step(self, gradient, slots, rate, count):
-        """The step for update number `count` = 1, 2, ..."""
-        return rate * gradient
+        """The step (P,) for update number `count` = 1, 2, ...; the slots move on."""
+        change = np.empty_like(gradient)
+        updates.step(self.number, self.setting(rate, count), gradient, slots, change)
+        return change
 
 
 @dataclass(frozen=True)
-class Momentum:
+class SGD(Optimizer):
+    """step = rate g."""
+
+
+@dataclass(frozen=True)
+class Momentum(Optimizer):
     """v <- momentum v + g, step = rate v (Polyak 1964, in the form of PyTorch and Goodfellow)."""
 
     momentum: float = 0.9
     slots: ClassVar = ("velocity",)
 
-    def step(self, gradient, slots, rate, count):
-        """The step for update number `count` = 1, 2, ..."""
-        (velocity,) = slots
-        velocity *= self.momentum
-        velocity += gradient
-        return rate * velocity
-
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(Optimizer):
     """Algorithm 1 of Kingma and Ba (2015).
 
     m <- beta1 m + (1 - beta1) g,  v <- beta2 v + (1 - beta2) g^2,
@@ -54,19 +64,9 @@ class Adam:
     epsilon: float = 1e-8
     slots: ClassVar = ("mean", "square")
 
-    def step(self, gradient, slots, rate, count):
-        """The step for update number `count` = 1, 2, ..."""
-        mean, square = slots
-        mean *= self.beta1
-        mean += (1 - self.beta1) * gradient
-        square *= self.beta2
-        square += (1 - self.beta2) * gradient**2
-        root = np.sqrt(square / (1 - self.beta2**count))
-        return rate / (1 - self.beta1**count) * mean / (root + self.epsilon)
-
 
 @dataclass(frozen=True)
-class RMSprop:
+class RMSprop(Optimizer):
     """s <- decay s + (1 - decay) g^2, step = rate g/(sqrt(s) + epsilon).
 
     Tieleman and Hinton (2012, lecture 6e), with PyTorch's place for epsilon.
@@ -75,13 +75,6 @@ class RMSprop:
     decay: float = 0.9
     epsilon: float = 1e-8
     slots: ClassVar = ("square",)
-
-    def step(self, gradient, slots, rate, count):
-        """The step for update number `count` = 1, 2, ..."""
-        (square,) = slots
-        square *= self.decay
-        square += (1 - self.decay) * gradient**2
-        return rate * gradient / (np.sqrt(square) + self.epsilon)
 
 
 OPTIMIZERS = {"sgd": SGD, "momentum": Momentum, "adam": Adam, "rmsprop": RMSprop}

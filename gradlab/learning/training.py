@@ -17,6 +17,7 @@ import numpy as np
 
 from gradlab import found
 from gradlab.errors import UserError
+from gradlab.kernels import updates
 from gradlab.learning import data, fields, records
 from gradlab.learning.gradient import gradient, vector
 from gradlab.learning.omega import check
@@ -82,7 +83,8 @@ class Training:
         self.status = RUNNING
         self.net, self._flat = _with_flat_weights(net)
         self._optimizer = optimizer(plan.optimizer, plan.optimizer_options)
-        self._slots = [np.zeros_like(self._flat) for _ in self._optimizer.slots]
+        slots = len(self._optimizer.slots)
+        self._slots = np.zeros((slots, self._flat.size), self._flat.dtype)
         self._stream = self._draw("training")
         self.losses, self.norms, self.shares, self.lost, self.rows = [], [], [], [], []
         self._seconds, self._best, self._waited = 0.0, math.inf, 0
@@ -182,7 +184,8 @@ class Training:
         weights = {k[8:]: array for k, array in arrays.items() if k.startswith("weights.")}
         net = Network(weights, *(said[name] for name in ("cell", "activation", "feedback")))
         training = cls(net, task, Plan(**said["plan"]), test)
-        training._slots = [arrays[name] for name in training._slot_names()]
+        for row, name in zip(training._slots, training._slot_names(), strict=True):
+            row[:] = arrays[name]
         training._stream.bit_generator.state = said["stream"]
         for name in _HISTORY:
             setattr(training, name, arrays[name].tolist())
@@ -222,13 +225,13 @@ class Training:
         step = gradient(self.net, self.task, minibatch, plan, watch)
         rate = plan.learning_rate * factor(plan.schedule, number, plan.updates)
         change = self._optimizer.step(step.applied, self._slots, rate, number)
-        self._flat -= change
+        finite = updates.take(self._flat, change)
         self._seconds += time.perf_counter() - started
         self.losses.append(step.loss)
         self.norms.append(step.norm)
         self.shares.append(step.clipped)
         self.lost.append(step.not_finite)
-        if not np.isfinite(self._flat).all():
+        if not finite:
             self.status = DIVERGED
         evaluated = self._evaluated(number)
         if self.status == RUNNING and number == plan.updates:
