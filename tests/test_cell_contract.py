@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import gradlab.cells
+from gradlab.cells import elman
 from gradlab.cells.cell import Cell
 from gradlab.errors import UserError
 from gradlab.kernels import jit, passes
@@ -159,7 +160,8 @@ def test_a_compiled_pass_of_a_users_cell_is_that_of_its_slices(monkeypatch):
 def test_weights_taken_from_another_cell_are_of_a_class_of_the_users_own():
     own, mine = (Network.draw(cell, **SIZES, seed=1) for cell in ("elman", LEAKY_FILE))
     made = mine.prepared()
-    assert isinstance(made, type(own.prepared())) and type(made).__module__ == mine.module.module
+    assert isinstance(made, elman.ElmanWeights) and type(made).__module__ == mine.module.module
+    assert type(made).__name__ != type(own.prepared()).__name__  # Numba goes by it
     x, y = np.random.default_rng(0).standard_normal((9, 3, 2)), np.zeros((9, 3, 3))
     before = own.gradients(x, y)
     mine.gradients(x, y)
@@ -189,3 +191,18 @@ def test_a_users_cell_is_pickled_by_its_file(monkeypatch):
     put(LEAKY.replace("0.3", "0.31"), "leaky")
     with pytest.raises(UserError, match=r"leaky\.py was edited since its cell was pickled"):
         pickle.loads(text)
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+def test_cells_whose_weights_look_alike_run_their_own_loops(tmp_path):
+    """Numba tells NamedTuples apart by their bare name: both files' are called the same."""
+    text = Path(LEAKY_FILE).read_text("utf-8")
+    states = []
+    for leak in (0.3, 0.4):
+        file = tmp_path / f"leak{leak:g}".replace(".", "_")
+        file.with_suffix(".py").write_text(text.replace("LEAK = 0.3", f"LEAK = {leak}"))
+        net = Network.draw(str(file.with_suffix(".py")), **SIZES, seed=1)
+        x = np.ones((1, 1, 2))
+        states.append(net.forward(x).states[1, 0])
+        right = leak * np.tanh(net.weights["b"] + net.weights["U"] @ x[0, 0])
+        np.testing.assert_allclose(states[-1], right, rtol=1e-14)

@@ -5,6 +5,7 @@ import pytest
 
 from gradlab.errors import UserError
 from gradlab.measures import recall
+from gradlab.measures.setting import passed
 from gradlab.nets.network import Network
 from gradlab.suite.grid import Block
 
@@ -57,7 +58,8 @@ def test_a_row_is_a_network_of_its_own(cell):
     assert table["state_size"].tolist() == [states.shape[2]] * 2
     alone = recall._memory(states, x[:, 0, 0])
     assert table["capacity"][1] == pytest.approx(alone["capacity"][0], abs=1e-6)
-    run = recall._forward(own, 0.1 * x, np.ones(1))
+    start = np.zeros((1, states.shape[2]))
+    run = passed(own, np.ones(1), 0.1 * x, start)
     right = recall._gradient(run, stream)
     for lag in recall.GRADIENT_LAGS:
         name = f"log10_gradient_lag_{lag}"

@@ -50,8 +50,12 @@ def run(cache, *words):
         )
         seconds = time.perf_counter() - start
     if done.returncode:
-        raise RuntimeError(f"gradlab run --quick: {(done.stderr or done.stdout).strip()[-200:]}")
+        raise RuntimeError(f"gradlab run --quick: {_last_line(done)}")
     return seconds
+
+
+def _last_line(done):
+    return (done.stderr or done.stdout).strip().splitlines()[-1][:300]
 
 
 def _cold():

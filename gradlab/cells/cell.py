@@ -114,7 +114,7 @@ def _read(module: ModuleType, file: str) -> Cell:
     parts = {name: getattr(module, name) for name in FUNCTIONS}
     if wrong := [name for name, part in parts.items() if not callable(part)]:
         raise UserError(f"{file}: {wrong[0]} must be a function, not {parts[wrong[0]]!r}")
-    parts["prepare"] = _of_own_type(parts["prepare"], module)
+    parts["prepare"] = _of_own_type(parts["prepare"], module, str(Path(file).absolute()))
     constants = {CONSTANTS[name]: vars(module)[name] for name in CONSTANTS if name in vars(module)}
     _check(file, parts["shapes"], constants)
     return Cell(
@@ -123,28 +123,41 @@ def _read(module: ModuleType, file: str) -> Cell:
     )  # fmt: skip
 
 
-def _of_own_type(prepare: Callable, module: ModuleType) -> Callable:
-    """`prepare`, but its NamedTuple is of a class of this module: compiled passes go by its type.
+def _of_own_type(prepare: Callable, module: ModuleType, file: str) -> Callable:
+    """`prepare`, but its NamedTuple is of a class of this cell alone: passes go by its type.
 
-    A user's cell may take the weights of another one, as they are.
+    Numba tells NamedTuples apart by the class's bare name and the fields' types: two cells whose
+    Weights look alike would run each other's loops. And a cell may take another one's weights.
+    gradlab's own have names of their own, so that their classes are there when a cache is read.
     """
+    if module.__name__.startswith("gradlab.cells."):
+        return prepare
 
     @functools.wraps(prepare)
     def prepared(weights, activation, dtype):
         made = prepare(weights, activation, dtype)
-        if type(made).__module__ == module.__name__ or not hasattr(made, "_make"):
-            return made
-        return _own_class(type(made), module)._make(made)
+        return _own_class(type(made), module, file)._make(made) if hasattr(made, "_make") else made
 
     return prepared
 
 
-def _own_class(base: Any, module: ModuleType) -> Any:
-    name = f"_Own{base.__name__}"
+def _own_class(base: Any, module: ModuleType, file: str) -> Any:
+    name = f"{base.__name__}_of_{module.__name__.rpartition('.')[2]}"
     if name not in vars(module):  # a name of the module: Numba's cache looks for it there
-        body = {"__slots__": (), "__module__": module.__name__}
+
+        def reduced(weights):
+            return _remade, (module.__name__, file, base, tuple(weights))
+
+        body = {"__slots__": (), "__module__": module.__name__, "__reduce__": reduced}
         vars(module).setdefault(name, type(name, (base,), body))
     return vars(module)[name]
+
+
+def _remade(module: str, file: str, base: Any, values: tuple) -> Any:
+    """Pickled weights: their class is made when the cell is."""
+    return _own_class(base, importlib.import_module(_again(module, file).module), file)._make(
+        values
+    )
 
 
 def _check(file: str, shapes: Callable, constants: dict) -> None:

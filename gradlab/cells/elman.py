@@ -26,7 +26,7 @@ from gradlab.kernels.tiles import add_times, times
 OMEGA = True
 
 
-class Weights(NamedTuple):
+class ElmanWeights(NamedTuple):
     """What the loops read: U^T (D, N), W and W^T (N, N), b (N,), the code of f."""
 
     input: np.ndarray
@@ -44,7 +44,7 @@ def shapes(inputs, hidden, outputs):
 def prepare(weights, activation, dtype):
     """Weights for the loops from {"U": (N, D), "W": (N, N), "b": (N,)}."""
     U, W, b = (np.asarray(weights[name], dtype) for name in "UWb")
-    return Weights(
+    return ElmanWeights(
         input=np.ascontiguousarray(U.T),
         recurrent=np.ascontiguousarray(W),
         recurrent_t=np.ascontiguousarray(W.T),

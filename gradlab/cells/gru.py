@@ -23,7 +23,7 @@ ACTIVATIONS = {"tanh": TANH}
 GATES, FORGET = "rzn", "z"
 
 
-class Weights(NamedTuple):
+class GRUWeights(NamedTuple):
     """What the loops read: U^T (D, 3N), W (3N, N), W^T (N, 3N), both biases.
 
     bias (6N,): b and b_recurrent, as delta has them; start (4N,): what r, z, n and m start from.
@@ -46,7 +46,7 @@ def prepare(weights, activation, dtype):
     """Weights for the loops from {"U": (3N, D), "W": (3N, N), "b", "b_recurrent": (3N,)}."""
     U, W, b, own = (np.asarray(weights[name], dtype) for name in ("U", "W", "b", "b_recurrent"))
     both = 2 * W.shape[1]
-    return Weights(
+    return GRUWeights(
         input=np.ascontiguousarray(U.T),
         recurrent=np.ascontiguousarray(W),
         recurrent_t=np.ascontiguousarray(W.T),

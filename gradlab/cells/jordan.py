@@ -27,7 +27,7 @@ OUTPUT, PROBABILITY = range(2)
 FEEDBACKS = {"output": OUTPUT, "probability": PROBABILITY}
 
 
-class Weights(NamedTuple):
+class JordanWeights(NamedTuple):
     """What the loops read: U^T (D, N), W (N, O), W^T, V (O, N), V^T, b and c as one (N + O,).
 
     Codes of f and of the feedback; teacher (T, R, O): what is fed after each step instead of y,
@@ -56,7 +56,7 @@ def shapes(inputs, hidden, outputs):
 def prepare(weights, activation, dtype):
     """Weights for the loops from {"U": (N, D), "W": (N, O), "b": (N,), "V": (O, N), "c": (O,)}."""
     U, W, b, V, c = (np.asarray(weights[name], dtype) for name in "UWbVc")
-    return Weights(
+    return JordanWeights(
         input=np.ascontiguousarray(U.T),
         recurrent=np.ascontiguousarray(W),
         recurrent_t=np.ascontiguousarray(W.T),

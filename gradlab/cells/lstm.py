@@ -23,7 +23,7 @@ STATE = ("h", "c")
 GATES, FORGET = "ifgo", "f"
 
 
-class Weights(NamedTuple):
+class LSTMWeights(NamedTuple):
     """What the loops read: U^T (D, 4N), W (4N, N), W^T (N, 4N), b (4N,)."""
 
     input: np.ndarray
@@ -40,7 +40,7 @@ def shapes(inputs, hidden, outputs):
 def prepare(weights, activation, dtype):
     """Weights for the loops from {"U": (4N, D), "W": (4N, N), "b": (4N,)}."""
     U, W, b = (np.asarray(weights[name], dtype) for name in "UWb")
-    return Weights(
+    return LSTMWeights(
         input=np.ascontiguousarray(U.T),
         recurrent=np.ascontiguousarray(W),
         recurrent_t=np.ascontiguousarray(W.T),

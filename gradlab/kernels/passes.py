@@ -32,7 +32,7 @@ def _slice_forward(weights, gain, x, trace, span):
     _CELLS[type(weights)].forward(weights, gain, x, trace, span)
 
 
-@overload(_slice_forward, inline="always")
+@overload(_slice_forward)
 def _compiled_slice_forward(weights, gain, x, trace, span):
     forward = _CELLS[weights.instance_class].forward
 
@@ -46,7 +46,7 @@ def _slice_back(weights, gain, trace, direct, adjoint, span):
     _CELLS[type(weights)].backward(weights, gain, trace, direct, adjoint, span)
 
 
-@overload(_slice_back, inline="always")
+@overload(_slice_back)
 def _compiled_slice_back(weights, gain, trace, direct, adjoint, span):
     backward = _CELLS[weights.instance_class].backward
 

@@ -50,6 +50,7 @@ def as_rows(loss, targets, like):
 _NO_CLASSES = np.zeros(0, np.int64)
 
 
+@np.errstate(over="ignore")  # of a cast: a status says so
 def loss_of(outputs, targets, loss, readout=None):
     """Loss (...) and dL/do (..., O) of outputs o (..., O) under `loss` and `readout`.
 
