@@ -16,6 +16,7 @@ from gradlab.kernels.elementwise import (
     activate,
     scale_rows,
     sigmoid_rows,
+    softmax_row,
     through_activation,
 )
 from gradlab.kernels.input import drive, steps_ahead
@@ -129,21 +130,8 @@ def _feed(weights, t, state, fed):
         if fed.shape[1] == 1:
             sigmoid_rows(fed, fed.shape[1])
         else:
-            _softmax_rows(fed)
-
-
-@kernel
-def _softmax_rows(rows):
-    """rows = softmax(rows), in place."""
-    for lane in range(rows.shape[0]):
-        top, total = rows[lane, 0], rows.dtype.type(0)
-        for i in range(rows.shape[1]):
-            top = max(top, rows[lane, i])
-        for i in range(rows.shape[1]):
-            rows[lane, i] = np.exp(rows[lane, i] - top)
-            total += rows[lane, i]
-        for i in range(rows.shape[1]):
-            rows[lane, i] /= total
+            for lane in range(fed.shape[0]):
+                softmax_row(fed[lane], fed[lane])
 
 
 @kernel

@@ -57,50 +57,28 @@ def check_kinds(*matrices):
         raise TypingError(f"a product needs matrices that are all float64 or float32, not {listed}")
 
 
-@overload(multiply)
-def _compiled_multiply(a, b, out, factors):
-    check_kinds(a, b, out, factors)
-    kind = _SINGLE if str(a.dtype) == "float32" else _DOUBLE
+def _compiled(turned, axis):
+    """BLAS's product; turned: the flags of b and a; axis: which one of a is summed over."""
 
-    def implementation(a, b, out, factors):
-        # Row-major out = a b is column-major out^T = b^T a^T.
-        _xxgemm(
-            kind, _NO, _NO, out.shape[1], out.shape[0], a.shape[1],
-            factors.ctypes.data, b.ctypes.data, row_stride(b),
-            a.ctypes.data, row_stride(a),
-            factors.ctypes.data + factors.itemsize, out.ctypes.data, row_stride(out),
-        )  # fmt: skip
+    def typed(a, b, out, factors):
+        check_kinds(a, b, out, factors)
+        kind = _SINGLE if str(a.dtype) == "float32" else _DOUBLE
+        of_b, of_a = turned
 
-    return implementation
+        def implementation(a, b, out, factors):
+            # Row-major out = a b is column-major out^T = b^T a^T.
+            _xxgemm(
+                kind, of_b, of_a, out.shape[1], out.shape[0], a.shape[axis],
+                factors.ctypes.data, b.ctypes.data, row_stride(b),
+                a.ctypes.data, row_stride(a),
+                factors.ctypes.data + factors.itemsize, out.ctypes.data, row_stride(out),
+            )  # fmt: skip
 
+        return implementation
 
-@overload(multiply_transposed)
-def _compiled_multiply_transposed(a, b, out, factors):
-    check_kinds(a, b, out, factors)
-    kind = _SINGLE if str(a.dtype) == "float32" else _DOUBLE
-
-    def implementation(a, b, out, factors):
-        _xxgemm(
-            kind, _NO, _YES, out.shape[1], out.shape[0], a.shape[0],
-            factors.ctypes.data, b.ctypes.data, row_stride(b),
-            a.ctypes.data, row_stride(a),
-            factors.ctypes.data + factors.itemsize, out.ctypes.data, row_stride(out),
-        )  # fmt: skip
-
-    return implementation
+    return typed
 
 
-@overload(multiply_by_transposed)
-def _compiled_multiply_by_transposed(a, b, out, factors):
-    check_kinds(a, b, out, factors)
-    kind = _SINGLE if str(a.dtype) == "float32" else _DOUBLE
-
-    def implementation(a, b, out, factors):
-        _xxgemm(
-            kind, _YES, _NO, out.shape[1], out.shape[0], a.shape[1],
-            factors.ctypes.data, b.ctypes.data, row_stride(b),
-            a.ctypes.data, row_stride(a),
-            factors.ctypes.data + factors.itemsize, out.ctypes.data, row_stride(out),
-        )  # fmt: skip
-
-    return implementation
+overload(multiply)(_compiled((_NO, _NO), 1))
+overload(multiply_transposed)(_compiled((_NO, _YES), 0))
+overload(multiply_by_transposed)(_compiled((_YES, _NO), 1))

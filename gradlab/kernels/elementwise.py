@@ -195,6 +195,26 @@ def scale_rows(rows, gain):
 
 
 @kernel
+def highest(row):
+    """The largest entry; nan where there is one."""
+    top = row[0]
+    for i in range(row.size):
+        top = row[i] if row[i] > top or math.isnan(row[i]) else top
+    return top
+
+
+@kernel
+def softmax_row(o, p):
+    """p = softmax(o), the same array or another one."""
+    top, total = highest(o), o.dtype.type(0)
+    for i in range(o.size):
+        p[i] = math.exp(o[i] - top)
+        total += p[i]
+    for i in range(o.size):
+        p[i] /= total
+
+
+@kernel
 def by_block(rows, count):
     """rows (L, count N) as (L, count, N), without a copy.
 
@@ -248,7 +268,7 @@ def row_norms(rows, norm2):
 
 
 @kernel
-def add_rows(rows, others):
+def add_to_rows(rows, others):
     """rows += others, both (L, N)."""
     for lane in range(rows.shape[0]):
         for i in range(rows.shape[1]):

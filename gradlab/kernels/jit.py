@@ -158,7 +158,8 @@ def _digest():
 
 
 def _options(fastmath):
-    return {"error_model": "numpy", "nogil": True, "fastmath": fastmath}
+    # No kernel is called through a pointer: what that needs would be compiled for each.
+    return {"error_model": "numpy", "nogil": True, "fastmath": fastmath, "no_cfunc_wrapper": True}
 
 
 def _compile(function, fastmath, **more):

@@ -7,9 +7,10 @@ import math
 
 import numpy as np
 
-from gradlab.kernels.blas import multiply_by_transposed, multiply_transposed
-from gradlab.kernels.elementwise import dot_rows, largest
+from gradlab.kernels.blas import multiply_by_transposed
+from gradlab.kernels.elementwise import dot_rows, highest, largest, sigmoid64, softmax_row
 from gradlab.kernels.jit import kernel
+from gradlab.kernels.tiles import add_transposed
 
 SQUARED_ERROR, CROSS_ENTROPY, BINARY_CROSS_ENTROPY = range(3)
 IDENTITY, SOFTMAX, SIGMOID = range(3)
@@ -18,26 +19,6 @@ FEW = 4  # outputs
 SAFE = {4: (2.0**-50, 2.0**50), 8: (2.0**-400, 2.0**400)}
 _LOW4, _HIGH4 = SAFE[4]
 _LOW8, _HIGH8 = SAFE[8]
-
-
-@kernel
-def softmax_row(o, p):
-    """p = softmax(o)."""
-    top, total = o[0], 0.0
-    for i in range(o.size):
-        top = o[i] if o[i] > top or math.isnan(o[i]) else top  # nan stays
-    for i in range(o.size):
-        p[i] = math.exp(o[i] - top)
-        total += p[i]
-    for i in range(o.size):
-        p[i] /= total
-
-
-@kernel
-def logistic(o):
-    """1/(1 + exp(-o)), accurate on both sides."""
-    small = math.exp(-abs(o))
-    return (small if o < 0 else 1.0) / (1.0 + small)
 
 
 @kernel
@@ -55,7 +36,7 @@ def squared_error(o, y, readout, slope, room):
     mean = 0.0
     for i in range(o.size):
         if readout == SIGMOID:
-            room[i] = logistic(o[i])
+            room[i] = sigmoid64(o[i])
         off = room[i] - y[i]
         value += off * off
         mean += room[i] * (2.0 * off)
@@ -72,9 +53,7 @@ def cross_entropy(o, chosen, slope, room):
 
     1 - p loses all digits of a p close to 1: the others are summed instead.
     """
-    top, rest = o[0], 0.0
-    for i in range(o.size):
-        top = o[i] if o[i] > top or math.isnan(o[i]) else top
+    top, rest = highest(o), 0.0
     for i in range(o.size):
         room[i] = math.exp(o[i] - top)
         if i != chosen:
@@ -96,7 +75,7 @@ def binary_cross_entropy(o, y, slope):
     for i in range(o.size):
         against = 1.0 - y[i]
         value += against * softplus(o[i]) + y[i] * softplus(-o[i])
-        slope[i] = against * logistic(o[i]) - y[i] * logistic(-o[i])
+        slope[i] = against * sigmoid64(o[i]) - y[i] * sigmoid64(-o[i])
     return value
 
 
@@ -185,11 +164,8 @@ def readout_sums(slope, hidden, V, c):
     """V (O, N) = sum over rows of slope (R, O) hidden^T, c (O,) = that of slope; whether both are
     far from under- and overflow. hidden (R, N or more).
     """
-    factors = np.ones(2, slope.dtype)
-    factors[1] = 0
-    multiply_transposed(slope, hidden[:, : V.shape[1]], V, factors)
-    for i in range(c.size):
-        c[i] = slope.dtype.type(0)
+    V[:], c[:] = 0, 0
+    add_transposed(slope, hidden[:, : V.shape[1]], V)
     for row in range(slope.shape[0]):
         for i in range(c.size):
             c[i] += slope[row, i]

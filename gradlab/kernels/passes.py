@@ -9,16 +9,12 @@ from numba.extending import overload
 
 from gradlab.kernels import losses
 from gradlab.kernels.arrays import Direct
-from gradlab.kernels.blas import multiply
 from gradlab.kernels.elementwise import copy
 from gradlab.kernels.jit import inlined, kernel
 from gradlab.kernels.omega import add_rows
 from gradlab.kernels.range import receive
-from gradlab.kernels.sums import (
-    are_well,
-    may_be_quick,
-    quick_sums,
-)
+from gradlab.kernels.sums import are_well, may_be_quick, quick_sums, room_of
+from gradlab.kernels.tiles import times
 
 _CELLS: dict = {}
 
@@ -76,32 +72,10 @@ def way_back(run, spans, cuts, head, adjoint, into):
     low): delta's columns from `low` on as they are, and omega = (W, dOmega/dW (N, N), found (2,)),
     see gradlab.kernels.omega, unless they are empty.
     """
-    quick = _may_be_quick(into[0])
+    quick = may_be_quick(into[0])
     if quick:
         _descend(run, (spans, cuts), head, adjoint, into)
-    return quick and _are_well(into[0])
-
-
-def _may_be_quick(sums):
-    return sums is None or may_be_quick(sums)
-
-
-@overload(_may_be_quick, inline="always")
-def _compiled_may_be_quick(sums):
-    if str(sums) == "none":
-        return lambda sums: True
-    return lambda sums: may_be_quick(sums)
-
-
-def _are_well(sums):
-    return sums is None or are_well(sums)
-
-
-@overload(_are_well, inline="always")
-def _compiled_are_well(sums):
-    if str(sums) == "none":
-        return lambda sums: True
-    return lambda sums: are_well(sums)
+    return quick and are_well(into[0])
 
 
 @inlined
@@ -115,7 +89,7 @@ def _descend(run, plan, head, adjoint, into):
         (rows if head.slope.size > 0 else zero, head.last.shape[1]), head.last.dtype
     )
     levels = np.empty(rows if head.exponent.size > 0 else zero, np.int64)
-    room = _room_of(sums, rows, head.last)
+    room = room_of(sums, rows, head.last)
     omega[1][:] = 0
     omega[2][:] = 0
     for k in range(len(spans)):
@@ -132,7 +106,7 @@ def _descend(run, plan, head, adjoint, into):
             keep_rows(adjoint.delta, span, kept)
         if omega[0].size > 0:
             add_rows(omega[0], adjoint, span, omega[1], omega[2])
-        _add_up(adjoint, span, sums, (slots, k, room))
+        quick_sums(adjoint, span, sums, slots, k, room)
         if cuts.size > 0:
             for lane in range(lanes):
                 if cuts[k, lane]:
@@ -151,41 +125,20 @@ def _rows_of(spans):
     return rows
 
 
-def _room_of(sums, rows, like):
-    width = max((joined.shape[2] for joined in sums.joined), default=0) if sums else 0
-    return np.empty(rows * width, like.dtype)
-
-
-@overload(_room_of)
-def _compiled_room_of(sums, rows, like):
-    if str(sums) == "none":
-        return lambda sums, rows, like: np.empty(0, like.dtype)
-
-    def implementation(sums, rows, like):
-        width = 0
-        for g in range(len(sums.joined)):
-            width = max(width, sums.joined[g].shape[2])
-        return np.empty(rows * width, like.dtype)
-
-    return implementation
-
-
 @inlined
 def _project(head, span, projected, levels):
     """projected (rows, S) = slope @ readout of a slice, in the rows of its delta; its exponents."""
     start, stop, lanes = span
     if head.slope.size == 0:
         return
-    factors = np.ones(2, projected.dtype)
-    factors[1] = 0
     if lanes == head.slope.shape[1]:
         rows = (stop - start) * lanes
         slope = head.slope[start:stop].reshape((rows, head.slope.shape[2]))
-        multiply(slope, head.readout, projected[:rows], factors)
+        times(slope, head.readout, projected[:rows])
     else:
         for t in range(start, stop):
             first = (t - start) * lanes
-            multiply(head.slope[t, :lanes], head.readout, projected[first : first + lanes], factors)
+            times(head.slope[t, :lanes], head.readout, projected[first : first + lanes])
     if head.exponent.size > 0:
         for t in range(start, stop):
             for lane in range(lanes):
@@ -202,48 +155,6 @@ def keep_rows(delta, span, kept):
             row = (t - start) * lanes + lane
             for i in range(values.shape[2]):
                 values[t, lane, i] = delta[row, low + i]
-
-
-def _add_up(adjoint, span, sums, how):
-    if sums is None:
-        return
-    slots, k, room = how
-    slot = None if slots is None else slots[k]
-    _touch(adjoint, span, slot, sums.touched)
-    quick_sums(adjoint, span, slot, sums, room)
-
-
-@overload(_add_up, inline="always")
-def _compiled_add_up(adjoint, span, sums, how):
-    # Chosen by type: only what is used is compiled.
-    if str(sums) == "none":
-        return lambda adjoint, span, sums, how: None
-    if str(how[0]) == "none":
-
-        def together(adjoint, span, sums, how):
-            _touch(adjoint, span, None, sums.touched)
-            quick_sums(adjoint, span, None, sums, how[2])
-
-        return together
-
-    def by_lane(adjoint, span, sums, how):
-        slot = how[0][how[1]]
-        _touch(adjoint, span, slot, sums.touched)
-        quick_sums(adjoint, span, slot, sums, how[2])
-
-    return by_lane
-
-
-@inlined
-def _touch(adjoint, span, slot, touched):
-    """Mark the entries to which a lane whose adjoint is not zero adds something."""
-    start, stop, lanes = span
-    for t in range(start + 1, stop + 1):
-        for lane in range(lanes):
-            entry = np.int64(0) if slot is None else slot[lane]
-            if entry >= 0 and not touched[entry]:
-                for part in range(adjoint.norm2.shape[1]):
-                    touched[entry] |= adjoint.norm2[t, part, lane] != 0
 
 
 @inlined
@@ -298,8 +209,6 @@ def there_and_back(run, x, spans, loss, back):
     well = False
     if safe:
         if head.slope.size == 0:
-            factors = np.ones(2, head.last.dtype)
-            factors[1] = 0
-            multiply(loss[2][2], head.readout, head.last, factors)
+            times(loss[2][2], head.readout, head.last)
         well = way_back(run, spans[1], spans[2], head, adjoint, into)
     return total, safe, well

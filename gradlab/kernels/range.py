@@ -8,10 +8,9 @@ import math
 
 import numpy as np
 
-from gradlab.kernels.blas import multiply
 from gradlab.kernels.elementwise import (
-    add_rows,
     add_scaled,
+    add_to_rows,
     copy,
     flush,
     largest,
@@ -19,6 +18,7 @@ from gradlab.kernels.elementwise import (
     scale,
 )
 from gradlab.kernels.jit import kernel
+from gradlab.kernels.tiles import add_times, times
 
 FLUSH_EVERY = 64  # steps
 
@@ -62,13 +62,11 @@ def add_direct(carry, exponent, direct, first):
     lanes = carry.shape[0]
     own = direct.slope[first : first + lanes]
     if direct.readout.shape[0] > 0:
-        factors = np.ones(2, carry.dtype)
         if direct.exponent.size == 0 and are_zero(exponent):
-            multiply(own, direct.readout, carry, factors)
+            add_times(own, direct.readout, carry)
             return
-        factors[1] = 0
         projected = np.empty(carry.shape, carry.dtype)
-        multiply(own, direct.readout, projected, factors)
+        times(own, direct.readout, projected)
         own = projected
     for lane in range(lanes):
         level = 0 if direct.exponent.size == 0 else direct.exponent[first + lane]
@@ -107,7 +105,7 @@ def receive(adjoint, direct, first, t, lanes):
     if direct.slope.size == 0:
         row_norms(carry, norm2)
     elif direct.readout.shape[0] + direct.exponent.size == 0 and are_zero(exponent):
-        add_rows(carry, direct.slope[first : first + lanes])
+        add_to_rows(carry, direct.slope[first : first + lanes])
         row_norms(carry, norm2)
     else:
         add_direct(carry, exponent, direct, first)

@@ -81,23 +81,50 @@ def gather(source, span, chosen, read, at):
 
 
 @kernel
-def quick_sums(adjoint, span, slot, sums, room):
+def room_of(sums, rows, like):
+    """Room for what the weights see in so many rows of delta, flat; none where sums is None."""
+    width = 0
+    if sums is not None:
+        for g in range(len(sums.joined)):
+            width = max(width, sums.joined[g].shape[2])
+    return np.empty(rows * width, like.dtype)
+
+
+@kernel
+def quick_sums(adjoint, span, sums, slots, k, room):
     """Add a slice's products without care for their range: see `may_be_quick` and `are_well`.
 
-    The weights that see delta through the same units are the columns of one product. sums as in
-    `collect`; slot None adds up all lanes together, else as in `collect_lanes`.
+    The weights that see delta through the same units are the columns of one product. sums: an
+    `arrays.Sums`, None for none; lane l adds to entry slots[k, l] (-1: left out), slots None adds
+    up all lanes together; room: see `room_of`.
     """
-    start, stop, lanes = span
-    top = np.empty(lanes, np.int64)
-    align(adjoint, span, slot is None, top)
-    if slot is None:
-        own = adjoint.delta[: (stop - start) * lanes : 1]
-        _quick_entry(own, span, (0, lanes), sums, (np.int64(0), top[0], room))
-    else:
+    if sums is not None:
+        start, stop, lanes = span
+        top = np.empty(lanes, np.int64)
+        align(adjoint, span, slots is None, top)
         for lane in range(lanes):
-            if slot[lane] >= 0:
-                own = adjoint.delta[lane : (stop - start) * lanes : lanes]
-                _quick_entry(own, span, (lane, lane + 1), sums, (slot[lane], top[lane], room))
+            entry = np.int64(0) if slots is None else slots[k, lane]
+            if entry >= 0 and not sums.touched[entry]:
+                sums.touched[entry] = _is_felt(adjoint, span, lane)
+        if slots is None:
+            own = adjoint.delta[: (stop - start) * lanes : 1]
+            _quick_entry(own, span, (0, lanes), sums, (np.int64(0), top[0], room))
+        else:
+            for lane in range(lanes):
+                if slots[k, lane] >= 0:
+                    own = adjoint.delta[lane : (stop - start) * lanes : lanes]
+                    into = slots[k, lane], top[lane], room
+                    _quick_entry(own, span, (lane, lane + 1), sums, into)
+
+
+@kernel
+def _is_felt(adjoint, span, lane):
+    """Whether a lane's adjoint is not zero at some step of a slice."""
+    for t in range(span[0] + 1, span[1] + 1):
+        for part in range(adjoint.norm2.shape[1]):
+            if adjoint.norm2[t, part, lane] != 0:
+                return True
+    return False
 
 
 @kernel
@@ -122,9 +149,10 @@ def _quick_entry(delta, span, chosen, sums, into):
 
 @kernel
 def careful_sums(adjoint, source, span, chosen, into):
-    """`sums` of the chosen lanes with a power of two for each row of delta and of the source.
+    """The sum over a slice's steps and chosen lanes of delta_t source_t^T, added to total.
 
-    Before `align`. What is zero adds nothing, and leaves the sum's exponent as it is.
+    With a power of two for each row of delta and of the source, before `align`; into = (total
+    (units, columns), exponent (1,)). What is zero adds nothing, and leaves the exponent as it is.
     """
     start, stop, lanes = span
     total, exponent = into
@@ -208,11 +236,12 @@ def may_be_quick(sums):
     A row of delta has a norm up to 2^300 (float32: 2^40, see `in_range`). Of what is lost in a
     slice's exponent, below 2^-1074, with sources up to 2^300 (2^20), 2^-760 is left (2^-117).
     """
-    for k in range(len(sums.sources)):
-        values = sums.sources[k].values
-        flat = values.reshape((values.shape[0] * values.shape[1], values.shape[2]))
-        if not square_sum(flat) < (2.0**40 if values.itemsize == 4 else 2.0**600):
-            return False
+    if sums is not None:
+        for k in range(len(sums.sources)):
+            values = sums.sources[k].values
+            flat = values.reshape((values.shape[0] * values.shape[1], values.shape[2]))
+            if not square_sum(flat) < (2.0**40 if values.itemsize == 4 else 2.0**600):
+                return False
     return True
 
 
@@ -220,24 +249,27 @@ def may_be_quick(sums):
 def are_well(sums):
     """Whether the sums of `quick_sums` lost nothing: each norm lies between 2^-480 and 2^480.
 
-    All weights of one product then have its exponent.
-
     float32: 2^-60 and 2^60. What was lost is then below the last digit. An exact zero is well where
-    nothing was added, or what the weight sees is zero.
+    nothing was added, or what the weight sees is zero. All weights of one product get its exponent.
     """
-    for k in range(len(sums.sources)):
-        single = sums.sources[k].values.itemsize == 4
-        low, high = (2.0**-120, 2.0**120) if single else (2.0**-960, 2.0**960)
-        lead = np.int64(0)
-        while sums.place[lead, 0] != sums.place[k, 0]:
-            lead += 1
-        for entry in range(len(sums.touched)):
-            sums.exponents[k][entry] = sums.exponents[lead][entry]
-            if sums.touched[entry]:
-                size = square_sum(total_of(sums, k, entry))
-                if not low < size < high and not (size == 0 and _sees_nothing(sums.sources[k])):
+    if sums is not None:
+        for k in range(len(sums.sources)):
+            lead = np.int64(0)
+            while sums.place[lead, 0] != sums.place[k, 0]:
+                lead += 1
+            for entry in range(len(sums.touched)):
+                sums.exponents[k][entry] = sums.exponents[lead][entry]
+                if sums.touched[entry] and not _is_well(sums, k, entry):
                     return False
     return True
+
+
+@kernel
+def _is_well(sums, k, entry):
+    total = total_of(sums, k, entry)
+    low, high = (2.0**-120, 2.0**120) if total.itemsize == 4 else (2.0**-960, 2.0**960)
+    size = square_sum(total)
+    return low < size < high or (size == 0 and _sees_nothing(sums.sources[k]))
 
 
 @kernel

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from gradlab.kernels.elementwise import largest, scale
 from gradlab.kernels.jit import kernel, reduction
 
 STYLES = ("norm", "torch", "value", "per_array", "keras_global", "optax", "pascanu")
@@ -34,30 +35,10 @@ def norm(g):
     total = _squares(g, 1.0)
     if SAFE < total < 1 / SAFE:
         return math.sqrt(total)
-    top = _top(g)
+    top = np.float64(largest(g))
     if top == 0 or not math.isfinite(top):
         return top
     return top * math.sqrt(_squares(g, top))
-
-
-@kernel
-def _top(g):
-    """The largest |entry|; nan if there is one."""
-    top = 0.0
-    for i in range(g.size):
-        size = abs(np.float64(g[i]))
-        if not size <= top:
-            top = size
-        if math.isnan(top):
-            return top
-    return top
-
-
-@kernel
-def _times(g, factor):
-    one = g.dtype.type(factor)
-    for i in range(g.size):
-        g[i] *= one
 
 
 @kernel
@@ -65,7 +46,7 @@ def _by_total(g, total, c):
     """g (c/n), or (g/n) c in float64 where c/n is below the dtype's normal numbers."""
     factor = c / total
     if factor >= np.finfo(g.dtype).tiny or c == 0:
-        _times(g, factor)
+        scale(g, g.dtype.type(factor))
         return
     for i in range(g.size):
         g[i] = np.float64(g[i]) / total * c
@@ -99,7 +80,7 @@ def _pascanu(g, total, c, shrunk):
     """shrunk = (first entry of W in g, W flat)."""
     if total <= TRUSTED:
         if total > c:
-            _times(g, c / total)
+            scale(g, g.dtype.type(c / total))
         return total > c
     first, W = shrunk
     g[:] = 0
@@ -118,10 +99,10 @@ def _by_norm(style, total, c, g):
         return hit
     if style == TORCH:
         factor = c / (total + 1e-6)
-        _times(g, 1.0 if factor >= 1 else factor)
+        scale(g, g.dtype.type(1.0 if factor >= 1 else factor))
         return not factor >= 1
     if style == KERAS:
-        _times(g, c * min(1 / total, 1 / c) + (total - total))
+        scale(g, g.dtype.type(c * min(1 / total, 1 / c) + (total - total)))
         return not total <= c
     hit = not total < c  # OPTAX
     if hit:

@@ -3,10 +3,9 @@
 import numpy as np
 
 from gradlab.errors import UserError
+from gradlab.kernels.losses import SAFE
 
 LOWEST = np.iinfo(np.int64).min // 2  # the exponent of an exact zero
-# Sizes whose products with one another, and sums of these, stay far from under- and overflow.
-_SAFE = {4: (2.0**-50, 2.0**50), 8: (2.0**-400, 2.0**400)}
 
 
 def plain(array, exponent):
@@ -17,13 +16,13 @@ def plain(array, exponent):
 
 def is_safe(array):
     """Whether the largest entry may be squared, and multiplied with another one."""
-    low, high = _SAFE[array.dtype.itemsize]
+    low, high = SAFE[array.dtype.itemsize]
     return bool(low <= _top(array) <= high)
 
 
 def are_safe(rows):
     """Whether each of rows (..., n) is, or is exactly zero."""
-    low, high = _SAFE[rows.dtype.itemsize]
+    low, high = SAFE[rows.dtype.itemsize]
     size = np.abs(rows)
     if size.max(initial=0) <= high and size.min(initial=high) >= low:
         return True  # so it is nearly always: no maximum of short rows
