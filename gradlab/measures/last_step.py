@@ -15,6 +15,7 @@ from gradlab.measures.norms import add, log2_norms
 from gradlab.measures.rate import slowness
 from gradlab.measures.setting import (
     Lanes,
+    bad_steps,
     cell_of,
     check,
     constant,
@@ -117,7 +118,7 @@ def _measure(block, task, lanes):
     end = _End(run.trace, shared, task, lanes)
     sums, adjoint = _backward(run, shared, lanes, end.head)
     parts = [bptt.log2_norms(adjoint, i) * LOG10_2 for i in range(len(shared.net.state_parts))]
-    bad, kinds = _bad_steps(run.trace, shared, lanes, end)
+    bad, kinds = _bad_steps(run, shared, lanes, end)
     norms, early = _weight_norms(sums, end)
     found = _Found(end.loss, parts, norms, early, bad, kinds, end.slope)
     return _columns(found, lanes.all_lengths, predicted.columns(block, exact, lanes))
@@ -303,13 +304,9 @@ def _plain_norms(state, weights):
     return columns
 
 
-def _bad_steps(trace, shared, lanes, end):
+def _bad_steps(run, shared, lanes, end):
     """The first bad state of each lane; of finite states, the last step where its loss is bad."""
-    steps = np.full(len(lanes.radius), len(shared.inputs))
-    bad, kinds = statuses.first_bad_step(trace.state, shared.inputs, steps)
-    count = len(lanes.lengths)
-    bad, kinds = np.tile(bad, count), np.tile(kinds, count)
-    bad = np.where(bad <= lanes.all_lengths, bad, 0)
+    bad, kinds = bad_steps(run, shared, lanes)
     lost = (bad == 0) & ~np.isfinite(end.loss)
     why = np.where(np.isfinite(end.targets).all(-1), statuses.OVERFLOW, statuses.NAN)
     return np.where(lost, lanes.all_lengths, bad), np.where(lost, why, kinds)

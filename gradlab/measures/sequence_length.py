@@ -6,6 +6,7 @@ import numpy as np
 
 from gradlab.measures.setting import (
     Lanes,
+    bad_steps,
     cell_of,
     check,
     constant,
@@ -78,8 +79,4 @@ def _growth(run, lane, lengths):
 
 
 def _status(run, shared, lanes, log10_gradient):
-    steps = np.full(len(lanes.radius), len(shared.inputs))
-    bad, kinds = statuses.first_bad_step(run.trace.state, shared.inputs, steps)
-    bad, kinds = (np.tile(each, len(lanes.lengths)) for each in (bad, kinds))
-    bad = np.where(bad <= lanes.all_lengths, bad, 0)
-    return statuses.status_of(bad, kinds, np.isneginf(log10_gradient))
+    return statuses.status_of(*bad_steps(run, shared, lanes), np.isneginf(log10_gradient))

@@ -7,7 +7,7 @@ import numpy as np
 
 from gradlab import tasks
 from gradlab.errors import UserError, one_of
-from gradlab.nets import chains, draws, registry, weights
+from gradlab.nets import chains, draws, registry, statuses, weights
 from gradlab.nets.network import DTYPES, Network
 
 LANE_AXES = ("spectral_radius", "input_scale", "sequence_length")
@@ -154,6 +154,14 @@ def passed(net, gain, x, initial):
     starts, steps = dict(zip(prepared, initial, strict=True)), np.full(len(gain), len(x))
     gain = gain.astype(x.dtype)
     return chains.forward(net.module, prepared, x, (starts, steps), gain)[-1].passed
+
+
+def bad_steps(run, shared, lanes):
+    """(first bad state's step, 0 if none is bad within its length; why) of lanes.all_lengths."""
+    steps = np.full(len(lanes.radius), len(shared.inputs))
+    bad, kinds = statuses.first_bad_step(run.trace.state, shared.inputs, steps)
+    bad, kinds = (np.tile(each, len(lanes.lengths)) for each in (bad, kinds))
+    return np.where(bad <= lanes.all_lengths, bad, 0), kinds
 
 
 def of_size(net, radius, scale):

@@ -128,7 +128,7 @@ def back(passed, lengths, head, into=None, *, cut=None, low=0, edges=(), keep=Fa
     windowed = cut is not None and cut.is_window
     spans, dropped = spans_back(lengths, into, cut=cut, low=low, edges=edges)
     adjoint = adjoint_of(passed, spans, head.last, keep)
-    if passed.cell.compiled and (into is None or hasattr(into, "options")) and not windowed:
+    if passed.cell.compiled and (into is None or isinstance(into, Sums)) and not windowed:
         run = passed.weights, passed.gain, passed.trace
         passes.know(passed.weights, passed.cell)
         arguments = (
@@ -194,8 +194,9 @@ def table(spans):
     return found
 
 
+@functools.cache
 def _nothing(dtype):
-    """No room for delta's rows, and for Omega."""
+    """No room for delta's rows, and for Omega: nobody writes there."""
     none = np.zeros((0, 0), dtype)
     return (np.zeros((0, 0, 0), dtype), 0), (none, none, np.zeros(2))
 
@@ -287,10 +288,6 @@ class Sums:
         """(value, derivative (N, N), mean number of counted steps); zeros if none counts."""
         _, gradient, (value, count) = self.omega
         return value / max(count, 1), gradient / max(count, 1), count / lanes
-
-    def spans(self, lengths):
-        """(spans, dropped) of a whole way back that is added up here."""
-        return spans_back(lengths, self)
 
     @property
     def slices(self):

@@ -7,7 +7,7 @@ import numpy as np
 from gradlab import given
 from gradlab.errors import UserError, one_of
 from gradlab.kernels import passes
-from gradlab.kernels.arrays import Trace
+from gradlab.kernels.arrays import Adjoint, Head, Trace
 from gradlab.nets import bptt
 from gradlab.nets.chains import flipped, widened
 from gradlab.nets.exponents import (
@@ -127,14 +127,15 @@ class Slope(NamedTuple):
         trace = Trace(run.states(run.net.layers - 1), np.zeros((0, 0, 0), run.x.dtype))
         arguments = target_of(run, loss, group, lanes)
         total, safe = passes.loss_head(trace, arguments)
-        return cls.safe(run, total, arguments[2]) if safe else cls.careful(run, loss, group, lanes)
+        if safe:
+            return cls.safe(run, loss.at, total, arguments[2])
+        return cls.careful(run, loss, group, lanes)
 
     @classmethod
-    def safe(cls, run, total, found):
+    def safe(cls, run, at, total, found):
         """From what `passes.loss_head` left."""
         V, c, slope = found
-        last = len(slope) < len(run.x) * len(run.lengths)
-        shape = slope.shape if last else (*run.x.shape[:2], -1)
+        shape = slope.shape if at == "last" else (*run.x.shape[:2], -1)
         sums = {"V": (V, 0), "c": (c, 0)} if V.size else {}
         return cls(run, float(total), 0, slope.reshape(shape), None, sums)
 
@@ -208,8 +209,26 @@ def target_of(run, loss, group, lanes):
     return target, (np.ascontiguousarray(V), np.ascontiguousarray(c)), found
 
 
-def room_for(chain, net, slope, at):
-    """The Head that `passes.there_and_back` fills: its slope is dL/do if each step has a loss."""
+class Ready(NamedTuple):
+    """What `passes.there_and_back` takes and fills, for one chain that has not run."""
+
+    spans: tuple  # those of the way forward, those of the way back, cuts
+    loss: tuple  # the argument of `passes.loss_head`
+    head: Head
+    adjoint: Adjoint
+
+    @classmethod
+    def of(cls, run, loss, group, lanes, sums):
+        """For a group of lanes, the mean over so many, and the `bptt.Sums` that it is to give."""
+        (chain,), own = run.chains, target_of(run, loss, group, lanes)
+        spans, cuts = bptt.spans_back(chain.lengths, sums)
+        head = _room_for(chain, run.net, own[2][2], loss.at)
+        adjoint = bptt.adjoint_of(chain.passed, spans, head.last, False)
+        return cls((bptt.spans_forward(chain.lengths), spans, cuts), own, head, adjoint)
+
+
+def _room_for(chain, net, slope, at):
+    """The Head: its slope is dL/do if each step has a loss."""
     state = chain.passed.trace.state
     V = np.eye(slope.shape[1], dtype=slope.dtype) if net.reads_out else net.weights["V"]
     last, readout = np.zeros(state.shape[1:], state.dtype), widened(V, state.shape[2])

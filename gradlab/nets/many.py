@@ -14,7 +14,7 @@ from gradlab.nets import bptt
 from gradlab.nets.batch import Batch, Run
 from gradlab.nets.exponents import the_exponent
 from gradlab.nets.gradients import Gradients
-from gradlab.nets.heads import Loss, room_for, target_of
+from gradlab.nets.heads import Loss, Ready
 from gradlab.threads import each
 
 PARTS = 4  # calls a core: threads that end early take another one
@@ -67,21 +67,18 @@ def _gradients(nets, batch, loss):
     run = Run.of(batch, everyone, go=False)
     (chain,), count = run.chains, len(nets)
     sums = bptt.Sums(chain.sources, count)
-    target, _, (_, _, slope) = target_of(run, loss, everyone, lanes)
-    head = room_for(chain, batch.net, slope, loss.at)
+    spans, (target, _, (_, _, slope)), head, adjoint = Ready.of(run, loss, everyone, lanes, sums)
     V, c = _readouts(nets)
     found = np.empty_like(V), np.empty_like(c), slope
     totals, safe = np.empty(count), np.empty(count, np.bool_)
-    spans, cuts = sums.spans(chain.lengths)
-    adjoint = bptt.adjoint_of(chain.passed, spans, head.last, False)
     passed = (_stacked([net.prepared() for net in nets]), *chain.passed[2:])
     readouts = V if V.shape[2] == head.last.shape[1] else _wide(V, head)
     many.each_there_and_back(
         passed,
         chain.x,
-        (bptt.spans_forward(chain.lengths), spans, cuts),
+        spans,
         (target, (V, c), found, totals, safe),
-        (readouts, head._replace(readout=head.readout.copy()), adjoint, sums.options(spans)),
+        (readouts, head._replace(readout=head.readout.copy()), adjoint, sums.options(spans[1])),
     )
     every = sums.total | ({} if batch.net.reads_out else {"V": found[0], "c": found[1]})
     shapes = nets[0].weights

@@ -10,7 +10,7 @@ from gradlab.nets import bptt, statuses, truncated, weights
 from gradlab.nets.batch import Run
 from gradlab.nets.chains import Deltas, by_time, head_below, joined
 from gradlab.nets.exponents import outer, plain
-from gradlab.nets.heads import Slope, room_for, target_of
+from gradlab.nets.heads import Ready, Slope
 from gradlab.nets.losses import loss_of
 
 
@@ -39,15 +39,11 @@ class Part:
         self.run = run = Run.of(batch, group, go=False)
         (chain,), lanes = run.chains, len(batch.lengths)
         sums = self._sums_of(chain, None, omega)
-        arguments = target_of(run, loss, group, lanes)
-        head = room_for(chain, batch.net, arguments[2][2], loss.at)
-        spans, cuts = sums.spans(chain.lengths)
-        adjoint = bptt.adjoint_of(chain.passed, spans, head.last, False)
-        passed, spans = chain.passed, (bptt.spans_forward(chain.lengths), spans, cuts)
-        back = head, adjoint, sums.options(spans[1])
-        total, safe, well = passes.there_and_back(passed[1:], chain.x, spans, arguments, back)
+        spans, target, head, adjoint = Ready.of(run, loss, group, lanes, sums)
+        passed, back = chain.passed, (head, adjoint, sums.options(spans[1]))
+        total, safe, well = passes.there_and_back(passed[1:], chain.x, spans, target, back)
         if safe:
-            self.slope = Slope.safe(run, total, arguments[2])
+            self.slope = Slope.safe(run, loss.at, total, target[2])
             self._heads[chain.place] = head
             if not well:
                 bptt.go_again(passed, head, sums, adjoint, spans[1])
