@@ -139,15 +139,19 @@ def clipped(panel, frame):
 
 
 def caption(frame):
-    """What was measured; a word on theory where there is some for this cell."""
-    theory = "dashed: mean-field theory for the drawn W and the input that the network saw; "
+    """What was measured; a word on theory, and on an edge, where there is one for this cell."""
     scale = nearest(frame.input_scale, SHOWN)
-    known = frame.rate_mean_field[frame.input_scale == scale].notna().any()
-    return (
+    here = frame[frame.input_scale == scale]
+    rates = here.groupby(["spectral_radius", "sequence_length"]).decades_per_step.median()
+    said = [
         "{network}, {hidden_size} units, task {task}, input scale "
-        f"{scale:g}, loss at the last step, {{seeds}}; "
-        f"{theory if known else ''}solid in b: measured edge"
-    )
+        f"{scale:g}, loss at the last step, {{seeds}}"
+    ]
+    if here.rate_mean_field.notna().any():
+        said.append("dashed: mean-field theory for the drawn W and the input that the network saw")
+    if rates.min() < 0 < rates.max():
+        said.append("solid in b: measured edge")
+    return "; ".join(said)
 
 
 LONGEST = {"input_scale": near(SHOWN), "sequence_length": max}

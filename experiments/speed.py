@@ -240,7 +240,7 @@ def goals(panel, frame):
     over_works(panel, names)
     panel.set(xlim=(0, 1))
     panel.axis("off")
-    places = (0.0, 0.43, 0.64, 0.8)
+    places = (0.0, 0.49, 0.67, 0.81)
     for x, text in zip(places, ("against", "goal", "measured", "at most"), strict=True):
         panel.text(x, -0.52, text, fontsize=9, ha="left" if x == 0 else "right",
                    color=MUTED)  # fmt: skip
@@ -249,11 +249,11 @@ def goals(panel, frame):
         here = [standing for standing in found if standing.goal.work == name]
         for i, one in enumerate(here):
             line = TITLES[one.goal.against], *(f"{v:.3g}" for v in (one.goal.goal, *one[1:]))
-            line = zip((*places, 0.83), (*line, one.verdict), strict=True)
+            line = zip((*places, 0.84), (*line, one.verdict), strict=True)
             for x, text in line:
                 panel.text(
                     x, y + 0.3 * (i - (len(here) - 1) / 2), text, fontsize=10, va="center",
-                    ha="left" if x in (0.0, 0.83) else "right",
+                    ha="left" if x in (0.0, 0.84) else "right",
                     color=colours.get(one.verdict, MUTED),
                 )  # fmt: skip
 

@@ -325,4 +325,6 @@ def test_an_experiments_figure_is_a_page_for_each_value_of_a_constant():
     both = pd.concat([FRAME, FRAME.assign(cell="lstm")])
     assert len(draw.drawn(experiment, both).subfigs) == 2
     assert not draw.drawn(experiment, FRAME).subfigs
+    headlines = [said(experiment, frame)[0] for frame in (FRAME, both)]
+    assert headlines == ["Rates of tanh RNNs", "?"]  # claims are about the file's own cell
     assert not draw.drawn(experiment, FRAME.drop(columns="cell")).subfigs

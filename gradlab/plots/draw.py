@@ -1,7 +1,8 @@
 """An experiment's figure, drawn from a table alone and written to a file.
 
 It says no more than the table shows: its headline is the experiment's question unless all claims
-hold on the table, and it says so where the table is of a quick run or of other settings.
+hold on the table, and are about all of it; and it says so where the table is of a quick run or of
+other settings.
 """
 
 from gradlab.errors import UserError, placed
@@ -41,10 +42,12 @@ def draw(experiment, frame, path, kind=None):
 
 def drawn(experiment, frame):
     """The figure of a table. Raises NotMeasured if the table lacks the rows of all of it."""
-    figure, verdicts = _figure(experiment, frame), experiment.verdicts(frame)
+    whole = experiment.completed(frame)
+    parts = experiment.apart(whole)
+    figure, verdicts = _figure(experiment, whole, parts), experiment.verdicts(frame)
     short = [v.claim.name for v in verdicts if v.outcome == FALLS_SHORT]
     missing = [v.claim.name for v in verdicts if v.outcome == NOT_MEASURED]
-    if short or missing:
+    if short or missing or len(parts) > 1:  # claims are about the file's own settings
         style.headline(figure, experiment.question)
     said = [figure.get_supxlabel()]
     if other := experiment.other_values(frame):
@@ -59,13 +62,11 @@ def drawn(experiment, frame):
     return figure
 
 
-def _figure(experiment, frame):
+def _figure(experiment, frame, parts):
     """A page a value of what is one value in the file, one below the other."""
-    frame = experiment.completed(frame)
-    parts = experiment.apart(frame)
-    if len(parts) == 1 or not isinstance(experiment.figure, Page):
-        return experiment.figure(frame)
-    return experiment.figure.of_parts(parts)
+    if len(parts) > 1 and isinstance(experiment.figure, Page):
+        return experiment.figure.of_parts(parts)
+    return experiment.figure(frame)
 
 
 def _no_figure(experiment, error):
