@@ -105,13 +105,6 @@ def test_inf_and_nan_go_where_they_belong(shape, dtype):
     assert not np.isfinite(want).all() and np.isfinite(want[:PAD]).all()
 
 
-def test_what_goes_by_tiles_follows_from_the_shape():
-    small, large = np.zeros((128, 128)), np.zeros((256, 256))
-    most = tiles.MANY
-    assert tiles.fits(most, small) and not tiles.fits(most + 1, small)
-    assert tiles.fits(4, large) and not tiles.fits(5, large)
-
-
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_transposed_product_is_added(dtype):
     rng = np.random.default_rng(4)

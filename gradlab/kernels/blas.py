@@ -5,27 +5,14 @@ in cache (beta = 1) is 1.7 x faster than one product at the end for N <= 128. Th
 that Numba binds for its own np.dot (SciPy's BLAS), so both share one library and one thread limit.
 """
 
-from numba import types
+from llvmlite import ir
+from numba.core import cgutils
 from numba.core.errors import TypingError
-from numba.extending import overload
 
-from gradlab.kernels.jit import kernel
+from gradlab.kernels.jit import on_matrices
 
-_size, _pointer = types.intp, types.uintp
-_xxgemm = types.ExternalFunction(
-    "numba_xxgemm",
-    types.intc(
-        types.char, types.char, types.char, _size, _size, _size,
-        _pointer, _pointer, _size, _pointer, _size, _pointer, _pointer, _size,
-    ),
-)  # fmt: skip
-_NO, _YES, _DOUBLE, _SINGLE = (ord(letter) for letter in "ntds")
-
-
-@kernel
-def row_stride(matrix):
-    """Entries from row to row. NumPy gives the stride of a single row any value; BLAS checks it."""
-    return max(matrix.strides[0] // matrix.itemsize, matrix.shape[1])
+NO, YES, _DOUBLE, _SINGLE = (ord(letter) for letter in "ntds")
+INT = cgutils.intp_t
 
 
 def multiply(a, b, out, factors):
@@ -57,28 +44,53 @@ def check_kinds(*matrices):
         raise TypingError(f"a product needs matrices that are all float64 or float32, not {listed}")
 
 
-def _compiled(turned, axis):
-    """BLAS's product; turned: the flags of b and a; axis: which one of a is summed over."""
-
-    def typed(a, b, out, factors):
-        check_kinds(a, b, out, factors)
-        kind = _SINGLE if str(a.dtype) == "float32" else _DOUBLE
-        of_b, of_a = turned
-
-        def implementation(a, b, out, factors):
-            # Row-major out = a b is column-major out^T = b^T a^T.
-            _xxgemm(
-                kind, of_b, of_a, out.shape[1], out.shape[0], a.shape[axis],
-                factors.ctypes.data, b.ctypes.data, row_stride(b),
-                a.ctypes.data, row_stride(a),
-                factors.ctypes.data + factors.itemsize, out.ctypes.data, row_stride(out),
-            )  # fmt: skip
-
-        return implementation
-
-    return typed
+def call(builder, name, arguments):
+    """Call the C function of that name, which returns nothing that counts."""
+    kinds = [argument.type for argument in arguments]
+    returned = ir.IntType(32) if name == _GEMM else ir.VoidType()
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(returned, kinds), name
+    )
+    builder.call(function, arguments)
 
 
-overload(multiply)(_compiled((_NO, _NO), 1))
-overload(multiply_transposed)(_compiled((_NO, _YES), 0))
-overload(multiply_by_transposed)(_compiled((_YES, _NO), 1))
+def number(value, kind=INT):
+    """A constant of the function that is being written."""
+    return ir.Constant(kind, value)
+
+
+def gemm(builder, dtype, turned, operands, factors):
+    """BLAS's product out = factors[0] a b + factors[1] out of `jit.Matrix` operands (a, b, out).
+
+    turned: the flags of b and a. Row-major out = a b is column-major out^T = b^T a^T.
+    """
+    a, b, out = operands
+    char, size = ir.IntType(8), dtype.bitwidth // 8
+    call(builder, _GEMM, [
+        *(number(one, char) for one in (_SINGLE if size == 4 else _DOUBLE, *turned)),
+        out.shape[1], out.shape[0], a.shape[0 if turned[1] == YES else 1],
+        factors, b.address, _row_stride(builder, b, size),
+        a.address, _row_stride(builder, a, size),
+        builder.add(factors, number(size)), out.address, _row_stride(builder, out, size),
+    ])  # fmt: skip
+
+
+_GEMM = "numba_xxgemm"
+
+
+def _row_stride(builder, matrix, size):
+    """Entries from row to row. NumPy gives the stride of a single row any value; BLAS checks it."""
+    stride, least = builder.sdiv(matrix.strides[0], number(size)), matrix.shape[1]
+    return builder.select(builder.icmp_signed("<", stride, least), least, stride)
+
+
+def _written(turned):
+    def write(builder, dtype, a, b, out, factors):
+        gemm(builder, dtype, turned, (a, b, out), factors.address)
+
+    return write
+
+
+on_matrices(multiply, check_kinds)(_written((NO, NO)))
+on_matrices(multiply_transposed, check_kinds)(_written((NO, YES)))
+on_matrices(multiply_by_transposed, check_kinds)(_written((YES, NO)))

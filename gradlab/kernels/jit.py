@@ -9,6 +9,7 @@ no parallel=True       its sums change with the number of threads
 
 import contextlib
 import hashlib
+import inspect
 import os
 import re
 import sys
@@ -19,17 +20,20 @@ from types import FunctionType
 import numba
 from llvmlite import binding
 from numba import types
+from numba.core import cgutils
 from numba.core.caching import FunctionCache, NullCache
 from numba.core.ccallback import CFunc
 from numba.core.dispatcher import Dispatcher
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, lower_builtin, overload, type_callable
 
 from gradlab.errors import to_stderr
+from gradlab.kernels.linked import LinkedCompiler, read_as_linked
 
 _CONTRACT = {"contract"}
 # Reordering a sum lets it vectorise (sum of squares: 0.4 ns an element against 1.1); inf and nan
 # stay what they are.
 _REORDER = {"contract", "reassoc", "arcp", "nsz", "afn"}
+_LINKED = {"no_cpython_wrapper": True, "pipeline_class": LinkedCompiler}
 
 
 def kernel(function):
@@ -86,6 +90,52 @@ def _callback(function, signature, cached):
     return made
 
 
+def on_matrices(function, check):
+    """Let kernels call `function` of arrays: the decorated one writes its instructions.
+
+    It gets a builder, the type of their entries and a `Matrix` for each array; `check` gets the
+    arrays' types. Written so, a call costs the caller a hundredth of what an `overload` does, which
+    compiles a function for each set of types and links it in: products were a sixth of a cell.
+    """
+    count = function.__code__.co_argcount
+
+    def written(write):
+        def typer(*arrays):
+            check(*arrays)
+            return types.none
+
+        typer.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+        type_callable(function)(lambda context: typer)
+
+        @lower_builtin(function, *[types.Array] * count)
+        def lowered(context, builder, signature, values):
+            arrays = [
+                Matrix(context, builder, kind, value)
+                for kind, value in zip(signature.args, values, strict=True)
+            ]
+            write(builder, signature.args[0].dtype, *arrays)
+            return context.get_dummy_value()
+
+        return write
+
+    return written
+
+
+class Matrix:
+    """An array in a function that is being written: its address, shape and strides in bytes."""
+
+    def __init__(self, context, builder, kind, value):
+        array = context.make_array(kind)(context, builder, value)
+        self.address = builder.ptrtoint(array.data, cgutils.intp_t)
+        self.shape = cgutils.unpack_tuple(builder, array.shape)
+        self.strides = cgutils.unpack_tuple(builder, array.strides)
+
+
+def by_types(function):
+    """Let kernels call what the decorated one returns for the types of `function`'s arguments."""
+    return overload(function, jit_options=_options(_CONTRACT) | _LINKED)
+
+
 def by_dtype(choose):
     """A scalar function f(x) whose float32 or float64 kernel `choose(dtype)` names.
 
@@ -99,7 +149,7 @@ def by_dtype(choose):
         chosen = choose(x)
         return lambda x: chosen(x)
 
-    overload(scalar, jit_options=_options(_CONTRACT))(typed)
+    by_types(scalar)(typed)
     return scalar
 
 
@@ -166,24 +216,34 @@ def _compile(function, fastmath, **more):
     options = _options(fastmath) | more
     if numba.config.DISABLE_JIT:
         return function
+    called = _made(function, options)
+    linked = _made(function, options | _LINKED, folder="linked")
+    # Numba asks these two of what a kernel calls.
+    called.get_call_template = linked.get_call_template
+    called.get_overload = linked.get_overload
+    return called
+
+
+def _made(function, options, folder=""):
+    """A dispatcher with a cache in a folder of ours, or none where there is no place to write."""
     try:
-        return _cached(function, lambda: numba.njit(cache=True, **options)(function))
-    except (RuntimeError, OSError) as failure:  # no place to write: compile in every session
+        return _cached(function, lambda: numba.njit(cache=True, **options)(function), folder)
+    except (RuntimeError, OSError) as failure:  # compile in every session
         _warn_once(failure)
         return numba.njit(**options)(function)
 
 
-def _cached(function, make):
+def _cached(function, make, folder=""):
     """What `make` makes of a function, with a cache in the folder of this state of the sources."""
     if _FOLDER is None:
         raise RuntimeError("no home folder: set NUMBA_CACHE_DIR")
-    with _numba_cache_in(_FOLDER):
+    with _numba_cache_in(_FOLDER / folder):
         made = make()
     # Numba would put it beside the source instead, where an edited callee leaves it stale.
     source = Path(function.__code__.co_filename)
     if source.exists() and not Path(made._cache.cache_path).is_relative_to(_FOLDER):
         raise OSError("cannot write there: set NUMBA_CACHE_DIR")
-    made._cache = _ForgivingCache(made._cache)
+    made._cache = (_LinkedCache if folder else _ForgivingCache)(made._cache, _FOLDER / folder)
     return made
 
 
@@ -205,8 +265,8 @@ class _ForgivingCache:
     module: Numba reads all of a function's signatures at once, and their classes must be there.
     """
 
-    def __init__(self, cache):
-        self._cache = cache
+    def __init__(self, cache, folder):
+        self._cache, self._folder = cache, folder
 
     def __getattr__(self, name):
         return getattr(self._cache, name)
@@ -235,8 +295,16 @@ class _ForgivingCache:
             return self._cache
         if not _USERS.fullmatch(module):  # its name does not change with its content
             return NullCache()
-        with _numba_cache_in(_FOLDER / module):
+        with _numba_cache_in(self._folder / module):
             return FunctionCache(self._cache._py_func)
+
+
+class _LinkedCache(_ForgivingCache):
+    """That of what other kernels call."""
+
+    def load_overload(self, signature, context):
+        with read_as_linked(context):
+            return super().load_overload(signature, context)
 
 
 def _warn_once(failure):

@@ -5,10 +5,9 @@ all networks stand one below the other, in the first axis; states are gone over 
 """
 
 from numba import types
-from numba.extending import overload
 
 from gradlab.kernels.arrays import Sums
-from gradlab.kernels.jit import kernel
+from gradlab.kernels.jit import by_types, kernel
 from gradlab.kernels.passes import there_and_back
 
 
@@ -23,7 +22,7 @@ def part_of(weights, number, count):
     return type(weights)(*parts)
 
 
-@overload(part_of)
+@by_types(part_of)
 def _compiled_part_of(weights, number, count):
     def one(name, kind):
         if not isinstance(kind, types.Array):
@@ -42,7 +41,7 @@ def rows_of(arrays, number):
     return tuple(own[number : number + 1] for own in arrays)
 
 
-@overload(rows_of)
+@by_types(rows_of)
 def _compiled_rows_of(arrays, number):
     every = "".join(f"arrays[{i}][number : number + 1], " for i in range(len(arrays)))
     return _written("arrays, number", f"({every})", {})

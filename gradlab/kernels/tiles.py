@@ -20,10 +20,10 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
-from gradlab.kernels.blas import check_kinds, multiply, multiply_transposed
-from gradlab.kernels.jit import kernel, symbol
+from gradlab.kernels.blas import INT, NO, YES, call, check_kinds, gemm, number
+from gradlab.kernels.jit import on_matrices, symbol
 
 # Vectors of columns, by rows: what 16 registers hold beside the operands, the largest first. Each
 # holds 2 and 1, so that no vector stands alone in a tile that overlaps a later one (`add_times`).
@@ -273,12 +273,6 @@ c_product(_NAMES["float64"], np.float64, BYTES // 8)
 c_product(_NAMES["float32"], np.float32, BYTES // 4)
 
 
-@kernel
-def fits(rows, matrix):
-    """Whether a product of so many rows with the matrix goes by tiles: by its shape alone."""
-    return rows <= FEW or (rows <= MANY and matrix.size * matrix.itemsize <= CACHED)
-
-
 def times(a, b, out):
     """out = a @ b, for (m, k), (k, n), (m, n) with unit columns; out overlaps neither."""
     out[...] = a @ b
@@ -289,49 +283,50 @@ def add_times(a, b, out):
     out += a @ b
 
 
-def _compiled(keep):
-    def typed(a, b, out):
-        check_kinds(a, b, out)
-        product = types.ExternalFunction(_NAMES[str(a.dtype)], _SIGNATURE)
-        factors = np.array([1, keep], str(a.dtype))
-
-        def implementation(a, b, out):
-            if fits(a.shape[0], b):
-                product(
-                    a.ctypes.data, a.strides[0], a.itemsize, b.ctypes.data, b.strides[0],
-                    out.ctypes.data, out.strides[0],
-                    a.shape[0], b.shape[0], b.shape[1], keep,
-                )  # fmt: skip
-            else:
-                multiply(a, b, out, factors)
-
-        return implementation
-
-    return typed
-
-
-overload(times)(_compiled(0))
-overload(add_times)(_compiled(1))
-
-
 def add_transposed(a, b, out):
     """out += a.T @ b, for (k, m), (k, n), (m, n) with unit columns; out overlaps neither."""
     out += a.T @ b
 
 
-@overload(add_transposed)
-def _compiled_add_transposed(a, b, out):
-    check_kinds(a, b, out)
-    product = types.ExternalFunction(_NAMES[str(a.dtype)], _SIGNATURE)
-    factors = np.ones(2, str(a.dtype))
+def _by_tiles(builder, dtype, turned, operands, keep):
+    """Call the C function of the dtype; turned: a's columns are the rows of the product."""
+    a, b, out = operands
+    steps = a.strides[0], number(dtype.bitwidth // 8)
+    rows, inner = a.shape
+    if turned:
+        steps, rows, inner = steps[::-1], inner, rows
+    call(builder, _NAMES[str(dtype)], [
+        a.address, *steps, b.address, b.strides[0], out.address, out.strides[0],
+        rows, inner, b.shape[1], number(keep),
+    ])  # fmt: skip
 
-    def implementation(a, b, out):
-        if b.size * b.itemsize <= CACHED:
-            product(
-                a.ctypes.data, a.itemsize, a.strides[0], b.ctypes.data, b.strides[0],
-                out.ctypes.data, out.strides[0], a.shape[1], a.shape[0], b.shape[1], 1,
-            )  # fmt: skip
-        else:
-            multiply_transposed(a, b, out, factors)
 
-    return implementation
+def _factors(builder, dtype, *values):
+    """The address of so many constants."""
+    kind = ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
+    held = ir.Constant(ir.ArrayType(kind, len(values)), [kind(value) for value in values])
+    return builder.ptrtoint(cgutils.global_constant(builder, "factors", held), INT)
+
+
+def _product(keep, turned=False):
+    """Writes a product: by tiles or by BLAS, by its shape alone."""
+
+    def write(builder, dtype, a, b, out):
+        bytes_of_b = builder.mul(builder.mul(*b.shape), number(dtype.bitwidth // 8))
+        by_tiles = builder.icmp_signed("<=", bytes_of_b, number(CACHED))
+        if not turned:
+            few, many = (builder.icmp_signed("<=", a.shape[0], number(n)) for n in (FEW, MANY))
+            by_tiles = builder.or_(few, builder.and_(many, by_tiles))
+        with builder.if_else(by_tiles) as (tiled, packed):
+            with tiled:
+                _by_tiles(builder, dtype, turned, (a, b, out), keep)
+            with packed:
+                factors = _factors(builder, dtype, 1, keep)
+                gemm(builder, dtype, (NO, YES if turned else NO), (a, b, out), factors)
+
+    return write
+
+
+on_matrices(times, check_kinds)(_product(0))
+on_matrices(add_times, check_kinds)(_product(1))
+on_matrices(add_transposed, check_kinds)(_product(1, turned=True))
