@@ -188,29 +188,46 @@ def _vector_of(sums):
     return vector(at_one_level(weights, exponents)), level
 
 
+def cut(flat, like):
+    """{name: array}: views of one vector, in the order of the names, of the shapes of `like`."""
+    views, place = {}, 0
+    for name in sorted(like):
+        views[name] = flat[place : place + like[name].size].reshape(like[name].shape)
+        place += like[name].size
+    return views
+
+
 @functools.lru_cache(maxsize=64)
 def _edges(sizes):
     return np.cumsum([0, *sizes])
 
 
-def _clipped(back, mean, level, plan):
-    """(norm before, the vector after clipping, the shares clipped and not finite)."""
-    c, weights = plan.clip_threshold, back.net.weights
-    rule = STYLES.index(plan.clip_style), c
+def layout_of(weights):
+    """(edges, (first, W)) of all weights in one vector, as `updates.clip` takes them."""
     names = sorted(weights)
     edges = _edges(tuple(weights[name].size for name in names))
-    layout = edges, (int(edges[names.index("W")]), weights["W"].ravel())
-    if plan.clip_per == "mean" and c is not None:
-        total, hit, finite = updates.clip(rule, mean, level, *layout)
+    return edges, (int(edges[names.index("W")]), weights["W"].ravel())
+
+
+def rule_of(plan):
+    """The rule of `updates.clip` for the mean of the lanes: one that changes nothing if none is."""
+    if plan.clip_threshold is None:
+        return updates.NORM, np.inf
+    return STYLES.index(plan.clip_style), plan.clip_threshold
+
+
+def _clipped(back, mean, level, plan):
+    """(norm before, the vector after clipping, the shares clipped and not finite)."""
+    c, layout = plan.clip_threshold, layout_of(back.net.weights)
+    if plan.clip_per == "mean" or c is None:
+        total, hit, finite = updates.clip(rule_of(plan), mean, level, *layout)
         return total, mean, float(hit), float(not finite)
-    total, _, finite = updates.clip((updates.NORM, np.inf), mean, level, *layout)
-    if c is None:
-        return total, mean, 0.0, float(not finite)
+    total, *_ = updates.clip((updates.NORM, np.inf), mean, level, *layout)
     if plan.clip_per == "step":
         sums, *shares = back.clipped_steps(c, plan.clip_style)
         return total, vector({name: plain(*summed) for name, summed in sums.items()}), *shares
     found, by_lane = np.zeros(2), back.by_lane()
-    rows = [by_lane[name].reshape(len(back.lengths), -1) for name in names]
+    rows = [by_lane[name].reshape(len(back.lengths), -1) for name in sorted(by_lane)]
     lanes = np.concatenate(rows, axis=1)
-    updates.clip_lanes(rule, lanes, *layout, found)
+    updates.clip_lanes(rule_of(plan), lanes, *layout, found)
     return total, lanes.mean(0), *(found / len(lanes)).tolist()

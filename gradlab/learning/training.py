@@ -3,9 +3,11 @@
 The same network, plan and seed give the same bits, with or without a break in between.
 """
 
+import collections
 import copy
 import dataclasses
 import importlib
+import itertools
 import json
 import math
 import time
@@ -19,11 +21,12 @@ from gradlab import found
 from gradlab.errors import UserError
 from gradlab.kernels import updates
 from gradlab.learning import data, fields, records
-from gradlab.learning.gradient import gradient, vector
+from gradlab.learning.gradient import cut, gradient, rule_of, vector
 from gradlab.learning.omega import check
 from gradlab.learning.optimizers import optimizer
 from gradlab.learning.plan import Plan
 from gradlab.learning.schedules import factor
+from gradlab.learning.stretch import ROOM, Stretches, Told, size_of
 from gradlab.nets import draws, files
 from gradlab.nets.network import Network
 from gradlab.nets.truncated import Truncation
@@ -88,6 +91,7 @@ class Training:
         self._stream = self._draw("training")
         self.losses, self.norms, self.shares, self.lost, self.rows = [], [], [], [], []
         self._seconds, self._best, self._waited = 0.0, math.inf, 0
+        self._stretches, self._ahead = Stretches(), collections.deque()
 
     def __repr__(self):
         plan, done = self.plan, f"{self.update} of {self.plan.updates} updates"
@@ -117,7 +121,8 @@ class Training:
     def _run(self, end):
         with one_blas_thread(), np.errstate(over="ignore", invalid="ignore"):
             while self.status == RUNNING and self.update < end:
-                self._one_update()
+                if not self._stretch(end):
+                    self._one_update()
 
     def table(self):
         """The rows so far as a pandas DataFrame."""
@@ -147,9 +152,28 @@ class Training:
         return size, lambda count: self._drawn(sample, stream, count)
 
     def _minibatch(self, number):
+        return self._ahead.popleft().minibatch if self._ahead else self._next(number)
+
+    def _next(self, number):
         if isinstance(self.task, data.Arrays):
             return self.task.minibatch(number, self.plan)
         return self._drawn(self.task.sample, self._stream, self.plan.batch)
+
+    def _draw_ahead(self, count):
+        """The minibatches of the next updates, up to so many, fewer if drawing fails."""
+        ahead, generator = self._ahead, self._stream.bit_generator
+        while len(ahead) < count and not (ahead and len(ahead) * size_of(ahead[0][0]) > ROOM):
+            state = generator.state
+            try:
+                ahead.append(_Drawn(self._next(self.update + len(ahead) + 1), state))
+            except BaseException as failure:
+                generator.state = state
+                if ahead and isinstance(
+                    failure, Exception
+                ):  # another update's, which will raise it
+                    break
+                raise
+        return [drawn.minibatch for drawn in itertools.islice(ahead, count)]
 
     def save(self, path):
         """Write the state to a .safetensors file, whole or not at all; ~ is the home folder.
@@ -166,7 +190,7 @@ class Training:
             "activation": self.net.activation,
             "feedback": self.net.feedback,
             "plan": dataclasses.asdict(self.plan),
-            "stream": self._stream.bit_generator.state,
+            "stream": self._ahead[0].state if self._ahead else self._stream.bit_generator.state,
         }
         metadata = {"gradlab.training": json.dumps(said)}
         try:
@@ -194,7 +218,8 @@ class Training:
         return training
 
     def __getstate__(self):
-        state = {name: value for name, value in self.__dict__.items() if name != "_flat"}
+        apart = ("_flat", "_stretches")
+        state = {name: value for name, value in self.__dict__.items() if name not in apart}
         net = self.net
         parts = (net.weights, net.cell, net.activation, net.feedback)
         return state | {"task": _Module.of(self.task), "net": parts}
@@ -204,29 +229,70 @@ class Training:
         if isinstance(self.task, _Module):
             self.task = self.task.found()
         self.net, self._flat = _with_flat_weights(Network(*self.net))
+        self._stretches = Stretches()
 
     def __copy__(self):
         return copy.deepcopy(self)
 
     def __deepcopy__(self, memo):
         other = memo[id(self)] = object.__new__(type(self))
-        apart = ("net", "task", "_flat")
+        apart = ("net", "task", "_flat", "_stretches")
         state = {name: value for name, value in self.__dict__.items() if name not in apart}
         other.__dict__.update(copy.deepcopy(state, memo), task=self.task)
         other.net, other._flat = _with_flat_weights(self.net)
+        other._stretches = Stretches()
         return other
+
+    def _stretch(self, end):
+        """Updates in one call, up to the next one that is looked at; whether any were made."""
+        free = 0
+        while self.update + free < end and not self._is_seen(self.update + free + 1):
+            free += 1
+        count = self._stretches.reach(free, self.net, self.plan)
+        if not count:
+            return False
+        started, number, told = time.perf_counter(), self.update + 1, Told.of(count)
+        try:
+            minibatches = self._draw_ahead(count)
+            rates = [self._rate(number + k) for k in range(len(minibatches))]
+            settings = [self._optimizer.setting(r, number + k) for k, r in enumerate(rates)]
+            how = rule_of(self.plan), self._optimizer.number, np.array(settings), self.plan.omega
+            own = self.net, self._flat, self._slots, self.task, self.plan
+            self._stretches.go(own, minibatches, how, told)
+        finally:  # also where Ctrl-C comes in between: the weights have moved on
+            for history, values in zip(_HISTORY, told.columns(), strict=True):
+                getattr(self, history).extend(values)
+            for _ in range(told.count):
+                self._ahead.popleft()
+            seconds = time.perf_counter() - started
+            self._seconds += seconds
+        self._stretches.took(seconds, told)
+        return told.count > 0
+
+    def _rate(self, number):
+        plan = self.plan
+        return plan.learning_rate * factor(plan.schedule, number, plan.updates)
+
+    def _is_logged(self, number):
+        return number % self.plan.log_every == 0 or number in (1, self.plan.updates)
+
+    def _is_seen(self, number):
+        """Whether somebody looks at this update: it is logged, or evaluated."""
+        return self._is_logged(number) or self._is_due(number)
 
     def _one_update(self):
         plan, number = self.plan, self.update + 1
         started = time.perf_counter()
         minibatch = self._minibatch(number)
-        logged = number % plan.log_every == 0 or number in (1, plan.updates)
+        logged = self._is_logged(number)
         watch = logged or self._is_due(number)
         step = gradient(self.net, self.task, minibatch, plan, watch)
-        rate = plan.learning_rate * factor(plan.schedule, number, plan.updates)
+        rate = self._rate(number)
         change = self._optimizer.step(step.applied, self._slots, rate, number)
         finite = updates.take(self._flat, change)
-        self._seconds += time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        self._seconds += seconds
+        self._stretches.alone(seconds)
         self.losses.append(step.loss)
         self.norms.append(step.norm)
         self.shares.append(step.clipped)
@@ -294,6 +360,13 @@ _HISTORY = ("losses", "norms", "shares", "lost")
 _SAID = ("rows", "status", "_seconds", "_best", "_waited")
 
 
+class _Drawn(NamedTuple):
+    """A minibatch that was drawn ahead, and the stream's state before."""
+
+    minibatch: tuple
+    state: dict
+
+
 class _Module(NamedTuple):
     """A task's module as pickle takes it: one of the package by name, a user's own by its file."""
 
@@ -314,13 +387,7 @@ class _Module(NamedTuple):
 
 def _with_flat_weights(net):
     """A copy of the network whose weights are views of one vector, in the order of their names."""
-    net = net.checked()
+    net = copy.copy(net.checked())
     flat = vector(net.weights)
-    views, place = {}, 0
-    for name in sorted(net.weights):
-        size = net.weights[name].size
-        views[name] = flat[place : place + size].reshape(net.weights[name].shape)
-        place += size
-    net = copy.copy(net)
-    net.weights = views
+    net.weights = cut(flat, net.weights)
     return net, flat

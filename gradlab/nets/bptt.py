@@ -287,7 +287,8 @@ class Sums:
     def omega_of(self, lanes):
         """(value, derivative (N, N), mean number of counted steps); zeros if none counts."""
         _, gradient, (value, count) = self.omega
-        return value / max(count, 1), gradient / max(count, 1), count / lanes
+        counted = max(count, 1.0)
+        return value / counted, gradient / gradient.dtype.type(counted), count / lanes
 
     @property
     def slices(self):
