@@ -2,7 +2,10 @@
 
 import ast
 import importlib
+import os
 import pkgutil
+import subprocess
+import sys
 
 import numba
 import pytest
@@ -110,3 +113,42 @@ def test_a_kernel_of_another_policy_is_seen():
         pass
 
     assert breaches(other) == {"fastmath", "error_model", "nogil"}
+
+
+CALLED = """
+from gradlab.kernels.jit import kernel
+@kernel
+def third(x):
+    return x / 3
+@kernel
+def ninth(x):
+    return third(third(x))
+@kernel
+def sixth(x):
+    return third(x) / 2
+"""
+TOLD = """
+import called
+linked = called.third.get_call_template.__self__
+print(called.{call}, len(called.third.overloads))
+made = [own.library.get_pointer_to_function("") for own in linked.overloads.values()]
+print(made, sum(linked.stats.cache_hits.values()), called.third(6.0))
+"""
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled with NUMBA_DISABLE_JIT")
+def test_what_a_kernel_calls_is_linked_in_and_cached_without_machine_code(tmp_path):
+    """None of it can be called from Python, until Python asks; the next caller reads it."""
+    (tmp_path / "called.py").write_text(CALLED)
+
+    def told(call):
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        done = subprocess.run(
+            [sys.executable, "-c", TOLD.format(call=call)], cwd=tmp_path, env=environment,
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        return done.stdout.split()
+
+    assert told("ninth(18.0)") == ["2.0", "0", "[0]", "0", "2.0"]
+    assert told("sixth(18.0)") == ["3.0", "0", "[0]", "1", "2.0"]
+    assert told("sixth(18.0)") == ["3.0", "0", "[]", "0", "2.0"]  # it stands in the caller
