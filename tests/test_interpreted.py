@@ -12,6 +12,8 @@ KERNEL_TESTS = (
     "test_feedback.py",
     "test_golden.py",
     "test_omega.py",
+    "test_stretch.py",
+    "test_updates.py",
 )
 
 

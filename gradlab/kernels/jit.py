@@ -10,6 +10,7 @@ no parallel=True       its sums change with the number of threads
 import contextlib
 import hashlib
 import inspect
+import math
 import os
 import re
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import FunctionType
 
 import numba
+import numpy as np
 from llvmlite import binding
 from numba import types
 from numba.core import cgutils
@@ -161,6 +163,10 @@ def _wide(typing_context):
         return context.get_dummy_value()
 
     return types.void(), generate
+
+
+# x 2^exponent. Python's own raises an error where the result leaves the range.
+ldexp = np.ldexp if numba.config.DISABLE_JIT else math.ldexp  # type: ignore[attr-defined]
 
 
 def _narrow():

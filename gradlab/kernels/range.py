@@ -17,7 +17,7 @@ from gradlab.kernels.elementwise import (
     row_norms,
     scale,
 )
-from gradlab.kernels.jit import kernel
+from gradlab.kernels.jit import kernel, ldexp
 from gradlab.kernels.tiles import add_times, times
 
 FLUSH_EVERY = 64  # steps
@@ -26,7 +26,7 @@ FLUSH_EVERY = 64  # steps
 @kernel
 def power_of_two(row, exponent):
     """2^exponent in the row's type, for exponents up to its largest; 0 far below its range."""
-    return row.dtype.type(math.ldexp(1.0, int(max(exponent, -1100))))
+    return row.dtype.type(ldexp(1.0, int(max(exponent, -1100))))
 
 
 @kernel

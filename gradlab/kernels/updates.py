@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from gradlab.kernels.elementwise import largest, scale
-from gradlab.kernels.jit import kernel, reduction
+from gradlab.kernels.jit import kernel, ldexp, reduction
 
 STYLES = ("norm", "torch", "value", "per_array", "keras_global", "optax", "pascanu")
 NORM, TORCH, VALUE, PER_ARRAY, KERAS, OPTAX, PASCANU = range(7)
@@ -102,7 +102,8 @@ def _by_norm(style, total, c, g):
         scale(g, g.dtype.type(1.0 if factor >= 1 else factor))
         return not factor >= 1
     if style == KERAS:
-        scale(g, g.dtype.type(c * min(1 / total, 1 / c) + (total - total)))
+        one = np.float64(1)  # Python's own raises an error where it is divided by zero
+        scale(g, g.dtype.type(c * min(one / total, one / c) + (total - total)))
         return not total <= c
     hit = not total < c  # OPTAX
     if hit:
@@ -117,18 +118,18 @@ def _clip_scaled(rule, g, level):
     """Style NORM for g * 2^level: the factor that leaves the norm c has no exponent."""
     _, c = rule
     total = norm(g)
-    hit = 0 < total < np.inf and total >= math.ldexp(c, -level)
+    hit = 0 < total < np.inf and total >= ldexp(c, -level)
     if hit:
         _by_total(g, total, c)
     else:
         _shift(g, level)
-    return math.ldexp(total, level), hit, math.isfinite(total)
+    return ldexp(total, level), hit, math.isfinite(total)
 
 
 @kernel
 def _shift(g, level):
     for i in range(g.size):
-        g[i] = math.ldexp(np.float64(g[i]), level)
+        g[i] = ldexp(np.float64(g[i]), level)
 
 
 @kernel
