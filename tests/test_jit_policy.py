@@ -80,6 +80,25 @@ def test_a_forbidden_option_is_seen(source):
     assert switched_on(source)
 
 
+def sums_of_two_products(source):
+    """Lines with x y + u v or x y - u v: which product is fused into the sum is not said."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+            sides = node.left, node.right
+            if all(isinstance(s, ast.BinOp) and isinstance(s.op, ast.Mult) for s in sides):
+                yield ast.unparse(node)
+
+
+@pytest.mark.parametrize("path", files("gradlab/kernels") + files("gradlab/cells"), ids=module_name)
+def test_a_kernel_leaves_no_choice_of_what_is_fused(path):
+    assert not list(sums_of_two_products(path.read_text(encoding="utf-8")))
+
+
+def test_a_choice_of_what_is_fused_is_seen():
+    assert list(sums_of_two_products("z = f(2) + (x * y - u * v)")) == ["x * y - u * v"]
+    assert not list(sums_of_two_products("z = x * y + u + rounded_product(u, v)"))
+
+
 def dispatchers():
     """Every compiled function of kernels and cells, by the name it was defined under."""
     for room in (gradlab.kernels, gradlab.cells):

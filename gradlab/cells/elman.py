@@ -21,6 +21,7 @@ from gradlab.kernels.elementwise import (
 from gradlab.kernels.input import drive, steps_ahead
 from gradlab.kernels.jit import kernel
 from gradlab.kernels.range import receive
+from gradlab.kernels.room import empty
 from gradlab.kernels.tiles import add_times, times
 
 OMEGA = True
@@ -82,7 +83,7 @@ def forward(weights, gain, x, trace, span):
     """
     start, stop, lanes = span
     state, units, plain = trace.state, trace.state.shape[2], are_one(gain)
-    product = np.empty((lanes, units), state.dtype)
+    product = empty((lanes, units), state)
     ahead = steps_ahead(product)
     for first in range(start, stop, ahead):
         last = min(first + ahead, stop)

@@ -13,10 +13,19 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.kernels.arrays import Source
-from gradlab.kernels.elementwise import TANH, add_product, are_one, by_block, sigmoid, tanh
+from gradlab.kernels.elementwise import (
+    TANH,
+    add_product,
+    are_one,
+    by_block,
+    rounded_product,
+    sigmoid,
+    tanh,
+)
 from gradlab.kernels.input import drive, steps_ahead
 from gradlab.kernels.jit import kernel, wide
 from gradlab.kernels.range import receive
+from gradlab.kernels.room import empty
 from gradlab.kernels.tiles import add_times, times
 
 ACTIVATIONS = {"tanh": TANH}
@@ -88,7 +97,7 @@ def forward(weights, gain, x, trace, span):
     start, stop, lanes = span
     state, saved = trace.state, trace.saved
     units, plain = state.shape[2], are_one(gain)
-    product = np.empty((lanes, 3 * units), state.dtype)
+    product = empty((lanes, 3 * units), state)
     ahead = steps_ahead(product)
     for first in range(start, stop, ahead):
         last = min(first + ahead, stop)
@@ -134,7 +143,8 @@ def _advance(gates, before, now, lanes):
     for lane in range(lanes):
         for i in range(before.shape[1]):
             z = gates[lane, 1, i]
-            now[lane, i] = (one - z) * gates[lane, 2, i] + z * before[lane, i]
+            new = rounded_product(one - z, gates[lane, 2, i])
+            now[lane, i] = new + z * before[lane, i]
 
 
 @kernel
@@ -150,7 +160,7 @@ def backward(weights, gain, trace, direct, adjoint, span):
     start, stop, lanes = span
     carry = adjoint.carry[:lanes]
     units = carry.shape[1]
-    product = np.empty((lanes, units), carry.dtype)
+    product = empty((lanes, units), carry)
     for t in range(stop, start, -1):
         first = (t - start - 1) * lanes
         rows = adjoint.delta[first : first + lanes]

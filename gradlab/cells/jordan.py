@@ -22,6 +22,7 @@ from gradlab.kernels.elementwise import (
 from gradlab.kernels.input import drive, steps_ahead
 from gradlab.kernels.jit import kernel
 from gradlab.kernels.range import receive
+from gradlab.kernels.room import empty
 from gradlab.kernels.tiles import add_times, times
 
 OUTPUT, PROBABILITY = range(2)
@@ -104,7 +105,7 @@ def forward(weights, gain, x, trace, span):
     start, stop, lanes = span
     state, saved = trace.state, trace.saved
     units, outputs = weights.recurrent.shape
-    product, fed = np.empty((lanes, units), state.dtype), np.empty((lanes, outputs), state.dtype)
+    product, fed = empty((lanes, units), state), empty((lanes, outputs), state)
     ahead = steps_ahead(product)
     for first in range(start, stop, ahead):
         last = min(first + ahead, stop)
@@ -158,7 +159,7 @@ def backward(weights, gain, trace, direct, adjoint, span):
     start, stop, lanes = span
     carry = adjoint.carry[:lanes]
     units = len(weights.recurrent)
-    back = np.empty((lanes, units), carry.dtype)
+    back = empty((lanes, units), carry)
     for t in range(stop, start, -1):
         first = (t - start - 1) * lanes
         delta = adjoint.delta[first : first + lanes]

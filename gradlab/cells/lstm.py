@@ -12,10 +12,19 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.kernels.arrays import Source
-from gradlab.kernels.elementwise import TANH, add_product, are_one, by_block, sigmoid, tanh
+from gradlab.kernels.elementwise import (
+    TANH,
+    add_product,
+    are_one,
+    by_block,
+    rounded_product,
+    sigmoid,
+    tanh,
+)
 from gradlab.kernels.input import drive, steps_ahead
 from gradlab.kernels.jit import kernel, wide
 from gradlab.kernels.range import receive
+from gradlab.kernels.room import empty
 from gradlab.kernels.tiles import add_times, times
 
 ACTIVATIONS = {"tanh": TANH}
@@ -78,7 +87,7 @@ def forward(weights, gain, x, trace, span):
     start, stop, lanes = span
     state, saved = trace.state, trace.saved
     units, plain = weights.recurrent.shape[1], are_one(gain)
-    product = np.empty((lanes, 4 * units), state.dtype)
+    product = empty((lanes, 4 * units), state)
     room = by_block(product, 4)
     ahead = steps_ahead(product)
     for first in range(start, stop, ahead):
@@ -118,7 +127,7 @@ def _advance(gates, before, now, room):
     wide()
     for lane in range(room.shape[0]):
         for i in range(room.shape[2]):
-            kept = gates[lane, 1, i] * before[lane, 1, i]
+            kept = rounded_product(gates[lane, 1, i], before[lane, 1, i])
             room[lane, 0, i] = kept + gates[lane, 0, i] * gates[lane, 2, i]
         for i in range(room.shape[2]):
             now[lane, 1, i] = room[lane, 0, i]
@@ -138,7 +147,7 @@ def backward(weights, gain, trace, direct, adjoint, span):
     """
     start, stop, lanes = span
     carry = by_block(adjoint.carry[:lanes], 2)
-    product = np.empty((lanes, carry.shape[2]), carry.dtype)
+    product = empty((lanes, carry.shape[2]), carry)
     for t in range(stop, start, -1):
         first = (t - start - 1) * lanes
         rows = adjoint.delta[first : first + lanes]

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from gradlab.kernels.jit import by_dtype, kernel, reduction, wide
+from gradlab.kernels.jit import by_dtype, kernel, reduction, rounded, wide
 
 TANH, RELU, SIGMOID, IDENTITY = range(4)
 ACTIVATIONS = {"tanh": TANH, "relu": RELU, "sigmoid": SIGMOID, "identity": IDENTITY}
@@ -273,6 +273,16 @@ def add_to_rows(rows, others):
     for lane in range(rows.shape[0]):
         for i in range(rows.shape[1]):
             rows[lane, i] += others[lane, i]
+
+
+@rounded
+def rounded_product(x, y):
+    """x y, for one side of x y + u v.
+
+    Either product may be fused into such a sum, and which one is may be another in a function and
+    where it is inlined: the last bit was.
+    """
+    return x * y
 
 
 @kernel

@@ -1,9 +1,8 @@
 """What the input adds at the pre-activations, for many steps in one product."""
 
-import numpy as np
-
 from gradlab.kernels.blas import multiply
 from gradlab.kernels.jit import kernel
+from gradlab.kernels.room import empty
 
 CACHED = 16384  # values of a chunk of steps: it is read again, step by step, while still in cache
 
@@ -23,7 +22,8 @@ def drive(weights, bias, x, out, span):
     """
     start, stop, lanes = span
     driven = weights.shape[1]
-    factors = np.ones(2, out.dtype)
+    factors = empty(2, out)
+    factors[0] = factors[1] = 1
     columns, units = out.shape[1], out.shape[2]
     single = x.shape[1] == 1
     for t in range(start, stop):

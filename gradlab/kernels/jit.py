@@ -2,8 +2,8 @@
 
 error_model="numpy"    a division by zero is an inf, as in NumPy, and its check does not block SIMD
 nogil=True             blocks of a sweep run in threads
-fastmath={"contract"}  fused multiply-add only. "nnan" and "ninf" would make isfinite(nan) true:
-                       non-finite values are this project's subject
+fastmath={"contract"}  fused multiply-add only; see also `rounded`. "nnan" and "ninf" would make
+                       isfinite(nan) true: non-finite values are this project's subject
 no parallel=True       its sums change with the number of threads
 """
 
@@ -55,6 +55,11 @@ def inlined(function):
 def reduction(function):
     """Compile a sum over one row, whose terms may be added in any order."""
     return _compile(function, _REORDER)
+
+
+def rounded(function):
+    """Compile `function` without fusing its products into sums: each operation is rounded."""
+    return _compile(function, set())
 
 
 def is_compiled(function):

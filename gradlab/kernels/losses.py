@@ -8,8 +8,16 @@ import math
 import numpy as np
 
 from gradlab.kernels.blas import multiply_by_transposed
-from gradlab.kernels.elementwise import dot_rows, highest, largest, sigmoid64, softmax_row
+from gradlab.kernels.elementwise import (
+    dot_rows,
+    highest,
+    largest,
+    rounded_product,
+    sigmoid64,
+    softmax_row,
+)
 from gradlab.kernels.jit import kernel
+from gradlab.kernels.room import empty
 from gradlab.kernels.tiles import add_transposed
 
 SQUARED_ERROR, CROSS_ENTROPY, BINARY_CROSS_ENTROPY = range(3)
@@ -74,8 +82,8 @@ def binary_cross_entropy(o, y, slope):
     value = 0.0
     for i in range(o.size):
         against = 1.0 - y[i]
-        value += against * softplus(o[i]) + y[i] * softplus(-o[i])
-        slope[i] = against * sigmoid64(o[i]) - y[i] * sigmoid64(-o[i])
+        value += rounded_product(against, softplus(o[i])) + y[i] * softplus(-o[i])
+        slope[i] = rounded_product(against, sigmoid64(o[i])) - y[i] * sigmoid64(-o[i])
     return value
 
 
@@ -187,7 +195,9 @@ def outputs_of(hidden, V, c, o):
             for i in range(o.shape[1]):
                 o[row, i] = c[i] if V.size > 0 else hidden[row, i]
         if V.size > 0:
-            multiply_by_transposed(hidden[:, : V.shape[1]], V, o, np.ones(2, o.dtype))
+            factors = empty(2, o)
+            factors[0] = factors[1] = 1
+            multiply_by_transposed(hidden[:, : V.shape[1]], V, o, factors)
 
 
 @kernel

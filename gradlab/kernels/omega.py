@@ -7,6 +7,7 @@ import numpy as np
 from gradlab.kernels.blas import multiply, multiply_transposed
 from gradlab.kernels.elementwise import row_norms, scale
 from gradlab.kernels.jit import kernel
+from gradlab.kernels.room import empty
 
 BOUND = -20 * math.log2(10)  # of log2 ||dL/dh_t||^2: smaller steps do not count
 
@@ -22,9 +23,10 @@ def add_rows(recurrent, adjoint, span, gradient, found):
     start, stop, lanes = span
     rows = (stop - start) * lanes
     delta = adjoint.delta[:rows]
-    factors = np.ones(2, delta.dtype)
+    factors = empty(2, delta)
+    factors[0] = factors[1] = 1
     factors[1] = 0
-    v = np.empty((rows, recurrent.shape[1]), delta.dtype)
+    v = empty((rows, recurrent.shape[1]), delta)
     multiply(delta, recurrent, v, factors)
     norms = np.empty((1, rows))
     row_norms(v, norms)

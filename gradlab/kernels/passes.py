@@ -12,6 +12,7 @@ from gradlab.kernels.elementwise import copy
 from gradlab.kernels.jit import by_types, inlined, kernel
 from gradlab.kernels.omega import add_rows
 from gradlab.kernels.range import receive
+from gradlab.kernels.room import empty
 from gradlab.kernels.sums import are_well, may_be_quick, quick_sums, room_of
 from gradlab.kernels.tiles import times
 
@@ -84,10 +85,8 @@ def _descend(run, plan, head, adjoint, into):
     zero = np.int64(0)  # a plain 0 has a type of its own, and `receive` would be compiled for it
     begun = zero
     rows = _rows_of(spans)
-    projected = np.empty(
-        (rows if head.slope.size > 0 else zero, head.last.shape[1]), head.last.dtype
-    )
-    levels = np.empty(rows if head.exponent.size > 0 else zero, np.int64)
+    projected = empty((rows if head.slope.size > 0 else zero, head.last.shape[1]), head.last)
+    levels = empty(rows if head.exponent.size > 0 else zero, head.level)
     room = room_of(sums, rows, head.last)
     omega[1][:] = 0
     omega[2][:] = 0
@@ -171,7 +170,7 @@ def loss_head(trace, loss):
     kind, y, classes, lengths, lanes, last = target
     (V, c), (of_V, of_c, slope) = readout, found
     hidden = _seen(trace, lengths, last)
-    o, values = np.empty(slope.shape, slope.dtype), np.empty(len(slope), np.float64)
+    o, values = empty(slope.shape, slope), np.empty(len(slope), np.float64)
     losses.outputs_of(hidden, V, c, o)
     losses.loss_rows(kind, o, y, classes, values, slope)
     total, safe = losses.mean_slopes(values, slope, lengths, lanes)
@@ -187,7 +186,7 @@ def _seen(trace, lengths, last):
     side, size = state.shape[1], state.shape[2]
     if not last:
         return state[1:].reshape(((len(state) - 1) * side, size))
-    seen = np.empty((side, size), state.dtype)
+    seen = empty((side, size), state)
     for lane in range(side):
         copy(state[lengths[lane], lane], seen[lane])
     return seen

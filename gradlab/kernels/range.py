@@ -18,6 +18,7 @@ from gradlab.kernels.elementwise import (
     scale,
 )
 from gradlab.kernels.jit import kernel, ldexp
+from gradlab.kernels.room import empty
 from gradlab.kernels.tiles import add_times, times
 
 FLUSH_EVERY = 64  # steps
@@ -65,7 +66,7 @@ def add_direct(carry, exponent, direct, first):
         if direct.exponent.size == 0 and are_zero(exponent):
             add_times(own, direct.readout, carry)
             return
-        projected = np.empty(carry.shape, carry.dtype)
+        projected = empty(carry.shape, carry)
         times(own, direct.readout, projected)
         own = projected
     for lane in range(lanes):

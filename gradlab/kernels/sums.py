@@ -6,6 +6,7 @@ from gradlab.kernels.blas import multiply_transposed
 from gradlab.kernels.elementwise import copy, largest, scale, square_sum
 from gradlab.kernels.jit import kernel
 from gradlab.kernels.range import power_of_two, rescale
+from gradlab.kernels.room import empty
 from gradlab.kernels.tiles import add_transposed
 
 NONE = -(2**40)  # the exponent of an exact zero; sums of three of them are whole numbers still
@@ -87,7 +88,7 @@ def room_of(sums, rows, like):
     if sums is not None:
         for g in range(len(sums.joined)):
             width = max(width, sums.joined[g].shape[2])
-    return np.empty(rows * width, like.dtype)
+    return empty(rows * width, like)
 
 
 @kernel
@@ -100,7 +101,7 @@ def quick_sums(adjoint, span, sums, slots, k, room):
     """
     if sums is not None:
         start, stop, lanes = span
-        top = np.empty(lanes, np.int64)
+        top = empty(lanes, adjoint.exponent)
         align(adjoint, span, slots is None, top)
         for lane in range(lanes):
             entry = np.int64(0) if slots is None else slots[k, lane]
@@ -131,7 +132,7 @@ def _is_felt(adjoint, span, lane):
 def _quick_entry(delta, span, chosen, sums, into):
     sources, place, joined, exponents = sums.sources, sums.place, sums.joined, sums.exponents
     entry, top, room = into
-    factors = np.empty(2, delta.dtype)
+    factors = empty(2, delta)
     for g in range(len(joined)):
         width, lead = joined[g].shape[2], 0
         read = room[: len(delta) * width].reshape((len(delta), width))
@@ -159,14 +160,15 @@ def careful_sums(adjoint, source, span, chosen, into):
     low, high = source.units
     first, last = source.columns
     rows = (stop - start) * (chosen[1] - chosen[0])
-    left = np.zeros((rows, high - low), adjoint.delta.dtype)
-    right = np.zeros((rows, last - first), adjoint.delta.dtype)
-    level = np.full(rows, NONE)
+    left = empty((rows, high - low), adjoint.delta)
+    right = empty((rows, last - first), adjoint.delta)
+    level = empty(rows, adjoint.exponent)
     row = 0
     for t in range(start, stop):
         for lane in range(chosen[0], chosen[1]):
             copy(adjoint.delta[(t - start) * lanes + lane, low:high], left[row])
             copy(source.values[t, lane % source.values.shape[1], first:last], right[row])
+            level[row] = NONE
             if largest(left[row]) != 0 and largest(right[row]) != 0:
                 level[row] = rescale(left[row], rescale(right[row], adjoint.exponent[t + 1, lane]))
             row += 1
@@ -176,7 +178,7 @@ def careful_sums(adjoint, source, span, chosen, into):
     top = _plain_level(adjoint, span, chosen, top)
     for row in range(rows):
         scale(left[row], power_of_two(left[row], level[row] - top))
-    factors = np.empty(2, adjoint.delta.dtype)
+    factors = empty(2, adjoint.delta)
     join(top, total, exponent, factors)
     multiply_transposed(left, right, total, factors)
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from gradlab.kernels.elementwise import largest, scale
+from gradlab.kernels.elementwise import largest, rounded_product, scale
 from gradlab.kernels.jit import kernel, ldexp, reduction
 
 STYLES = ("norm", "torch", "value", "per_array", "keras_global", "optax", "pascanu")
@@ -189,13 +189,13 @@ def step(kind, setting, g, slots, change):
         keep2, new2 = one(second), one(1 - second)
         whole, epsilon = one(1 - second**count), one(third)
         for i in range(g.size):
-            mean[i] = mean[i] * keep + new * g[i]
-            square[i] = square[i] * keep2 + new2 * (g[i] * g[i])
+            mean[i] = rounded_product(mean[i], keep) + new * g[i]
+            square[i] = rounded_product(square[i], keep2) + new2 * (g[i] * g[i])
             change[i] = speed * mean[i] / (math.sqrt(square[i] / whole) + epsilon)
     else:
         square, epsilon = slots[0], one(second)
         for i in range(g.size):
-            square[i] = square[i] * keep + new * (g[i] * g[i])
+            square[i] = rounded_product(square[i], keep) + new * (g[i] * g[i])
             change[i] = speed * g[i] / (math.sqrt(square[i]) + epsilon)
 
 
