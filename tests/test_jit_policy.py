@@ -171,3 +171,46 @@ def test_what_a_kernel_calls_is_linked_in_and_cached_without_machine_code(tmp_pa
     assert told("ninth(18.0)") == ["2.0", "0", "[0]", "0", "2.0"]
     assert told("sixth(18.0)") == ["3.0", "0", "[0]", "1", "2.0"]
     assert told("sixth(18.0)") == ["3.0", "0", "[]", "0", "2.0"]  # it stands in the caller
+
+
+BY_ADDRESS = """
+from gradlab.kernels.jit import apart, kernel
+@apart
+def third(x):
+    return x / 3
+@kernel
+def ninth(x):
+    return third(third(x))
+@kernel
+def more(x):
+    return ninth(x) + 1
+@apart
+def most(x):
+    return more(x) + third(x)
+"""
+TOLD_OF = """
+import called
+print(called.{call}, *(sum(called.third.stats[i].values()) for i in (1, 2)))
+"""
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled with NUMBA_DISABLE_JIT")
+def test_what_is_called_by_address_is_there_before_its_callers(tmp_path):
+    """Also where they come from a cache, which holds no more of it than a name."""
+    (tmp_path / "called.py").write_text(BY_ADDRESS)
+
+    def told(call):
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        done = subprocess.run(
+            [sys.executable, "-c", TOLD_OF.format(call=call)], cwd=tmp_path, env=environment,
+            check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        return done.stdout.split()
+
+    assert told("ninth(18.0)") == ["2.0", "0", "1"]
+    assert told("ninth(18.0)") == ["2.0", "1", "0"]
+    assert told("most(18.0)") == ["9.0", "1", "0"]
+    assert told("most(18.0)") == ["9.0", "1", "0"]
+    for file in (tmp_path / "cache").rglob("called.third-*"):
+        file.unlink()
+    assert told("most(18.0)") == ["9.0", "0", "1"]

@@ -1,7 +1,7 @@
 """What the input adds at the pre-activations, for many steps in one product."""
 
 from gradlab.kernels.blas import multiply
-from gradlab.kernels.jit import kernel
+from gradlab.kernels.jit import apart, kernel
 from gradlab.kernels.room import empty
 
 CACHED = 16384  # values of a chunk of steps: it is read again, step by step, while still in cache
@@ -13,7 +13,7 @@ def steps_ahead(rows):
     return max(1, CACHED // max(1, rows.size))
 
 
-@kernel
+@apart
 def drive(weights, bias, x, out, span):
     """out[t, r] = bias + x[t, r] weights for start <= t < stop and the first `lanes` columns r.
 

@@ -29,7 +29,7 @@ from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic, lower_builtin, overload, type_callable
 
 from gradlab.errors import to_stderr
-from gradlab.kernels.linked import LinkedCompiler, read_as_linked
+from gradlab.kernels.linked import Apart, Linked, LinkedCompiler, libraries_are
 
 _CONTRACT = {"contract"}
 # Reordering a sum lets it vectorise (sum of squares: 0.4 ns an element against 1.1); inf and nan
@@ -50,6 +50,20 @@ def inlined(function):
     seven deep, a cell took three times as long.
     """
     return _compile(function, _CONTRACT, inline="always")
+
+
+def apart(function):
+    """A `kernel` that others call by address, as C functions are called: it is not linked in.
+
+    Compiled once for its types, whoever calls it, it is optimized in none of its callers; for what
+    runs longer than a call takes, some 20 ns.
+    """
+    if numba.config.DISABLE_JIT:
+        return function
+    called = _made(function, _options(_CONTRACT))
+    called.apart = Apart(called)
+    called.get_overload = lambda arguments: called.apart.key(tuple(arguments))
+    return called
 
 
 def reduction(function):
@@ -314,8 +328,11 @@ class _LinkedCache(_ForgivingCache):
     """That of what other kernels call."""
 
     def load_overload(self, signature, context):
-        with read_as_linked(context):
-            return super().load_overload(signature, context)
+        with libraries_are(Linked, context):
+            found = super().load_overload(signature, context)
+        if found is not None:  # Numba forgets them on the way to who links it in
+            found.library._reload_init.update(found.reload_init)
+        return found
 
 
 def _warn_once(failure):

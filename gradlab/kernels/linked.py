@@ -6,11 +6,17 @@ time in which a cell was compiled.
 """
 
 import contextlib
+import copy
+import functools
+import hashlib
+import importlib
 from types import SimpleNamespace
 
+from llvmlite import binding
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.imputils import user_function
 
 
 class Linked(JITCodeLibrary):
@@ -46,13 +52,59 @@ class LinkedCompiler(Compiler):
 
 
 @contextlib.contextmanager
-def read_as_linked(context):
-    """What Numba reads from its cache meanwhile is `Linked`."""
+def libraries_are(kind, context):
+    """What Numba reads from its cache or compiles meanwhile is of this class, unless it is told."""
     codegen = context.codegen()
     with global_compiler_lock:
         before = codegen._library_class
-        codegen._library_class = Linked
+        codegen._library_class = kind
         try:
             yield
         finally:
             codegen._library_class = before
+
+
+class Apart:
+    """Machine code of a dispatcher's functions, which kernels call by address.
+
+    A name that depends on the types alone stands for it in what is compiled: Numba's own names
+    count what a process has compiled. Numba's cache keeps `load` with each function that calls one
+    (`reload_init`), to be run before that is read.
+    """
+
+    def __init__(self, dispatcher):
+        self._dispatcher, self._keys = dispatcher, {}
+        function = dispatcher.py_func
+        self._name = f"gradlab.{function.__module__}.{function.__qualname__}"
+
+    def key(self, arguments):
+        """What Numba calls the function by, for a tuple of types; it is there from now on."""
+        if arguments not in self._keys:
+            self._keys[arguments] = self._register(arguments)
+        return self._keys[arguments]
+
+    def _register(self, arguments):
+        context = self._dispatcher.targetctx
+        with libraries_are(JITCodeLibrary, context):
+            self._dispatcher.compile(arguments)
+        made = self._dispatcher.overloads[arguments]
+        digest = hashlib.sha256(repr(arguments).encode()).hexdigest()[:16]
+        description = copy.copy(made.fndesc)
+        description.mangled_name = f"{self._name}.{digest}"
+        address = made.library.get_pointer_to_function(made.fndesc.llvm_func_name)
+        binding.add_symbol(description.mangled_name, address)
+        key, call = object(), user_function(description, ())
+        load = functools.partial(_load, self._dispatcher.py_func, arguments)
+
+        def written(context, builder, signature, values):
+            context.active_code_library._reload_init.add(load)
+            return call(context, builder, signature, values)
+
+        written.signature, written.libs = call.signature, ()
+        context._defns[key].append(written, call.signature)
+        return key
+
+
+def _load(function, arguments):
+    module = importlib.import_module(function.__module__)
+    getattr(module, function.__name__).apart.key(arguments)

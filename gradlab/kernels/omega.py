@@ -6,13 +6,13 @@ import numpy as np
 
 from gradlab.kernels.blas import multiply, multiply_transposed
 from gradlab.kernels.elementwise import row_norms, scale
-from gradlab.kernels.jit import kernel
+from gradlab.kernels.jit import apart
 from gradlab.kernels.room import empty
 
 BOUND = -20 * math.log2(10)  # of log2 ||dL/dh_t||^2: smaller steps do not count
 
 
-@kernel
+@apart
 def add_rows(recurrent, adjoint, span, gradient, found):
     """Add a slice's terms, to be called before its delta is aligned.
 

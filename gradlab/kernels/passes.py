@@ -9,7 +9,7 @@ import numpy as np
 from gradlab.kernels import losses
 from gradlab.kernels.arrays import Direct
 from gradlab.kernels.elementwise import copy
-from gradlab.kernels.jit import by_types, inlined, kernel
+from gradlab.kernels.jit import apart, by_types, inlined, kernel
 from gradlab.kernels.omega import add_rows
 from gradlab.kernels.range import receive
 from gradlab.kernels.room import empty
@@ -52,14 +52,14 @@ def _compiled_slice_back(weights, gain, trace, direct, adjoint, span):
     return implementation
 
 
-@inlined
+@apart
 def way_forward(weights, gain, x, trace, spans):
     """The cell's forward loop over spans (K, 3): start, stop, lanes, from the first step on."""
     for k in range(len(spans)):
         _slice_forward(weights, gain, x, trace, (spans[k, 0], spans[k, 1], spans[k, 2]))
 
 
-@inlined
+@apart
 def way_back(run, spans, cuts, head, adjoint, into):
     """All slices from the last to the first; returns whether the sums hold all that they should.
 
@@ -155,7 +155,7 @@ def keep_rows(delta, span, kept):
                 values[t, lane, i] = delta[row, low + i]
 
 
-@inlined
+@apart
 def loss_head(trace, loss):
     """The loss of some lanes, and what it gives the readout.
 
@@ -192,7 +192,7 @@ def _seen(trace, lengths, last):
     return seen
 
 
-@kernel
+@apart
 def there_and_back(run, x, spans, loss, back):
     """From x to the loss and all gradients: `way_forward`, `loss_head`, `way_back`.
 

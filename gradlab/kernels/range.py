@@ -17,7 +17,7 @@ from gradlab.kernels.elementwise import (
     row_norms,
     scale,
 )
-from gradlab.kernels.jit import kernel, ldexp
+from gradlab.kernels.jit import apart, kernel, ldexp
 from gradlab.kernels.room import empty
 from gradlab.kernels.tiles import add_times, times
 
@@ -95,7 +95,7 @@ def _add_own(row, exponent, own, level):
     return exponent
 
 
-@kernel
+@apart
 def receive(adjoint, direct, first, t, lanes):
     """Make the carried rows the adjoint of step t: add the direct part, hold the range, record.
 

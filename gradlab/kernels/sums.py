@@ -4,7 +4,7 @@ import numpy as np
 
 from gradlab.kernels.blas import multiply_transposed
 from gradlab.kernels.elementwise import copy, largest, scale, square_sum
-from gradlab.kernels.jit import kernel
+from gradlab.kernels.jit import apart, kernel
 from gradlab.kernels.range import power_of_two, rescale
 from gradlab.kernels.room import empty
 from gradlab.kernels.tiles import add_transposed
@@ -91,7 +91,7 @@ def room_of(sums, rows, like):
     return empty(rows * width, like)
 
 
-@kernel
+@apart
 def quick_sums(adjoint, span, sums, slots, k, room):
     """Add a slice's products without care for their range: see `may_be_quick` and `are_well`.
 
@@ -231,7 +231,7 @@ def collect(adjoint, span, slot, sums):
                     careful_sums(adjoint, sources[k], span, (lane, lane + 1), into)
 
 
-@kernel
+@apart
 def may_be_quick(sums):
     """Whether nothing that the weights see is so large that `quick_sums` might lose what counts.
 
@@ -247,7 +247,7 @@ def may_be_quick(sums):
     return True
 
 
-@kernel
+@apart
 def are_well(sums):
     """Whether the sums of `quick_sums` lost nothing: each norm lies between 2^-480 and 2^480.
 
