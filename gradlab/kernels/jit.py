@@ -46,8 +46,7 @@ def kernel(function):
 def inlined(function):
     """A `kernel` whose text is put into those that call it, before they are compiled.
 
-    A call compiles its callee's code once more with each caller on the way up: as it was called,
-    seven deep, a cell took three times as long.
+    What is linked in is optimized once more with each caller on the way up, seven deep.
     """
     return _compile(function, _CONTRACT, inline="always")
 
@@ -350,8 +349,8 @@ def _warn_once(failure):
 def _say(kernel, signature):
     """Say which cell is compiled, and once more when a loop of it is for other arguments.
 
-    CPU seconds on a fast and on a shared machine: 13 to 33 for the first cell, 6 to 15 for the next
-    ones, which find compiled what all of them share, and for gradients lane by lane.
+    CPU seconds on a shared machine: 23 for the first cell, 7 to 15 for the next ones, which find
+    compiled what all of them share, and for gradients lane by lane.
     """
     cell = _cell_of(signature)
     if cell is None and _told:  # a helper of a cell that was told, or some 2 s
@@ -359,7 +358,7 @@ def _say(kernel, signature):
     loops = _told.setdefault(cell, {})
     if not loops or signature not in loops.get(kernel, {signature}):
         what = f"{'more of ' * bool(loops)}cell {cell}" if cell else "what all cells share"
-        cost = "5 to 15 s; the first cell 10 to 35 s"
+        cost = "3 to 15 s; the first cell 8 to 25 s"
         to_stderr(f"gradlab: compiling {what}, once on this machine ({cost})\n")
     loops.setdefault(kernel, set()).add(signature)
 
