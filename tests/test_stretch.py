@@ -1,8 +1,10 @@
 """Updates in one compiled call: to the bit those that are made one by one."""
 
 import copy
+import dataclasses
 import itertools
 import pickle
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -340,3 +342,99 @@ def test_a_cell_that_computes_its_weights_is_trained_update_by_update(change, fi
     else:
         with pytest.raises(stretch.Unfit):
             stretch._packed(net, flat)
+
+
+def over(task, change):
+    """A task whose sample is what `change` makes of the plain one's."""
+
+    def made():
+        own = task()
+        return SimpleNamespace(LOSS=own.LOSS, AT=own.AT, sample=change(own.sample))
+
+    return made
+
+
+def in_one_buffer(sample):
+    room = []
+
+    def filled(stream, length, batch):
+        x, y = sample(stream, length, batch)
+        room.extend([x.copy(), y.copy()] if not room else [])
+        room[0][:], room[1][:] = x, y
+        return tuple(room)
+
+    return filled
+
+
+@pytest.mark.parametrize(
+    ("change", "count"),
+    [
+        (in_one_buffer, 22),
+        (lambda sample: lambda *given: iter(sample(*given)), 0),
+        (lambda sample: lambda *given: list(sample(*given)), 0),
+        (lambda sample: lambda *given: tuple(own.tolist() for own in sample(*given)), 0),
+    ],
+)
+def test_a_task_may_use_its_arrays_again_and_return_any_sequence(change, count, made):
+    check(made, count, task=over(task_of, change))
+
+
+def test_what_a_task_raises_is_raised_once_and_is_not_lost(made):
+    count = itertools.count(1)
+
+    def once(sample):
+        def sometimes(*given):
+            if next(count) == 12:
+                raise ValueError("record 12 is broken")
+            return sample(*given)
+
+        return sometimes
+
+    net = gradlab.Network.draw("elman", **SIZES, spectral_radius=0.8)
+    plan = Plan(sequence_length=6, batch=3, updates=24, learning_rate=0.02, log_every=1000)
+    training = Training(net, over(task_of, once)(), plan)
+    with pytest.raises(ValueError, match="record 12 is broken"):
+        training.run()
+    assert training.update == 11
+    training.run()
+    assert training.update == 24 and sum(made) > 8
+
+
+def test_a_plan_may_change_between_runs(made):
+    ended = []
+    for log_every in (1, 1000):
+        net = gradlab.Network.draw("elman", **SIZES, spectral_radius=0.8)
+        own = {"sequence_length": 6, "batch": 3, "updates": 24, "learning_rate": 0.02}
+        training = Training(net, task_of(), Plan(**own, log_every=log_every))
+        training.run(12)
+        training.plan = dataclasses.replace(training.plan, omega=1.0)
+        training.run()
+        ended.append(training)
+    same(*ended)
+    assert sum(made) > 12
+
+
+def test_where_ctrl_c_comes_in_an_update_its_minibatch_is_the_next_one(monkeypatch):
+    def interrupted(*given):
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    net = gradlab.Network.draw("elman", **SIZES, spectral_radius=0.8)
+    plan = Plan(sequence_length=6, batch=3, updates=6, learning_rate=0.02, log_every=1)
+    whole, stopped = Training(net, task_of(), plan), Training(net, task_of(), plan)
+    whole.run()
+    stopped.run(3)
+    monkeypatch.setattr("gradlab.learning.training.gradient", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.run()
+    stopped.run()
+    same(stopped, whole)
+
+
+def test_a_users_cell_is_trained_update_by_update(made, tmp_path):
+    """Its sources may compute, of x, what a stretch would take for a copy."""
+    text = (Path(__file__).parent / "leaky.py").read_text()
+    text += "\n\nplain = sources\n\ndef sources(trace, x):\n    own = plain(trace, x)\n"
+    text += "    return own | {'U': own['U']._replace(values=x + 0.0)}\n"
+    (tmp_path / "own.py").write_text(text)
+    check(made, 0, cell=str(tmp_path / "own.py"))

@@ -53,11 +53,13 @@ class Stretches:
     """
 
     def __init__(self):
-        self._rooms, self._off = {}, False
+        self._rooms, self._off, self._plan = {}, False, None
         self._size, self._tried, self._wait, self._vain, self._pace = MOST, 0, 0, 0, LONGEST
 
     def reach(self, free, net, plan):
         """How many updates to make at once where so many are free to be; 0: make one alone."""
+        if plan is not self._plan:
+            self._rooms, self._off, self._plan = {}, False, plan
         if self._off or self._wait or free < (1 if self._rooms else SHORTEST):
             return 0
         self._off = not _is_possible(net, plan)
@@ -79,6 +81,10 @@ class Stretches:
         except UserError:  # one of them is wrong: its own update says so
             self._wait = len(minibatches)
 
+    def stop(self):
+        """These minibatches are not for stretches."""
+        self._off = True
+
     def alone(self, seconds):
         """An update was made by itself."""
         self._wait, self._pace = max(self._wait - 1, 0), seconds
@@ -96,11 +102,15 @@ class Stretches:
 
 
 def _is_possible(net, plan):
-    """Whether the updates are one chain's, all in compiled code, with the same arguments each."""
+    """Whether the updates are one chain's, all in compiled code, with the same arguments each.
+
+    Of gradlab's own cells: a user's `prepare` and `sources` may compute what is copied here.
+    """
     clipped = plan.clip_per == "mean" or plan.clip_threshold is None
     low, high = plan.lengths
     fixed = plan.truncate is None and not plan.teacher_forcing and high - low <= KEPT
-    return len(net.places) == 1 and net.module.compiled and clipped and fixed
+    own = net.module.compiled and net.module.module.startswith("gradlab.cells.")
+    return len(net.places) == 1 and own and clipped and fixed
 
 
 class Unfit(Exception):
@@ -156,15 +166,24 @@ class Stretch:
         stretch(self._arguments, self._weights, given, how, told)
 
 
+def is_plain(minibatch):
+    """Whether it is (x, y), both arrays."""
+    whole = type(minibatch) is tuple and len(minibatch) == 2
+    return whole and all(type(own) is np.ndarray for own in minibatch)
+
+
+def copied(minibatch):
+    """Its arrays copied if it is plain, else as it is."""
+    return tuple(own.copy() for own in minibatch) if is_plain(minibatch) else minibatch
+
+
 def size_of(minibatch):
-    """Bytes of its arrays."""
-    return sum(getattr(own, "nbytes", 0) for own in minibatch)
+    """Bytes of its arrays, of a plain one."""
+    return sum(own.nbytes for own in minibatch)
 
 
 def _looks(minibatch):
-    """Shapes and dtypes of (x, y). Raises `Unfit` for one with lengths, or of lists."""
-    if len(minibatch) != 2 or not all(type(own) is np.ndarray for own in minibatch):
-        raise Unfit
+    """Shapes and dtypes of (x, y)."""
     return tuple((own.shape, own.dtype) for own in minibatch)
 
 

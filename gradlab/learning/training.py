@@ -26,7 +26,7 @@ from gradlab.learning.omega import check
 from gradlab.learning.optimizers import optimizer
 from gradlab.learning.plan import Plan
 from gradlab.learning.schedules import factor
-from gradlab.learning.stretch import ROOM, Stretches, Told, size_of
+from gradlab.learning.stretch import ROOM, Stretches, Told, copied, is_plain, size_of
 from gradlab.nets import draws, files
 from gradlab.nets.network import Network
 from gradlab.nets.truncated import Truncation
@@ -152,7 +152,14 @@ class Training:
         return size, lambda count: self._drawn(sample, stream, count)
 
     def _minibatch(self, number):
-        return self._ahead.popleft().minibatch if self._ahead else self._next(number)
+        """The next one. It stays the next one until its update is made, whatever comes between."""
+        if not self._ahead:
+            state = self._stream.bit_generator.state
+            self._ahead.append(_Drawn(self._next(number), state))
+        if (failure := self._ahead[0].failure) is not None:
+            self._ahead.popleft()
+            raise failure
+        return self._ahead[0].minibatch
 
     def _next(self, number):
         if isinstance(self.task, data.Arrays):
@@ -160,20 +167,27 @@ class Training:
         return self._drawn(self.task.sample, self._stream, self.plan.batch)
 
     def _draw_ahead(self, count):
-        """The minibatches of the next updates, up to so many, fewer if drawing fails."""
+        """The minibatches of the next updates, up to so many.
+
+        Fewer where one is no (x, y) of arrays, or drawing it fails: its own update says so. A task
+        may fill the same arrays again: they are copied.
+        """
         ahead, generator = self._ahead, self._stream.bit_generator
-        while len(ahead) < count and not (ahead and len(ahead) * size_of(ahead[0][0]) > ROOM):
+        while len(ahead) < count and all(drawn.is_plain for drawn in ahead):
+            if ahead and len(ahead) * size_of(ahead[0].minibatch) > ROOM:
+                break
             state = generator.state
             try:
-                ahead.append(_Drawn(self._next(self.update + len(ahead) + 1), state))
-            except BaseException as failure:
+                minibatch = self._next(self.update + len(ahead) + 1)
+            except Exception as failure:
+                ahead.append(_Drawn(None, state, failure))
+            except BaseException:
                 generator.state = state
-                if ahead and isinstance(
-                    failure, Exception
-                ):  # another update's, which will raise it
-                    break
                 raise
-        return [drawn.minibatch for drawn in itertools.islice(ahead, count)]
+            else:
+                ahead.append(_Drawn(copied(minibatch), state))
+        first = itertools.islice(ahead, count)
+        return [drawn.minibatch for drawn in first if drawn.is_plain]
 
     def save(self, path):
         """Write the state to a .safetensors file, whole or not at all; ~ is the home folder.
@@ -254,6 +268,9 @@ class Training:
         started, number, told = time.perf_counter(), self.update + 1, Told.of(count)
         try:
             minibatches = self._draw_ahead(count)
+            if not minibatches:
+                self._stretches.stop()
+                return False
             rates = [self._rate(number + k) for k in range(len(minibatches))]
             settings = [self._optimizer.setting(r, number + k) for k, r in enumerate(rates)]
             how = rule_of(self.plan), self._optimizer.number, np.array(settings), self.plan.omega
@@ -286,13 +303,18 @@ class Training:
         minibatch = self._minibatch(number)
         logged = self._is_logged(number)
         watch = logged or self._is_due(number)
-        step = gradient(self.net, self.task, minibatch, plan, watch)
+        try:
+            step = gradient(self.net, self.task, minibatch, plan, watch)
+        except Exception:  # it is of no use; where Ctrl-C came, it is
+            self._ahead.popleft()
+            raise
         rate = self._rate(number)
         change = self._optimizer.step(step.applied, self._slots, rate, number)
         finite = updates.take(self._flat, change)
         seconds = time.perf_counter() - started
         self._seconds += seconds
         self._stretches.alone(seconds)
+        self._ahead.popleft()
         self.losses.append(step.loss)
         self.norms.append(step.norm)
         self.shares.append(step.clipped)
@@ -361,10 +383,16 @@ _SAID = ("rows", "status", "_seconds", "_best", "_waited")
 
 
 class _Drawn(NamedTuple):
-    """A minibatch that was drawn ahead, and the stream's state before."""
+    """A minibatch that was drawn ahead, or why that failed, and the stream's state before."""
 
-    minibatch: tuple
+    minibatch: object
     state: dict
+    failure: Exception | None = None
+
+    @property
+    def is_plain(self):
+        """Whether it is what a stretch takes."""
+        return is_plain(self.minibatch)
 
 
 class _Module(NamedTuple):
