@@ -438,3 +438,34 @@ def test_a_users_cell_is_trained_update_by_update(made, tmp_path):
     text += "    return own | {'U': own['U']._replace(values=x + 0.0)}\n"
     (tmp_path / "own.py").write_text(text)
     check(made, 0, cell=str(tmp_path / "own.py"))
+
+
+def test_what_was_drawn_before_ctrl_c_is_not_written_over(monkeypatch):
+    """By a task that fills one buffer, whose next minibatches are drawn ahead afterwards."""
+    monkeypatch.setattr("gradlab.learning.training.gradient", _interrupt)
+    net = gradlab.Network.draw("elman", **SIZES, spectral_radius=0.8)
+    own = {"sequence_length": 6, "batch": 3, "updates": 24, "learning_rate": 0.02}
+    training = Training(net, over(task_of, in_one_buffer)(), Plan(**own, log_every=1000))
+    with pytest.raises(KeyboardInterrupt):
+        training.run()
+    monkeypatch.undo()
+    training.run()
+    same(training, trained(log_every=1))
+
+
+def _interrupt(*given):
+    raise KeyboardInterrupt
+
+
+def test_a_long_way_to_the_next_row_is_not_looked_over_at_each_update(monkeypatch):
+    looked = []
+
+    def is_seen(training, number, plain=Training._is_seen):
+        looked.append(number)
+        return plain(training, number)
+
+    monkeypatch.setattr(Training, "_is_seen", is_seen)
+    net = gradlab.Network.draw("elman", **SIZES, spectral_radius=0.8)
+    own = {"sequence_length": 6, "batch": 3, "updates": 10**6, "learning_rate": 0.02}
+    Training(net, task_of(), Plan(**own, log_every=10**6)).run(130)
+    assert len(looked) < 10 * 64

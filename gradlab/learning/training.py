@@ -26,7 +26,7 @@ from gradlab.learning.omega import check
 from gradlab.learning.optimizers import optimizer
 from gradlab.learning.plan import Plan
 from gradlab.learning.schedules import factor
-from gradlab.learning.stretch import ROOM, Stretches, Told, copied, is_plain, size_of
+from gradlab.learning.stretch import MOST, ROOM, Stretches, Told, copied, is_plain, size_of
 from gradlab.nets import draws, files
 from gradlab.nets.network import Network
 from gradlab.nets.truncated import Truncation
@@ -151,11 +151,9 @@ class Training:
         sample = getattr(self.task, "unseen", self.task.sample)
         return size, lambda count: self._drawn(sample, stream, count)
 
-    def _minibatch(self, number):
+    def _minibatch(self):
         """The next one. It stays the next one until its update is made, whatever comes between."""
-        if not self._ahead:
-            state = self._stream.bit_generator.state
-            self._ahead.append(_Drawn(self._next(number), state))
+        self._draw_ahead(1)
         if (failure := self._ahead[0].failure) is not None:
             self._ahead.popleft()
             raise failure
@@ -167,27 +165,29 @@ class Training:
         return self._drawn(self.task.sample, self._stream, self.plan.batch)
 
     def _draw_ahead(self, count):
-        """The minibatches of the next updates, up to so many.
+        """The minibatches of the next updates that a stretch takes, up to so many.
 
         Fewer where one is no (x, y) of arrays, or drawing it fails: its own update says so. A task
         may fill the same arrays again: they are copied.
         """
         ahead, generator = self._ahead, self._stream.bit_generator
-        while len(ahead) < count and all(drawn.is_plain for drawn in ahead):
-            if ahead and len(ahead) * size_of(ahead[0].minibatch) > ROOM:
-                break
+        while len(ahead) < count and not (ahead and self._is_enough()):
             state = generator.state
             try:
-                minibatch = self._next(self.update + len(ahead) + 1)
+                drawn = _Drawn(copied(self._next(self.update + len(ahead) + 1)), state)
             except Exception as failure:
-                ahead.append(_Drawn(None, state, failure))
+                drawn = _Drawn(None, state, failure)
             except BaseException:
                 generator.state = state
                 raise
-            else:
-                ahead.append(_Drawn(copied(minibatch), state))
+            ahead.append(drawn)
         first = itertools.islice(ahead, count)
         return [drawn.minibatch for drawn in first if drawn.is_plain]
+
+    def _is_enough(self):
+        """Whether no more is drawn after the last one: it is of another kind, or they fill ROOM."""
+        last = self._ahead[-1]
+        return not last.is_plain or len(self._ahead) * size_of(last.minibatch) > ROOM
 
     def save(self, path):
         """Write the state to a .safetensors file, whole or not at all; ~ is the home folder.
@@ -259,8 +259,8 @@ class Training:
 
     def _stretch(self, end):
         """Updates in one call, up to the next one that is looked at; whether any were made."""
-        free = 0
-        while self.update + free < end and not self._is_seen(self.update + free + 1):
+        free, most = 0, min(MOST, end - self.update)
+        while free < most and not self._is_seen(self.update + free + 1):
             free += 1
         count = self._stretches.reach(free, self.net, self.plan)
         if not count:
@@ -300,7 +300,7 @@ class Training:
     def _one_update(self):
         plan, number = self.plan, self.update + 1
         started = time.perf_counter()
-        minibatch = self._minibatch(number)
+        minibatch = self._minibatch()
         logged = self._is_logged(number)
         watch = logged or self._is_due(number)
         try:
