@@ -125,7 +125,7 @@ def more(x):
     return x + 1.0
 print(more(1.0))
 """
-ONCE = "once on this machine (3 to 15 s; the first cell 8 to 25 s)\n"
+ONCE = "once on this machine (5 to 20 s; the first cell 10 to 30 s)\n"
 COMPILING = f"gradlab: compiling what all cells share, {ONCE}"
 compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
 

@@ -134,7 +134,7 @@ def test_a_kernel_of_another_policy_is_seen():
     assert breaches(other) == {"fastmath", "error_model", "nogil"}
 
 
-CALLED = """
+LINKED = """
 from gradlab.kernels.jit import kernel
 @kernel
 def third(x):
@@ -146,33 +146,13 @@ def ninth(x):
 def sixth(x):
     return third(x) / 2
 """
-TOLD = """
+TOLD_OF_LINKED = """
 import called
 linked = called.third.get_call_template.__self__
 print(called.{call}, len(called.third.overloads))
 made = [own.library.get_pointer_to_function("") for own in linked.overloads.values()]
 print(made, sum(linked.stats.cache_hits.values()), called.third(6.0))
 """
-
-
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled with NUMBA_DISABLE_JIT")
-def test_what_a_kernel_calls_is_linked_in_and_cached_without_machine_code(tmp_path):
-    """None of it can be called from Python, until Python asks; the next caller reads it."""
-    (tmp_path / "called.py").write_text(CALLED)
-
-    def told(call):
-        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-        done = subprocess.run(
-            [sys.executable, "-c", TOLD.format(call=call)], cwd=tmp_path, env=environment,
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
-        return done.stdout.split()
-
-    assert told("ninth(18.0)") == ["2.0", "0", "[0]", "0", "2.0"]
-    assert told("sixth(18.0)") == ["3.0", "0", "[0]", "1", "2.0"]
-    assert told("sixth(18.0)") == ["3.0", "0", "[]", "0", "2.0"]  # it stands in the caller
-
-
 BY_ADDRESS = """
 from gradlab.kernels.jit import apart, kernel
 @apart
@@ -188,29 +168,45 @@ def more(x):
 def most(x):
     return more(x) + third(x)
 """
-TOLD_OF = """
+TOLD_BY_ADDRESS = """
 import called
 print(called.{call}, *(sum(called.third.stats[i].values()) for i in (1, 2)))
 """
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled with NUMBA_DISABLE_JIT")
-def test_what_is_called_by_address_is_there_before_its_callers(tmp_path):
-    """Also where they come from a cache, which holds no more of it than a name."""
-    (tmp_path / "called.py").write_text(BY_ADDRESS)
+@pytest.fixture
+def told(tmp_path):
+    """told(code, call): the words that another process prints, with the cache of those before."""
+    if numba.config.DISABLE_JIT:
+        pytest.skip("nothing is compiled with NUMBA_DISABLE_JIT")
 
-    def told(call):
+    def printed(code, call):
         environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
         done = subprocess.run(
-            [sys.executable, "-c", TOLD_OF.format(call=call)], cwd=tmp_path, env=environment,
+            [sys.executable, "-c", code.format(call=call)], cwd=tmp_path, env=environment,
             check=True, capture_output=True, text=True,
         )  # fmt: skip
         return done.stdout.split()
 
-    assert told("ninth(18.0)") == ["2.0", "0", "1"]
-    assert told("ninth(18.0)") == ["2.0", "1", "0"]
-    assert told("most(18.0)") == ["9.0", "1", "0"]
-    assert told("most(18.0)") == ["9.0", "1", "0"]
+    return printed
+
+
+def test_what_a_kernel_calls_is_linked_in_and_cached_without_machine_code(tmp_path, told):
+    """None of it can be called from Python, until Python asks; the next caller reads it."""
+    (tmp_path / "called.py").write_text(LINKED)
+    assert told(TOLD_OF_LINKED, "ninth(18.0)") == ["2.0", "0", "[0]", "0", "2.0"]
+    assert told(TOLD_OF_LINKED, "sixth(18.0)") == ["3.0", "0", "[0]", "1", "2.0"]
+    again = told(TOLD_OF_LINKED, "sixth(18.0)")
+    assert again == ["3.0", "0", "[]", "0", "2.0"]  # it stands in the caller
+
+
+def test_what_is_called_by_address_is_there_before_its_callers(tmp_path, told):
+    """Also where they come from a cache, which holds no more of it than a name."""
+    (tmp_path / "called.py").write_text(BY_ADDRESS)
+    assert told(TOLD_BY_ADDRESS, "ninth(18.0)") == ["2.0", "0", "1"]
+    assert told(TOLD_BY_ADDRESS, "ninth(18.0)") == ["2.0", "1", "0"]
+    assert told(TOLD_BY_ADDRESS, "most(18.0)") == ["9.0", "1", "0"]
+    assert told(TOLD_BY_ADDRESS, "most(18.0)") == ["9.0", "1", "0"]
     for file in (tmp_path / "cache").rglob("called.third-*"):
         file.unlink()
-    assert told("most(18.0)") == ["9.0", "0", "1"]
+    assert told(TOLD_BY_ADDRESS, "most(18.0)") == ["9.0", "0", "1"]

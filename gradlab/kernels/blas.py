@@ -9,10 +9,19 @@ from llvmlite import ir
 from numba.core import cgutils
 from numba.core.errors import TypingError
 
-from gradlab.kernels.jit import on_matrices
+from gradlab.kernels.jit import kernel, on_matrices
+from gradlab.kernels.room import empty
 
 NO, YES, _DOUBLE, _SINGLE = (ord(letter) for letter in "ntds")
 INT = cgutils.intp_t
+
+
+@kernel
+def factors_of(own, before, like):
+    """The argument `factors` of the products below, in like's type."""
+    factors = empty(2, like)
+    factors[0], factors[1] = own, before
+    return factors
 
 
 def multiply(a, b, out, factors):

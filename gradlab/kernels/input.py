@@ -1,8 +1,7 @@
 """What the input adds at the pre-activations, for many steps in one product."""
 
-from gradlab.kernels.blas import multiply
+from gradlab.kernels.blas import factors_of, multiply
 from gradlab.kernels.jit import apart, kernel
-from gradlab.kernels.room import empty
 
 CACHED = 16384  # values of a chunk of steps: it is read again, step by step, while still in cache
 
@@ -22,8 +21,7 @@ def drive(weights, bias, x, out, span):
     """
     start, stop, lanes = span
     driven = weights.shape[1]
-    factors = empty(2, out)
-    factors[0] = factors[1] = 1
+    factors = factors_of(1, 1, out)
     columns, units = out.shape[1], out.shape[2]
     single = x.shape[1] == 1
     for t in range(start, stop):

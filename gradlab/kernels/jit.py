@@ -110,24 +110,38 @@ def _callback(function, signature, cached):
     return made
 
 
-def on_matrices(function, check):
-    """Let kernels call `function` of arrays: the decorated one writes its instructions.
+def by_instructions(function, typed, *kinds):
+    """Let kernels call `function`: the decorated one writes its instructions, as Numba's own do.
 
-    It gets a builder, the type of their entries and a `Matrix` for each array; `check` gets the
-    arrays' types. Written so, a call costs the caller a hundredth of what an `overload` does, which
+    typed(*types) is the result's type; kinds: the classes of the arguments' types, one tuple or
+    several. Written so, a call costs the caller a hundredth of what an `overload` does, which
     compiles a function for each set of types and links it in: products were a sixth of a cell.
     """
-    count = function.__code__.co_argcount
 
     def written(write):
-        def typer(*arrays):
-            check(*arrays)
-            return types.none
+        type_callable(function)(lambda context: typed)
+        for classes in kinds:
+            lower_builtin(function, *classes)(write)
+        return write
 
-        typer.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
-        type_callable(function)(lambda context: typer)
+    return written
 
-        @lower_builtin(function, *[types.Array] * count)
+
+def on_matrices(function, check):
+    """The same for a `function` of arrays that returns nothing; `check` gets their types.
+
+    The decorated one gets a builder, the type of their entries and a `Matrix` for each array.
+    """
+
+    def typed(*arrays):
+        check(*arrays)
+        return types.none
+
+    typed.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    classes = [types.Array] * function.__code__.co_argcount
+
+    def written(write):
+        @by_instructions(function, typed, classes)
         def lowered(context, builder, signature, values):
             arrays = [
                 Matrix(context, builder, kind, value)
@@ -349,8 +363,8 @@ def _warn_once(failure):
 def _say(kernel, signature):
     """Say which cell is compiled, and once more when a loop of it is for other arguments.
 
-    CPU seconds on a shared machine: 23 for the first cell, 7 to 15 for the next ones, which find
-    compiled what all of them share, and for gradients lane by lane.
+    CPU seconds on a shared machine: 23 to 31 for the first cell, 7 to 17 for the next ones, which
+    find compiled what all of them share, and for gradients lane by lane.
     """
     cell = _cell_of(signature)
     if cell is None and _told:  # a helper of a cell that was told, or some 2 s
@@ -358,7 +372,7 @@ def _say(kernel, signature):
     loops = _told.setdefault(cell, {})
     if not loops or signature not in loops.get(kernel, {signature}):
         what = f"{'more of ' * bool(loops)}cell {cell}" if cell else "what all cells share"
-        cost = "3 to 15 s; the first cell 8 to 25 s"
+        cost = "5 to 20 s; the first cell 10 to 30 s"
         to_stderr(f"gradlab: compiling {what}, once on this machine ({cost})\n")
     loops.setdefault(kernel, set()).add(signature)
 

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from gradlab.kernels.blas import multiply_by_transposed
+from gradlab.kernels.blas import factors_of, multiply_by_transposed
 from gradlab.kernels.elementwise import (
     dot_rows,
     highest,
@@ -17,7 +17,6 @@ from gradlab.kernels.elementwise import (
     softmax_row,
 )
 from gradlab.kernels.jit import kernel
-from gradlab.kernels.room import empty
 from gradlab.kernels.tiles import add_transposed
 
 SQUARED_ERROR, CROSS_ENTROPY, BINARY_CROSS_ENTROPY = range(3)
@@ -195,9 +194,7 @@ def outputs_of(hidden, V, c, o):
             for i in range(o.shape[1]):
                 o[row, i] = c[i] if V.size > 0 else hidden[row, i]
         if V.size > 0:
-            factors = empty(2, o)
-            factors[0] = factors[1] = 1
-            multiply_by_transposed(hidden[:, : V.shape[1]], V, o, factors)
+            multiply_by_transposed(hidden[:, : V.shape[1]], V, o, factors_of(1, 1, o))
 
 
 @kernel

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from gradlab.kernels.blas import multiply, multiply_transposed
+from gradlab.kernels.blas import factors_of, multiply, multiply_transposed
 from gradlab.kernels.elementwise import row_norms, scale
 from gradlab.kernels.jit import apart
 from gradlab.kernels.room import empty
@@ -23,11 +23,8 @@ def add_rows(recurrent, adjoint, span, gradient, found):
     start, stop, lanes = span
     rows = (stop - start) * lanes
     delta = adjoint.delta[:rows]
-    factors = empty(2, delta)
-    factors[0] = factors[1] = 1
-    factors[1] = 0
     v = empty((rows, recurrent.shape[1]), delta)
-    multiply(delta, recurrent, v, factors)
+    multiply(delta, recurrent, v, factors_of(1, 0, delta))
     norms = np.empty((1, rows))
     row_norms(v, norms)
     for t in range(start + 1, stop + 1):
@@ -41,5 +38,4 @@ def add_rows(recurrent, adjoint, span, gradient, found):
                 found[0] += off * off
                 found[1] += 1
             scale(v[k], v.dtype.type(factor))
-    factors[1] = 1
-    multiply_transposed(delta, v, gradient, factors)
+    multiply_transposed(delta, v, gradient, factors_of(1, 1, delta))

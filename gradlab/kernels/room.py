@@ -4,8 +4,9 @@ import numpy as np
 from numba import types
 from numba.core import cgutils
 from numba.core.imputils import impl_ret_new_ref
-from numba.extending import lower_builtin, type_callable
 from numba.np.arrayobj import _empty_nd_impl
+
+from gradlab.kernels.jit import by_instructions
 
 
 def empty(shape, like):
@@ -16,17 +17,12 @@ def empty(shape, like):
     return np.empty(shape, like.dtype)
 
 
-@type_callable(empty)
-def _typed(context):
-    def typer(shape, like):
-        axes = shape.count if isinstance(shape, types.UniTuple) else 1
-        return types.Array(like.dtype, axes, "C")
-
-    return typer
+def _typed(shape, like):
+    axes = shape.count if isinstance(shape, types.UniTuple) else 1
+    return types.Array(like.dtype, axes, "C")
 
 
-@lower_builtin(empty, types.UniTuple, types.Array)
-@lower_builtin(empty, types.Integer, types.Array)
+@by_instructions(empty, _typed, (types.UniTuple, types.Array), (types.Integer, types.Array))
 def _written(context, builder, signature, values):
     kind, axes = signature.args[0], [values[0]]
     if isinstance(kind, types.UniTuple):

@@ -196,7 +196,7 @@ def table(spans):
 
 @functools.cache
 def _nothing(dtype):
-    """No room for delta's rows, and for Omega: nobody writes there."""
+    """No room for delta's rows, and for Omega: nothing but zeros is written there."""
     none = np.zeros((0, 0), dtype)
     return (np.zeros((0, 0, 0), dtype), 0), (none, none, np.zeros(2))
 
