@@ -34,6 +34,8 @@ def each(function, items):
     The caller works too: a thread that only waits would have to be woken before the result is.
     """
     with one_blas_thread():
+        if len(items) == 1:
+            return [function(items[0])]
         others = [_pool().submit(function, item) for item in items[1:]]
         try:
             first = function(items[0])

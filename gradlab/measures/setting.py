@@ -149,7 +149,7 @@ def passed(net, gain, x, initial):
 
     gain (R,) is the factor on h in every chain, initial (R, S) or (C, R, S) what they start from.
     """
-    prepared = {place: net.prepared(place) for place in net.places}
+    prepared = net.prepared_chains()
     initial = initial.reshape(len(prepared), len(gain), -1)
     starts, steps = dict(zip(prepared, initial, strict=True)), np.full(len(gain), len(x))
     gain = gain.astype(x.dtype)

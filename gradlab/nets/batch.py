@@ -1,7 +1,7 @@
 """A batch of sequences, checked, and cut into groups of lanes that run side by side."""
 
+import functools
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 
@@ -36,20 +36,18 @@ class Batch:
         """Check what the user gave. Raises UserError, one line, for what does not fit."""
         net = net.checked()
         x = _inputs(net, x)
-        lengths = _lengths(x, lengths)
-        order = np.argsort(-lengths, kind="stable")
-        count = _groups(len(x), len(order), net.weights["W"].size)
-        groups = np.array_split(order, count)
+        count = _groups(*x.shape[:2], net.weights["W"].size)
+        groups, lengths = _even(x.shape[1], count), _lengths(x, lengths)
         if lengths.min() < lengths.max():  # a fair share of the long ones for each
+            order = np.argsort(-lengths, kind="stable")
             groups = [order[first::count] for first in range(count)]
-        weights = {place: net.prepared(place) for place in net.places}
+        weights = net.prepared_chains()
         initial = _initial(net, weights, h0, x.shape[1])
         return cls(net, weights, x, initial, lengths, groups, _teacher(net, x, teacher, lengths))
 
     def of_net(self, net):
         """The same sequences for another network of the same cell, shape and dtype."""
-        weights = {place: net.prepared(place) for place in net.places}
-        return replace(self, net=net, weights=weights)
+        return replace(self, net=net, weights=net.prepared_chains())
 
     def classes(self, name, numbers, outputs):
         """Class numbers (T, B) or (B,) as int64, 0 after a lane's own end, where any may stand.
@@ -103,7 +101,7 @@ class Run:
         chains = self.of_layer(layer)
         return joined(chains, [chain.passed.trace.state for chain in chains])
 
-    @cached_property
+    @functools.cached_property
     def hidden(self):
         """h of every step of the top layer, (T+1, B_g, N or 2 N)."""
         return part_of(self.net, self.states(self.chains[-1].place.layer), 0)
@@ -127,11 +125,13 @@ def check_has_cell(net):
 
 
 def _taken(batch, group):
-    if (group[1:] == group[:-1] + 1).all():  # a slice takes a fifth of the time
-        group = slice(group[0], group[-1] + 1)
+    lengths = batch.lengths[group]
+    first, last = group[0], group[-1]
+    if lengths[0] == lengths[-1] and last - first == len(group) - 1:  # in order, without a gap
+        group = slice(first, last + 1)  # takes a fifth of the time
     initial = {place: states[group] for place, states in batch.initial.items()}
-    x, lengths = batch.x[:, group], batch.lengths[group]
-    if lengths.min() < len(x):  # what pads a lane may be anything, and is nobody's
+    x = batch.x[:, group]
+    if lengths[-1] < len(x):  # what pads a lane may be anything, and is nobody's
         within = np.arange(len(x))[:, None] < lengths
         x = np.where(within[..., None], x, x.dtype.type(0))
     return np.ascontiguousarray(x), initial, lengths
@@ -141,6 +141,14 @@ def _groups(steps, lanes, weights):
     if lanes < 16 or 6 * steps * lanes * weights < WORTH_A_THREAD:
         return 1
     return 2 if lanes < 128 else 4 if lanes < 512 else 8
+
+
+@functools.lru_cache(maxsize=256)
+def _even(lanes, count):
+    """So many groups of neighbours, which nobody changes."""
+    order = np.arange(lanes)
+    order.flags.writeable = False
+    return np.array_split(order, count)
 
 
 def _inputs(net, x):

@@ -58,7 +58,7 @@ def started(cell, weights, gain, x, initial, lengths):
     """The pass that `forward` runs, with room for all its states; the first one is there."""
     _check(weights, gain, x, initial)
     steps, (lanes, size) = len(x), initial.shape
-    room = np.empty if lengths.min() == steps else np.zeros  # zero after a lane's own length
+    room = np.empty if lengths[-1] == steps else np.zeros  # zero after a lane's own length
     state = room((steps + 1, lanes, size), initial.dtype)
     saved = room((steps, lanes, cell.saved_size(weights)), initial.dtype)
     state[0] = initial
@@ -240,8 +240,7 @@ def direct_of(head, span):
 
 def adjoint_of(run, spans, last, keep):
     """Room for what a way back over `spans` from last (L, S) fills."""
-    spans = np.asarray(spans)
-    rows = int(((spans[:, 1] - spans[:, 0]) * spans[:, 2]).max())
+    rows = max((stop - start) * lanes for start, stop, lanes in np.asarray(spans).tolist())
     steps, (lanes, size) = len(run.trace.state), last.shape
     parts = len(run.cell.state_parts)
     return Adjoint(
@@ -270,14 +269,17 @@ class Sums:
     """
 
     def __init__(self, sources, entries=1, kept=None, omega=None):
-        place, joined = _joined(sources, entries)
+        columns_of = tuple((tuple(own.columns), tuple(own.units)) for own in sources.values())
+        place, places, shapes = _joined(columns_of)
+        dtype = next(iter(sources.values())).values.dtype
+        joined = tuple(np.zeros((entries, *shape), dtype) for shape in shapes)
         self.sources = sources
         self.total = {
             name: joined[g][:, :, at : at + columns[1] - columns[0]]
             for (name, (_, columns, _)), (g, at) in zip(sources.items(), place, strict=True)
         }
         self.exponent = {name: np.zeros(entries, np.int64) for name in sources}
-        places, exponents = np.array(place, np.int64), tuple(self.exponent.values())
+        exponents = tuple(self.exponent.values())
         touched = np.zeros(entries, np.bool_)
         self.record = arrays.Sums(tuple(sources.values()), places, joined, exponents, touched)
         none = _nothing(joined[0].dtype)
@@ -341,14 +343,16 @@ class LaneSums(Sums):
         collect(adjoint, span, self._slot_of(span) if slot is None else slot, self.record)
 
 
-def _joined(sources, entries):
-    """Places [(g, column)], and arrays (A, units, columns): one for all of the same units."""
+@functools.lru_cache(maxsize=256)
+def _joined(parts):
+    """Places [(g, column)], also as an array, and shapes (units, columns) of what is joined.
+
+    parts: (columns, units) of each source; those of the same units share an array.
+    """
     widths, place = {}, []
-    for _, columns, units in sources.values():
+    for columns, units in parts:
         at = widths.setdefault(units, 0)
         place.append((list(widths).index(units), at))
         widths[units] += columns[1] - columns[0]
-    dtype = next(iter(sources.values())).values.dtype
-    return place, tuple(
-        np.zeros((entries, high - low, width), dtype) for (low, high), width in widths.items()
-    )
+    shapes = tuple((high - low, width) for (low, high), width in widths.items())
+    return tuple(place), np.array(place, np.int64), shapes

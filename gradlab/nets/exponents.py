@@ -100,6 +100,8 @@ def _log2_norm(array, exponent):
 def added(terms):
     """(array, exponent) of the sum of [(array, exponent)], at the largest of their sizes."""
     first, level = terms[0]
+    if len(terms) == 1:
+        return first, level
     if all(exponent == level for _, exponent in terms):
         return sum((array for array, _ in terms[1:]), start=first), level
     terms = [normal(np.asarray(array), exponent) for array, exponent in terms]

@@ -182,12 +182,19 @@ class Network:
 
     def prepared(self, place=chains.FIRST):
         """One chain's weights as the cell's loops read them."""
+        return self.prepared_chains()[place]
+
+    def prepared_chains(self):
+        """{place: weights} of all chains, as the cell's loops read them."""
         every = self.checked().weights
-        own = shapes.own(every, place)
-        weights = self.module.prepare(own, self.activation, every["W"].dtype)
+        found = {
+            place: self.module.prepare(shapes.own(every, place), self.activation, every["W"].dtype)
+            for place in self.places
+        }
         if self.module.fed:
-            weights = weights._replace(feedback=self.module.feedbacks[self.feedback])
-        return weights
+            code = self.module.feedbacks[self.feedback]
+            found = {place: own._replace(feedback=code) for place, own in found.items()}
+        return found
 
     def forward(self, x, h0=None, lengths=None, teacher=None):
         """Run x (T, B, D) from h0 (N,) or (B, N), zeros unless given; lengths (B,) of 1 to T.
