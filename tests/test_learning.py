@@ -142,3 +142,55 @@ def test_the_gradient_by_lag_is_that_of_the_network_in_training(tmp_path):
     assert by[2.0, 30, 12] > by[0.0, 30, 12] + 1
     omegas = frame[frame["update"] == 30].groupby("omega").omega_value.first()
     assert omegas[2.0] < omegas[0.0]
+
+
+def test_the_progress_of_a_training_is_its_outcome_and_its_losses(tmp_path):
+    grid = {
+        "cell": ["gru"], "activation": ["tanh"], "init": ["torch"], "forget_bias": [0.0],
+        "learning_rate": [0.01], "input_scale": [1.0], "chrono": [0], "sequence_length": [6],
+        "seed": [1], "update": [10, 20, 30, 40], "updates": 30, "evaluate_every": 10,
+        "hidden_size": 8,
+    }  # fmt: skip
+    frame = gradlab.run("adding", set=grid, results=tmp_path)
+    net = gradlab.Network.draw(
+        "gru", inputs=2, hidden=8, outputs=1, init="torch", seed=1
+    )  # fmt: skip
+    plan = gradlab.Plan(
+        sequence_length=6, updates=30, learning_rate=0.01, optimizer="adam", clip_threshold=1.0,
+        seed=1,
+    )  # fmt: skip
+    losses = gradlab.train(net, "adding", plan).losses
+    wanted = [np.mean(losses[k : k + 10]) for k in (0, 10, 20, 20)]  # after the end that of the end
+    wanted[0] = np.mean(losses[1:10])  # the first update has a row of its own
+    assert frame.mean_loss.to_numpy() == pytest.approx(wanted, rel=1e-9)
+    assert (frame.updates_done == 30).all() and (frame.solved == 0).all()
+    assert frame.last_loss.to_numpy() == pytest.approx(np.mean(losses[-3:]), rel=1e-9)
+
+
+def test_a_training_on_mixed_lengths_is_judged_on_others(tmp_path):
+    grid = {
+        "version": ["code"], "seed": [0], "sequence_length": [0, 12, 40], "update": [10, 20],
+        "updates": 20, "evaluate_every": 10, "evaluation_size": 60, "shortest": 10, "longest": 15,
+    }  # fmt: skip
+    frame = gradlab.run("length_generalisation", set=grid, results=tmp_path)
+    by = frame.set_index(["sequence_length", "update"])
+    from gradlab.learning import presets
+
+    plan = presets.plan(
+        "code", "temporal_order", (10, 15), updates=20, evaluate_every=10, log_every=10,
+        evaluation_size=60, stop_below=0.0001, seed=0,
+    )  # fmt: skip
+    training = gradlab.train(
+        presets.start("basic_tanh", "code", (6, 50, 4)), "temporal_order", plan
+    )
+    rows = training.table().set_index("update")
+    for update in (10, 20):
+        assert by.error[0, update] == rows.error[update]
+        assert by.spectral_radius_now[0, update] == pytest.approx(rows.spectral_radius[update])
+    from gradlab import tasks
+    from gradlab.nets import draws
+
+    stream = draws.stream(seed=0, purpose="other lengths", sequence_length=40)
+    x, y = tasks.find("temporal_order").sample(stream, 40, 60)
+    outputs = training.net.forward(x).outputs[-1]
+    assert by.error[40, 20] == by.error[40, 10] == np.mean(outputs.argmax(1) != y)
