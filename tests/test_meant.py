@@ -79,7 +79,7 @@ COMMANDS = {
     "zzz": "no command zzz; there are list, ",
     "run lstm": "no experiment lstm: did you mean `gradlab run --set cell=lstm`?",
     "run lsmt": "no experiment lsmt: did you mean `gradlab run --set cell=lstm`?",
-    "run copying": "no experiment copying: did you mean `gradlab run --set task=copying`?",
+    "run adding": "no experiment adding: did you mean `gradlab run --set task=adding`?",
     "run adam": "no experiment adam: did you mean `gradlab run clipping --set optimizer=adam`?",
     "run --set radius=1": "spectral_radius has no radius: did you mean spectral_radius?",
     "run training_map --set lr=1": "training_map has no lr: did you mean learning_rate?",
