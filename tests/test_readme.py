@@ -81,6 +81,7 @@ def test_what_is_said_of_speed_is_what_the_table_of_the_reference_run_says():
 
 def test_a_faster_peer_reached_goals_and_kernels_are_said():
     frame = runner.read("speed", raced.REFERENCE)
+    frame.loc[frame.contender != "ours", "ratio"] = 1.1
     here = (frame.work == "minibatch") & (frame.precision == "float64")
     frame.loc[here & (frame.contender == "jax by hand"), "ratio"] = 0.664
     frame.loc[(frame.work == "Jordan") & (frame.contender != "ours"), "ratio"] = 3.5
