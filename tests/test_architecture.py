@@ -33,6 +33,7 @@ RULES = {
     "gradlab.files": Rule({"errors"}),
     "gradlab.words": Rule(set()),
     "gradlab.version": Rule(set()),
+    "gradlab.underway": Rule(set()),
     "gradlab.threads": Rule({"threadpoolctl"}, {"scipy"}),
     "gradlab.found": Rule({"errors"}),
     "gradlab.given": Rule({"errors", "numpy"}),
@@ -54,8 +55,10 @@ RULES = {
     "gradlab.learning.data": Rule({"errors", "given", "nets", "tasks", "numpy"}),
     "gradlab.learning.clipping": Rule({*NUMERIC, "given"}),
     "gradlab.learning.rules": Rule(NUMERIC),
-    "gradlab.measures": Rule({"errors", "threads", *CORE, ANY_PACKAGE}),
-    "gradlab.suite": Rule({"errors", "files", "found", "threads", "version", "words", ANY_PACKAGE}),
+    "gradlab.measures": Rule({"errors", "threads", "underway", *CORE, ANY_PACKAGE}),
+    "gradlab.suite": Rule(
+        {"errors", "files", "found", "threads", "underway", "version", "words", ANY_PACKAGE}
+    ),
     # Joins the suite and the figures: an experiment to its table, figure, claims.
     "gradlab.runner": Rule({"errors", "files", "suite", ANY_PACKAGE}, {"plots"}),
     "gradlab.plots": Rule({"errors", "files", "suite", ANY_PACKAGE}),

@@ -2,26 +2,29 @@
 
 import functools
 import math
+import time
 
 import numpy as np
 
-from gradlab import tasks
-from gradlab.errors import UserError
-from gradlab.learning import records
+from gradlab import tasks, underway
+from gradlab.errors import UserError, one_of
+from gradlab.learning import presets, records
 from gradlab.learning.omega import omega
 from gradlab.learning.plan import Plan
-from gradlab.learning.training import Training
+from gradlab.learning.training import RUNNING, Training
 from gradlab.measures import pace
 from gradlab.measures.setting import NETWORK
 from gradlab.nets import draws
 from gradlab.nets.network import Network
 
 DRAWN = ("activation", "init", "spectral_radius", "input_scale", "forget_bias", *NETWORK)
+STRIDE = 200  # updates between two looks at the clock
 PROBE = 200  # fresh sequences on which the gradient by lag is measured
 PLANNED = {
     "sequence_length", "updates", "batch", "learning_rate", "optimizer", "schedule", "clip_style",
     "clip_per", "omega", "evaluate_every", "evaluation_size", "stop_below", "seed",
 }  # fmt: skip
+METHODS = {"sgd": (False, False), "clipped": (True, False), "regularised": (True, True)}
 CURVES = (
     "loss", "mean_loss", "norm_before", "norm_after", "mean_norm", "clipped", "share_clipped",
     "not_finite", "share_not_finite", "cosine", "spectral_radius_now", "singular_value",
@@ -75,6 +78,16 @@ def outcome(block):
         rows[i] = done.get(others)
         if rows[i] is None or not _spared(points[i], rows[i]):
             rows[i] = done[others] = _outcome(points[i])
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def reproduced(block):
+    """One row a training in a version of Pascanu, Mikolov and Bengio's: the columns of `outcome`.
+
+    version and start: see gradlab.learning.presets. method: sgd, clipped, or regularised, which is
+    clipped with Omega.
+    """
+    rows = [_outcome(_point(block, i)) for i in range(len(block))]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -142,6 +155,10 @@ def estimate(block):
 
 def _cost(point):
     """(seconds of a training, values of its minibatch's states)."""
+    if "version" in point:
+        regularised = {"omega": 1.0} if METHODS.get(point["method"], (0, 0))[1] else {}
+        own = {"cell": "elman", "hidden_size": presets.HIDDEN, "batch": presets.BATCH}
+        point = own | point | regularised
     inputs, outputs = tasks.sizes(point["task"], tasks.options(point["task"], point))
     steps, hidden, updates = (point[k] for k in ("sequence_length", "hidden_size", "updates"))
     load = pace.Load(point["cell"], steps, point["batch"], inputs, hidden, outputs)
@@ -173,6 +190,10 @@ def _spared(point, row):
 def _training(point, **changes):
     task, options = tasks.find(point["task"]), tasks.options(point["task"], point)
     inputs, outputs = tasks.sizes(point["task"], options)
+    if "version" in point:
+        sizes = inputs, presets.HIDDEN, outputs
+        net = presets.start(point["start"], point["version"], sizes, point["seed"])
+        return Training(net, task, _preset(point, options, changes))
     net = Network.draw(
         inputs=inputs, hidden=point["hidden_size"], outputs=outputs, seed=point["seed"],
         **{name: point[name] for name in DRAWN if name in point},
@@ -183,9 +204,19 @@ def _training(point, **changes):
     return Training(net, task, Plan(point["task"], task_options=options, **(plan | changes)))
 
 
+def _preset(point, options, changes):
+    """A version's plan, with what the method leaves out."""
+    plan = {name: point[name] for name in PLANNED if name in point} | changes
+    is_clipped, is_regularised = METHODS[one_of("method", point["method"], METHODS)]
+    plan |= {} if is_clipped else {"clip_threshold": None}
+    plan |= {} if is_regularised else {"omega": 0.0}
+    length = plan.pop("sequence_length")
+    return presets.plan(point["version"], point["task"], length, task_options=options, **plan)
+
+
 def _outcome(point):
-    training = _training(point, log_every=point["updates"])
-    table = training.run()
+    training = _run(point, _training(point, log_every=point["updates"]))
+    table = training.table()
     losses, norms = np.array(training.losses), np.array(training.norms)
     end = losses[-max(1, len(losses) // 10) :].mean()
     relative = end / _chance(training, point, losses)
@@ -210,6 +241,31 @@ def _outcome(point):
     }
 
 
+def _run(point, training):
+    """The training at its end: kept as it goes, and taken up where an earlier run left it."""
+    file = underway.file(point)
+    if file is not None and file.exists():
+        training = _taken_up(file, training)
+    kept = time.monotonic()
+    while training.status == RUNNING and training.update < training.plan.updates:
+        before = training.update
+        training.run(until=before + STRIDE)
+        underway.did(training.update - before)
+        if file is not None and time.monotonic() - kept > underway.KEEP_EVERY:
+            training.save(file)
+            kept = time.monotonic()
+    return training
+
+
+def _taken_up(file, training):
+    """The kept training, if it is of this plan and can be read; else the new one."""
+    try:
+        kept = Training.load(file, training.task)
+    except (UserError, OSError, ValueError, KeyError):
+        return training
+    return kept if kept.plan == training.plan else training
+
+
 def _chance(training, point, losses):
     """What the best guess costs that does not look at the input; the first loss where unknown."""
     task = training.task
@@ -227,6 +283,5 @@ def _check_one(points):
 def _trained(points, end, wanted):
     _check_one(points)
     every = functools.reduce(math.gcd, [number for number in wanted if number > 1], 0)
-    training = _training(points[0] | {"updates": max(end, 1)}, log_every=max(every, 1))
-    training.run()
-    return training
+    point = points[0] | {"updates": max(end, 1)}
+    return _run(point, _training(point, log_every=max(every, 1)))

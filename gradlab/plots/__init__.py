@@ -12,6 +12,7 @@ from gradlab.plots.panels import (
     medians,
     regime_map,
     shares,
+    solved_by,
 )
 
 style = Late("gradlab.plots.style")
@@ -19,5 +20,6 @@ graphs = Late("gradlab.plots.graphs")
 
 __all__ = [
     "CRITICAL", "EXPLODING", "MUTED", "RANGE", "VANISHING", "Panel", "by_lag", "counted",
-    "distribution", "dots", "graphs", "medians", "page", "regime_map", "shares", "style",
+    "distribution", "dots", "graphs", "medians", "page", "regime_map", "shares", "solved_by",
+    "style",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 from gradlab.plots.late import Late
 from gradlab.plots.page import written
 from gradlab.plots.palette import CRITICAL, EXPLODING, MUTED, VANISHING
+from gradlab.suite import survival
 from gradlab.suite.frames import NotMeasured, column_name, lags, nearest, read_column, wilson
 
 pd = Late("pandas")
@@ -174,6 +175,32 @@ def shares(x, columns, *, palette=None, legend="", loc="best", **axes):
         places(panel.xaxis, steps)
         panel.set(**{"ylim": (-0.03, 1.03), "ylabel": "share"} | axes)
         panel.legend(title=legend or None, loc=loc)
+
+    return draw
+
+
+def solved_by(hue=None, *, chosen=None, edge=None, palette=None, colour=CRITICAL, legend=None,
+              loc="best", **axes):  # fmt: skip
+    """Share of trainings solved by so many updates, with its 95 % band, a line a hue.
+
+    Kaplan and Meier's estimate (`gradlab.suite.survival.curve`): what is not solved within its
+    budget counts. The rest as of `medians`.
+    """
+
+    @drawing("Share of trainings solved by so many updates (Kaplan-Meier)" + _each(hue))
+    def draw(panel, frame):
+        frame = with_column(frame, hue)
+        name, end = column_name(hue), float(frame.updates.max())
+        shades = {None: colour} if hue is None else hues(frame, name, chosen, edge, palette)
+        for value, shade in shades.items():
+            found = survival.curve(frame if hue is None else frame[frame[name] == value])
+            label = None if hue is None else written(value)
+            lines = [np.append(line, line[-1]) for line in found[1:]]
+            steps = np.append(found.updates, end)
+            panel.step(steps, lines[0], where="post", color=shade, label=label)
+            panel.fill_between(steps, *lines[1:], step="post", color=shade, alpha=0.15, lw=0)
+        panel.set(**{"xlabel": "updates", "ylabel": "share solved", "ylim": (-0.03, 1.03)})
+        finish(panel, False, legend if legend is not None else _title(hue), loc, **axes)
 
     return draw
 

@@ -1,8 +1,8 @@
 """Claims: what a table must show, where it is from, and a wrong world that must not show it."""
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -56,6 +56,9 @@ class Claim:
     why      why within= is as wide as it is, or why the bound is what it is.
     control  control(frame) returns a table with a stated error, a plausible wrong world on which
              the claim must fall short (`gradlab.suite.controls`, or a function).
+    rivals   words -> what a wrong model expects, a number or a function as of `equals`; the table
+             of a reference run must be as far from each as the claim says that it is near to e.
+    also     such functions of worlds on which it must hold as well: half the budget of trainings.
     about    axis or constant -> the value, or a container of the values, that the claim is about:
              it reads the rows with them alone, and where a table has none, or not `every` one of
              them, it is not measured. None stands for text that was not given. What is not named
@@ -74,6 +77,8 @@ class Claim:
     at_most: float | Callable | None = field(default=None, kw_only=True)
     why: str = field(default="", kw_only=True)
     control: Callable | None = field(default=None, kw_only=True)
+    rivals: Mapping[str, float | Callable] = field(default_factory=dict, kw_only=True)
+    also: Sequence[Callable] = field(default=(), kw_only=True)
     about: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     seeds: int = field(default=1, kw_only=True)
 
@@ -84,11 +89,14 @@ class Claim:
             raise ValueError(f"claim {self.name}: {said}; give one of {', '.join(KINDS)}")
         if (self.within is None) == (self.kind == "equals"):
             raise ValueError(f"claim {self.name}: within= goes with equals=, and only with it")
-        if not callable(self.measured) or not (self.control is None or callable(self.control)):
-            raise ValueError(f"claim {self.name}: measured and control must be functions")
+        if not all(map(callable, (self.measured, self.control or min, *self.also))):
+            raise ValueError(f"claim {self.name}: measured, control and also must be functions")
+        if self.rivals and self.kind != "equals":
+            raise ValueError(f"claim {self.name}: rivals= goes with equals=, not with {self.kind}=")
         numbers = {"within": self.within or 0.0, "seeds": self.seeds}
-        if not callable(self.bound):
-            numbers[self.kind] = self.bound
+        for what, value in {self.kind: self.bound, **self.rivals}.items():
+            if not callable(value):
+                numbers[what] = value
         for what, value in numbers.items():
             if not isinstance(value, Real):
                 raise ValueError(f"claim {self.name}: {what} {value!r}, not a number")
@@ -103,20 +111,34 @@ class Claim:
         """The number, or the function of the frame, that is asked for."""
         return getattr(self, self.kind)
 
+    def rival(self, words) -> "Claim":
+        """The claim that the wrong model of these words would make."""
+        return replace(self, equals=self.rivals[words], rivals={})
+
     def judge(self, frame, about=None) -> Verdict:
         """Hold the claim against a table; nan never holds. `about`: more to be about."""
         try:
             frame = self._own(frame, {**(about or {}), **self.about})
-            measured = float(self.measured(frame))
-            expected = float(self.bound(frame) if callable(self.bound) else self.bound)
+            measured, expected = self._read(frame)
+            others = {in_words(world): self._read(world(frame)) for world in self.also}
         except NotMeasured as missing:
             return Verdict(self, NOT_MEASURED, reason=str(missing))
         except KeyError as missing:
             return Verdict(self, NOT_MEASURED, reason=f"the table lacks {missing}")
         except Exception as error:
             return Verdict(self, FALLS_SHORT, reason=placed(error))
-        outcome = OK if self._holds(measured, expected) else FALLS_SHORT
-        return Verdict(self, outcome, measured, expected)
+        if not self._holds(measured, expected):
+            return Verdict(self, FALLS_SHORT, measured, expected)
+        for world, (value, wanted) in others.items():
+            if not self._holds(value, wanted):
+                reason = f"holds ({measured:.6g}), but not where {world}: {value:.6g}"
+                return Verdict(self, FALLS_SHORT, value, wanted, reason)
+        return Verdict(self, OK, measured, expected)
+
+    def _read(self, frame):
+        """(measured, expected) on a table."""
+        measured = float(self.measured(frame))
+        return measured, float(self.bound(frame) if callable(self.bound) else self.bound)
 
     def _setting(self, frame, about):
         """The rows that the claim is about. Raises NotMeasured if the table has none."""

@@ -9,7 +9,6 @@ column of zeros and ones this is McNemar's test.) Few blocks cannot show a diffe
 report says how many there were.
 """
 
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -142,10 +141,9 @@ def _uneven(new, old, keys, units, chance):
 def _rejected(tests):
     if not tests:
         return []
-    z = NormalDist().inv_cdf(1 - LEVEL / 2 / len(tests))
     faults = {}
     for column, key, value, larger, both in tests:
-        _, low, high = wilson(larger, both, z)
+        _, low, high = wilson(larger, both, 1 - LEVEL / len(tests))
         if not low <= 0.5 <= high and column not in faults:
             where = "" if key is None else f" at {key} = {value}"
             faults[column] = f"{column} is larger in {larger} of the {both} blocks apart{where}"

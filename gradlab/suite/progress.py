@@ -1,13 +1,17 @@
 """How far a sweep is: a bar in a terminal or a notebook, else lines; nothing if nobody listens."""
 
+import contextvars
 import sys
+import threading
 import time
 from contextlib import nullcontext
 
+from gradlab import underway
 from gradlab.suite import tell
 from gradlab.suite.plan import duration
 
 EVERY = 0.2  # seconds between two looks at a notebook's bar
+TICK = 2.0  # seconds between two looks at how many updates trainings made
 APART, LONGEST = 5.0, 30.0  # seconds between two lines, at least and about at most
 
 
@@ -49,7 +53,33 @@ class NoBar(nullcontext):
         """Nobody counts."""
 
 
-class TerminalBar(NoBar):
+class Ticking(NoBar):
+    """Looks at the updates that trainings make while no block is through, and tells their rate."""
+
+    def __enter__(self):
+        self._ended = threading.Event()
+        look = contextvars.copy_context().run  # in which somebody listens
+        self._ticks = threading.Thread(target=look, args=(self._look,), daemon=True)
+        self._ticks.start()
+        return self
+
+    def __exit__(self, *_):
+        self._ended.set()
+        self._ticks.join()
+
+    def _look(self):
+        before, then = underway.updates(), time.monotonic()
+        while not self._ended.wait(TICK):
+            now, moment = underway.updates(), time.monotonic()
+            if now > before:
+                self.tick((now - before) / (moment - then))
+            before, then = now, moment
+
+    def tick(self, rate):
+        """Tell how many updates a second all trainings make together."""
+
+
+class TerminalBar(Ticking):
     """tqdm's bar on stderr."""
 
     def __init__(self, total):
@@ -61,11 +91,16 @@ class TerminalBar(NoBar):
         """Count points that are done."""
         self._bar.update(points)
 
+    def tick(self, rate):
+        """Tell it behind the bar."""
+        self._bar.set_postfix_str(f"{rate:,.0f} updates/s")
+
     def __exit__(self, *_):
+        super().__exit__()
         self._bar.close()
 
 
-class Lines(NoBar):
+class Lines(Ticking):
     """A line at each tenth of the points, but some seconds apart, and after each half minute.
 
     What is left follows from what was done since the first points came, which may have waited for
@@ -76,6 +111,7 @@ class Lines(NoBar):
     def __init__(self, total, expected, wait):
         self.total, self.expected, self.wait = total, expected, wait
         self.done, self.past, self._tenth, self._first = 0, 0.0, 0, None
+        self._rate = 0.0
         self._start = self._told = time.monotonic()
 
     def update(self, points, seconds=0.0):
@@ -83,8 +119,17 @@ class Lines(NoBar):
         self.done, self.past = self.done + points, self.past + seconds
         self._first = self._first or (time.monotonic(), self._share())
         tenth, waited = 10 * self.done // self.total, time.monotonic() - self._told
-        due = waited >= (APART if tenth > self._tenth else LONGEST)
-        if due and self.done < self.total:
+        if waited >= (APART if tenth > self._tenth else LONGEST):
+            self._tell(tenth)
+
+    def tick(self, rate):
+        """Keep it for the next line; one is due where no block has been through for long."""
+        self._rate = rate
+        if time.monotonic() - self._told >= LONGEST:
+            self._tell(self._tenth)
+
+    def _tell(self, tenth):
+        if self.done < self.total:
             self._tenth, self._told = tenth, time.monotonic()
             tell.say(self)
 
@@ -93,6 +138,8 @@ class Lines(NoBar):
 
     def _left(self):
         """Seconds, None if they cannot be told yet."""
+        if self._first is None:
+            return self.wait or None
         share, (first, before) = self._share(), self._first
         since = time.monotonic() - first
         if since >= APART and share > before:
@@ -102,6 +149,7 @@ class Lines(NoBar):
     def __str__(self):
         left, gone = self._left(), time.monotonic() - self._start
         more = "time left not known yet" if left is None else f"about {duration(left)} left"
+        more += f", {self._rate:,.0f} updates/s" if self._rate else ""
         return f"{self.done} of {self.total} points, {duration(gone)} gone, {more}"
 
 

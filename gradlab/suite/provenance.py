@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from gradlab.suite import library, machine
 from gradlab.suite.grid import shown
 from gradlab.suite.library import PACKAGE
+from gradlab.suite.sources import key
 from gradlab.version import version as gradlab_version
 
 LIBRARIES = ("numba", "numpy", "scipy", "pandas")
@@ -32,6 +33,7 @@ def describe(experiment, frame, origins):
         "seed": seeds or constants.get("seed"),
         "rows": len(frame),
         "status": {str(k): int(n) for k, n in frame["status"].value_counts().items()},
+        "sources": sorted({key(who["sources"]) for who in origins if "sources" in who}),
         "computed_by": _together(origins),
     }
 

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gradlab import underway
 from gradlab.errors import UserError, named
 from gradlab.files import as_folder, remove_stale
-from gradlab.suite import plan, progress, provenance, running, sources, store, table
+from gradlab.suite import plan, progress, provenance, reuse, running, sources, store, table
 from gradlab.suite.grid import Block, blocks
 from gradlab.suite.tell import say
 from gradlab.suite.work import run_block
@@ -27,6 +28,11 @@ class Part(NamedTuple):
     positions: np.ndarray
     path: Path
     files: dict
+
+    @property
+    def underway(self):
+        """The folder where the block's work is kept until it is done."""
+        return self.path.with_suffix(".underway")
 
 
 class Survey(NamedTuple):
@@ -63,6 +69,7 @@ def sweep(experiment, folder, workers=None, fresh=False, retry_errors=False):
     """
     remove_stale(_shards(experiment, folder))
     found = survey(experiment, folder, fresh, retry_errors)
+    _keep_held(found)
     done, missing = found.done, found.missing
     say(f"{experiment.name}: {found.points} points in {len(found.parts)} blocks")
     _tell_errors_stored(found)
@@ -80,10 +87,14 @@ def survey(experiment, folder, fresh=False, retry_errors=False):
     """The Survey of a sweep; nothing runs and nothing is written."""
     as_folder(_shards(experiment, folder), "blocks")
     found = Survey(blocks_of(experiment, folder), {}, {})
+    if not (fresh or _shards(experiment, folder).exists()):
+        found.done.update(reuse.held(experiment, Path(folder), found.parts))
     stale = {}
     for name in sorted(path.name for path in _shards(experiment, folder).glob("[!.]*.parquet")):
         stale.setdefault(name.partition("-")[0], []).append(name)
     for part in found.parts:
+        if part.path in found.done:
+            continue
         try:
             shard = None if fresh else store.read_shard(part.path, part.block)
             reason = FRESH if fresh else _why(part, stale)
@@ -96,6 +107,18 @@ def survey(experiment, folder, fresh=False, retry_errors=False):
         else:
             found.why[part.path] = reason
     return found
+
+
+def _keep_held(found):
+    """Store the blocks that come from a table as shards: the next run finds them there."""
+    held = [part for part in found.parts if part.path in found.done and not part.path.exists()]
+    for part in held:
+        rows, origin = found.done[part.path]
+        origin = {**origin, "sources": part.files}
+        found.done[part.path] = rows, origin
+        store.write(rows, part.path, origin)
+    if held:
+        say(f"  {len(held)} blocks are taken from the table, which is of the same sources")
 
 
 def foretell(experiment, folder, workers=None, fresh=False, retry_errors=False):
@@ -164,8 +187,9 @@ def _run(experiment, found, workers):
     hold = nullcontext() if experiment.alone else one_blas_thread()
     mark = running.mark(missing[0].path.parent)  # its folder is made before the work, not after it
     with mark, hold, _executor(workers, threads) as executor:
+        local = threads is not None  # a worker elsewhere may not see this disk
         futures = {
-            _submit(executor, experiment, missing[i].block): (missing[i], costs[i][0])
+            _submit(executor, experiment, missing[i], local): (missing[i], costs[i][0])
             for i in order
         }
         try:
@@ -197,9 +221,10 @@ def _executor(executor, threads):
         pool.shutdown(wait=False)
 
 
-def _submit(executor, experiment, block):
+def _submit(executor, experiment, part, local):
+    place = part.underway if local else None
     try:
-        return executor.submit(run_block, experiment.measure, block, experiment.alone)
+        return executor.submit(run_block, experiment.measure, part.block, experiment.alone, place)
     except BrokenExecutor as error:
         failed = Future()
         failed.set_exception(error)
@@ -215,9 +240,11 @@ def _collect(futures, done, wait):
             part, expected = futures[future]
             columns, message, seconds = _outcome(future)
             rows = table.of_block(part.block, columns, message)
-            made = None if columns is None else {**origin, "seconds": seconds}
+            made = {**origin, "seconds": seconds, "sources": part.files}
+            made = None if columns is None else made
             if made:
-                store.write(rows, part.path, {**made, "sources": part.files})
+                store.write(rows, part.path, made)
+                underway.forget(part.underway)
             done[part.path] = rows, made
             del futures[future]
             bar.update(len(part.block), expected)

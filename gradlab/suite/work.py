@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradlab import found
+from gradlab import found, underway
 from gradlab.errors import UserError, placed
 from gradlab.threads import one_blas_thread
 
@@ -73,9 +73,10 @@ def columns(measure):
     return getattr(function, "COLUMNS", beside)
 
 
-def run_block(measure, block, alone=False):
+def run_block(measure, block, alone=False, place=None):
     """(columns, message, seconds): what was measured, or None and why not.
 
+    place: a folder where long work is kept as it goes (gradlab.underway).
     A block that runs alone has the whole machine, and sets its own limits. A UserError is raised:
     it would meet every block alike.
     """
@@ -86,7 +87,11 @@ def run_block(measure, block, alone=False):
             raise ArithmeticError("a library built with -ffast-math flushes small numbers to zero")
         # here too: a worker may be a process of its own
         hold = nullcontext() if alone else one_blas_thread()
-        with hold, np.errstate(all="ignore"):  # what explodes says so by its status
+        with (
+            hold,
+            underway.at(place),
+            np.errstate(all="ignore"),
+        ):  # what explodes says so by its status
             columns = _checked(resolve(measure)[0](block), block)
     except (UserError, KeyboardInterrupt):
         raise

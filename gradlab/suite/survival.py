@@ -1,0 +1,172 @@
+"""Updates until a training solves its task, as a survival time that is cut off at its budget.
+
+A training that is not solved says only that it takes longer than its budget: a mean or a median
+over those that are solved would leave out the slow ones. The estimate of Kaplan and Meier (1958)
+counts both. The columns are `solved` (1 or 0), `updates_done` and `updates` (the budget); one that
+diverged is not solved within any budget. All statistics are SciPy's.
+"""
+
+import math
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from gradlab.suite.controls import Control
+from gradlab.suite.frames import NotMeasured, described, rows, wilson
+from gradlab.suite.readings import Reading
+
+RESAMPLES = 2000  # of a bootstrap
+
+
+class Curve(NamedTuple):
+    """Share solved after so many updates, with the ends of its 95 % interval."""
+
+    updates: np.ndarray
+    share: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def times(frame):
+    """(updates until solved, or the budget; whether it was solved) of each training."""
+    solved = frame.solved.to_numpy(float) == 1
+    return np.where(solved, frame.updates_done, frame.updates).astype(float), solved
+
+
+def until(frame):
+    """Updates until each training is solved; inf for one that is not within its budget."""
+    return frame.updates_done.where(frame.solved == 1, math.inf)
+
+
+def fastest(frame, over, by):
+    """{values of the columns `by`: the value of `over` whose trainings are solved soonest}.
+
+    By the mean of the updates, in which an unsolved training counts with its budget (the mean
+    survival time restricted to the budget); of equal ones the smaller value.
+    """
+    mean = frame.assign(_until=times(frame)[0]).groupby([*by, over])._until.mean()
+    return {key: own.idxmin()[-1] for key, own in mean.groupby(level=list(range(len(by))))}
+
+
+def curve(frame):
+    """The `Curve` of a table's trainings, from 0 to the largest budget.
+
+    Kaplan and Meier's estimate; the interval is Greenwood's on the log-log scale, which stays
+    between 0 and 1, and Wilson's where no training or every one is solved, for which it has none.
+    """
+    until, solved = times(frame)
+    found = _stats().ecdf(_censored(until, solved)).cdf
+    with warnings.catch_warnings():  # that it is not defined at 0 and 1
+        warnings.simplefilter("ignore", RuntimeWarning)
+        interval = found.confidence_interval(method="log-log")
+    share, low, high = (one.probabilities for one in (found, interval.low, interval.high))
+    whole = np.array([wilson(round(p * len(until)), len(until))[1:] for p in share])
+    known = np.isfinite(low) & np.isfinite(high) & (share > 0) & (share < 1)
+    low, high = np.where(known, low, whole[:, 0]), np.where(known, high, whole[:, 1])
+    nothing = wilson(0, len(until))[2]
+    return Curve(*(np.concatenate([[first], rest]) for first, rest in (
+        (0.0, found.quantiles), (0.0, share), (0.0, low), (nothing, high),
+    )))  # fmt: skip
+
+
+def solved_within(updates=math.inf, **where):
+    """The share of trainings that are solved after so many updates, of the whole budget if inf."""
+    words = "share solved" + ("" if math.isinf(updates) else f" within {updates:g} updates")
+
+    def read(frame):
+        until, solved = times(rows(frame, **where))
+        return float(np.mean(solved & (until <= updates)))
+
+    return Reading(_worded(words, where), read)
+
+
+def updates_until(share=0.5, **where):
+    """The fewest updates by which a share of the trainings is solved; inf: not within the budget.
+
+    The quantile of Kaplan and Meier's curve: the median unless told.
+    """
+
+    def read(frame):
+        found = curve(rows(frame, **where))
+        there = found.share >= share - 1e-12
+        return float(found.updates[there.argmax()]) if there.any() else math.inf
+
+    return Reading(_worded(f"updates until {share:.0%} are solved", where), read)
+
+
+def more_solved(one, other, **where):
+    """The least that the share solved of `one` is above that of `other`: 95 % interval's low end.
+
+    one, other   the rows of each, a mapping as of `rows`. The interval is Newcombe's (1998, method
+                 10), from Wilson's of the two shares.
+    """
+
+    def read(frame):
+        frame = rows(frame, **where)
+        parts = [rows(frame, **chosen).solved for chosen in (one, other)]
+        (p, low, _), (q, _, high) = (wilson(int(part.sum()), len(part)) for part in parts)
+        return p - q - math.hypot(p - low, high - q)
+
+    words = f"share solved with {described(one)} less that with {described(other)}, low end"
+    return Reading(_worded(words, where), read)
+
+
+def times_slower(slow, fast, **where):
+    """The least ratio of the medians of updates until solved: its 95 % interval's low end.
+
+    slow, fast   the rows of each, a mapping as of `rows`. Unsolved trainings count with their
+                 budget, so that a slow median beyond it makes the ratio too small, never too large.
+                 The interval is a bootstrap's (SciPy's, percentiles of 2,000 resamples).
+    """
+
+    def read(frame):
+        frame = rows(frame, **where)
+        samples = [times(rows(frame, **chosen))[0] for chosen in (slow, fast)]
+        if min(map(len, samples)) < 3:
+            raise NotMeasured("needs three trainings of each for an interval")
+        found = _stats().bootstrap(
+            samples, lambda a, b, axis: np.median(a, axis) / np.median(b, axis), vectorized=True,
+            n_resamples=RESAMPLES, method="percentile", random_state=0,
+        )  # fmt: skip
+        return float(found.confidence_interval.low)
+
+    words = f"median updates with {described(slow)} over those with {described(fast)}, low end"
+    return Reading(_worded(words, where), read)
+
+
+def log_rank(one, other, **where):
+    """The p-value of the log-rank test that two kinds of trainings are solved alike."""
+
+    def read(frame):
+        frame = rows(frame, **where)
+        samples = [_censored(*times(rows(frame, **chosen))) for chosen in (one, other)]
+        return float(_stats().logrank(*samples).pvalue)
+
+    return Reading(_worded(f"log-rank p of {described(one)} and {described(other)}", where), read)
+
+
+def budget(factor):
+    """A world in which every training stopped at so large a part of its budget."""
+
+    def make(frame):
+        updates = np.floor(frame.updates * factor)
+        solved = (frame.solved == 1) & (frame.updates_done <= updates)
+        done = np.where(solved, frame.updates_done, np.minimum(frame.updates_done, updates))
+        return frame.assign(updates=updates, solved=solved.astype(float), updates_done=done)
+
+    return Control(f"the budget is {factor:g} of what it is", make)
+
+
+def _censored(until, solved):
+    return _stats().CensoredData(uncensored=until[solved], right=until[~solved])
+
+
+def _stats():
+    from scipy import stats  # here: it takes half a second, and few tables hold trainings
+
+    return stats
+
+
+def _worded(words, where):
+    return f"{words} ({described(where)})" if where else words
