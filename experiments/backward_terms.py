@@ -52,9 +52,11 @@ BULK = {"network": "long", "spectral_radius": 0.8, "k": every(range(16, 56))}
 def converted_rate(frame):
     """Mean field's exponent, its gain put up to the radius of the drawn W; decades a step.
 
-    The gain is what tanh sees of W; below the edge the Jacobians multiply as its radius does.
+    The gain is what tanh sees of W; below the edge the Jacobians multiply as its radius does,
+    above it mean field's exponent stands as it is.
     """
-    return frame.rate_mean_field + np.log10(frame.spectral_radius / frame.gain)
+    rate = frame.rate_mean_field
+    return (rate + np.log10(frame.spectral_radius / frame.gain)).where(rate < 0, rate)
 
 
 def of_one_network(frame):
@@ -208,7 +210,7 @@ figure = page(
     "a: h/W is the immediate derivative: f'(a) on the rows, the state before on the columns; the "
     "sum is dL/dW by backpropagation.  b: each use of x moved alone.\nc: tanh, {hidden_size} "
     "units under noise of scale {input_scale}, median over {seeds}; dashed: lines with the slope "
-    "of mean field's exponent at the radius of W",
+    "of mean field's exponent, below the edge at the radius of W",
     [
         [
             Panel(

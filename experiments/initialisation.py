@@ -163,7 +163,7 @@ def claim(name, statement, one, other, **asked):
 RATIO = "||dL/dh$_t$|| relative to ||dL/dh$_T$||"
 figure = page(
     "How W is drawn decides the gradient, not its radius alone",
-    "{network}, {hidden_size} units, {seeds}, loss at the last step; task {task} times "
+    "{network}, {hidden_size} units, up to {seeds}, loss at the last step; task {task} times "
     "{input_scale}. a: means; b: each seed; theory for large N;\n"
     "c: root of the mean square, theory dashed; at lags not small beside N the draws of the "
     "largest radius take over; d: medians",
