@@ -16,7 +16,7 @@ from gradlab.suite.survival import until
 
 LENGTHS, RADII = [10, 20, 30, 50], [0.6, 1.2, 1.75]
 THRESHOLDS, RATES = [0.01, 0.1, 1.0, 10.0, math.inf], [0.01, 0.03, 0.1, 0.3, 1.0]
-UPDATES = 20_000
+UPDATES = 8000
 ABOUT = {
     "spectral_radius": every(RADII), "sequence_length": every(LENGTHS), "task": "temporal_order",
     "cell": "elman", "layers": 1, "bidirectional": False, "dtype": "float64",
@@ -57,10 +57,10 @@ def endings(threshold):
 figure = page(
     "Each clipping threshold has a learning rate of its own",
     "task {task}, {network}, {hidden_size} units, minibatches of {batch}, {optimizer}, at most "
-    "{updates} updates; radii {spectral_radius}; {seeds} a cell\nsolved: a share below {stop_below} "
-    "of {evaluation_size} fresh sequences wrong; a to d: over radii and seeds, no point where the "
-    "median is not solved; e to g: 95 % Wilson intervals; diverged: last tenth's mean loss above "
-    "twice chance, or not finite; stuck: above 98 % of chance",
+    "{updates} updates; radii {spectral_radius}; {seeds} a cell\nsolved: a share below "
+    "{stop_below} of {evaluation_size} fresh sequences wrong; a to d: over radii and seeds, no "
+    "point where the median is not solved; e to g: 95 % Wilson intervals; diverged: last tenth's "
+    "mean loss above twice chance, or not finite; stuck: above 98 % of chance",
     [[by_rate(length) for length in LENGTHS], [endings(c) for c in (0.01, 1.0, math.inf)]],
     size=(17, 10.5),
 )

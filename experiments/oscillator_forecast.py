@@ -24,7 +24,6 @@ from gradlab.suite import (
     Experiment,
     Span,
     above,
-    always,
     every,
     rows,
     smallest,
@@ -90,6 +89,11 @@ def distance(frame):
     first = rows(frame, model="jordan", mode="fed_back").groupby("seed").first()
     found = complex(first.eigenvalue_1_real.median(), first.eigenvalue_1_imag.abs().median())
     return abs(found - cmath.exp(frame.interval.iloc[0] * POLE))
+
+
+def from_the_start(frame):
+    """What persists is the position at the start, 1, not that where the training's half ended."""
+    return frame.assign(persistent_position=1.0)
 
 
 def late(frame):
@@ -258,7 +262,7 @@ experiment = Experiment(
             equals=persistent_error,
             within=0.05,
             why="e^(-.2 20) = 0.018 of the start is left, in both ends of the difference",
-            control=always("persistent_position", 0.0),
+            control=from_the_start,
             about={"until": 2 * SEEN},
         ),
         Claim(

@@ -53,8 +53,8 @@ figure = page(
     "Temporal order within {updates} updates: clipping takes SGD further, Omega further still",
     "Pascanu, Mikolov, Bengio, Fig. 7, version {version}: temporal order, 50 units, minibatches of "
     "20, plain SGD, at most {updates} updates (5 million in the paper); {seeds}\nsolved: an "
-    "evaluation with a share below {stop_below} of {evaluation_size} fresh sequences wrong; a to c: "
-    "95 % Wilson intervals; d to f: no point where fewer than half are solved",
+    "evaluation with a share below {stop_below} of {evaluation_size} fresh sequences wrong; a to "
+    "c: 95 % Wilson intervals; d to f: no point where fewer than half are solved",
     [[success(start) for start in STARTS], [updates(start) for start in STARTS]],
     size=(17, 10.5),
 )

@@ -110,7 +110,7 @@ def complete(experiment, folder, name=None, workers=None, fresh=False, retry_err
         say(lacking)
         figure.unlink(missing_ok=True)  # of a table that stood here before
     verdicts = experiment.verdicts(frame)
-    for line in report.lines(name, verdicts):
+    for line in report.lines(name, verdicts, what=report.called(experiment)):
         say(line)
     return frame, verdicts
 

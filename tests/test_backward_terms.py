@@ -43,6 +43,8 @@ def test_the_terms_of_a_long_network_are_those_of_its_steps():
     norms, shares = np.linalg.norm(each, axis=(1, 2)), (each * whole).sum((1, 2))
     np.testing.assert_allclose(10 ** table["log10_term"], norms, rtol=1e-10)
     np.testing.assert_allclose(table["share"], shares / (whole**2).sum(), rtol=1e-10)
+    gain = np.sqrt(UNITS) * np.sqrt(np.mean(np.square(net.weights["W"])))
+    np.testing.assert_allclose(table["gain"], gain, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

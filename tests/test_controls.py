@@ -34,6 +34,7 @@ def test_a_control_changes_one_column_and_says_how(control, column, wrong, words
     pd.testing.assert_frame_equal(made[others], FRAME[others])
     pd.testing.assert_frame_equal(given, FRAME)
     assert str(control) == in_words(control) == words
+    assert control.plausible == (words != "r is 2.0 everywhere")
 
 
 def test_a_swap_of_words_and_back():
@@ -48,4 +49,4 @@ def test_dealing_out_keeps_the_values_and_not_their_rows():
     made, again = shuffled("y")(frame), shuffled("y")(frame)
     assert sorted(made.y) == list(frame.y) and (made.y != frame.y).sum() > 10
     assert made.z.equals(frame.z) and made.y.equals(again.y)
-    assert str(shuffled("y")) == "y is dealt out to other rows"
+    assert str(shuffled("y")) == "y is dealt out to other rows" and not shuffled("y").plausible

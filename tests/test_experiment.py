@@ -133,6 +133,11 @@ def test_a_verdict_says_its_numbers_or_what_lacks():
         ({"equals": None}, "none of them; give one of"),
         ({"within": None}, "within= goes with equals="),
         ({"equals": None, "at_most": 1.0}, "within= goes with equals="),
+        (
+            {"equals": None, "within": None, "at_least": 0.0, "rivals": {"half": 0.5}},
+            "rivals= goes with equals=, not with at_least=",
+        ),
+        ({"rivals": {"half": "0.5"}}, "claim c: half '0.5', not a number"),
     ],
 )
 def test_a_claim_asks_for_one_thing(options, message):
@@ -160,6 +165,16 @@ def test_a_claim_reads_the_rows_that_it_is_about(about, outcome):
         assert (verdict.outcome, verdict.reason) == ("not measured", outcome)
     else:
         assert verdict.measured == outcome
+
+
+def test_a_rival_is_judged_in_the_bounds_place():
+    frame = pd.DataFrame({"x": [2.0]})
+    rivals = {"half of it": 0.5, "the sum": lambda frame: frame.x.sum(), "near it": 1.1}
+    known = claim(rivals=rivals)
+    assert known.judge(frame).outcome == "ok"
+    found = {words: known.rival(words).judge(frame) for words in rivals}
+    assert [one.outcome for one in found.values()] == ["FALLS SHORT", "FALLS SHORT", "ok"]
+    assert [one.expected for one in found.values()] == [0.5, 2.0, 1.1]
 
 
 def test_a_claim_needs_its_seeds():

@@ -12,6 +12,7 @@ from gradlab.errors import UserError
 TINY = {
     "spectral_radius": [1.0], "sequence_length": [10], "clip_threshold": [1.0, math.inf],
     "seed": [0], "hidden_size": 12, "updates": 30, "evaluate_every": 10, "evaluation_size": 20,
+    "learning_rate": 0.1,
 }  # fmt: skip
 CURVE = {
     "spectral_radius": [1.0], "clip_threshold": [0.5], "clip_style": ["norm"], "clip_per": ["mean"],

@@ -1,5 +1,6 @@
 """The race: taking turns, proof of the same gradients, peers that are missing or wrong."""
 
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -216,6 +217,17 @@ def test_the_floor_is_products_and_activations():
 def test_a_process_that_fails_is_told(tmp_path):
     with pytest.raises(RuntimeError, match=r"run --quick: gradlab: .* has no nothing"):
         process.run(tmp_path, "--set", "nothing=1")
+
+
+def test_a_cold_start_is_cold_whatever_cache_the_user_has_set(tmp_path, monkeypatch):
+    def done(command, env, **options):
+        done.env = env
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/warm")
+    monkeypatch.setattr(process.subprocess, "run", done)
+    process.run(tmp_path)
+    assert done.env["XDG_CACHE_HOME"] == str(tmp_path) and "NUMBA_CACHE_DIR" not in done.env
 
 
 def test_cost_is_measured_in_a_process_of_its_own():

@@ -26,7 +26,8 @@ def test_every_row_is_a_product_of_jacobians(hidden):
             tangent, R = np.linalg.qr(J @ tangent)
             grown[int(t >= 100)] += np.log(np.abs(np.diag(R)))
         expected = np.log10(np.linalg.norm(product.T @ shared.net.weights["V"][0]))
-        assert table["log10_gradient"][row] == pytest.approx(expected, abs=1e-9)
+        for column in ("log10_gradient", "log10_product"):
+            assert table[column][row] == pytest.approx(expected, abs=1e-9)
         for i in range(min(2, hidden)):
             got = table[f"lyapunov_{i + 1}"][row]
             if length[row] <= 100:

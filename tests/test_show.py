@@ -25,7 +25,8 @@ def test_a_page_has_all_parts_and_is_narrow(capsys, name):
     lines = page.splitlines()
     assert lines[0] == f"{name}: {experiment.question}"
     assert max(map(len, lines)) <= 100
-    for title in ("Axes: ", "Columns of the table", "Panels of the figure", "Claims", "Time on"):
+    claims = "Benchmarks" if name in ("speed", "cost") else "Claims"
+    for title in ("Axes: ", "Columns of the table", "Panels of the figure", claims, "Time on"):
         assert sum(line.startswith(title) for line in lines) == 1
     for setting in (*experiment.axes, *experiment.constants):
         assert f"\n  {setting} = " in page
@@ -40,7 +41,7 @@ def test_json_says_the_same(capsys, name):
     experiment = library.load(name)
     assert list(content) == [
         "name", "question", "text", "points", "blocks", "quick", "axes", "constants", "columns",
-        "panels", "claims", "seconds", "words",
+        "panels", "benchmark", "claims", "seconds", "words",
     ]  # fmt: skip
     table = runs.find(name).read()
     assert content["points"] == len(table)

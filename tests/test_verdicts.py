@@ -73,6 +73,14 @@ def test_the_total():
     assert verdicts.total({"y": MIXED[:1]}) == "1 claim of 1 experiment: 1 holds"
 
 
+def test_benchmarks_are_called_so():
+    assert verdicts.lines("x", MIXED[:1], what="benchmark") == ["x: 1 of 1 benchmark holds"]
+    assert verdicts.lines("x", [], what="benchmark") == ["x: no benchmarks"]
+    assert verdicts.total({"x": MIXED[:1]}, 1, "benchmark") == (
+        "1 benchmark of 1 experiment: 1 holds; 1 experiment not run"
+    )
+
+
 def checked(capsys, *arguments, code=0):
     capsys.readouterr()
     assert main(["check", *arguments]) == code
@@ -98,10 +106,29 @@ def test_check_in_a_few_lines_in_all_and_as_json(capsys):
     assert one["measured"] == pytest.approx(-2.70927) and one["expected"] < one["measured"]
 
 
+def test_benchmarks_are_listed_and_counted_apart(capsys):
+    toy = Path("experiments/toy.py").read_text()
+    Path("experiments/clock.py").write_text(toy.replace(" claims=[", " alone=True, claims=["))
+    main(["run", "clock", "--set", "length=9"])
+    main(["run", "toy"])
+    assert "clock: 0 of 1 benchmark holds" in checked(capsys, "clock", code=1).splitlines()
+    lines = checked(capsys, code=1).splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "toy", "1 claim of 1 experiment", "clock", "  FALLS SHORT   chain",
+        "1 benchmark of 1 experiment",
+    ]  # fmt: skip
+    content = json.loads(checked(capsys, "--json", code=1))
+    assert content["total"] == {"hold": 1, "fall_short": 0, "not_measured": 0}
+    assert content["benchmarks"] == {"hold": 0, "fall_short": 1, "not_measured": 0}
+    apart = {each["name"]: each["benchmark"] for each in content["experiments"]}
+    assert apart == {"clock": True, "toy": False}
+
+
 def test_json_of_what_has_not_run_and_of_a_bad_file(capsys):
     Path("experiments/bad.py").write_text("")
     content = json.loads(checked(capsys, "--json", code=2))
-    assert content["experiments"] == [{"name": "toy", "state": "not run", "claims": None}]
+    (toy,) = content["experiments"]
+    assert toy == {"name": "toy", "state": "not run", "benchmark": False, "claims": None}
     assert "bad.py has no line" in content["errors"][0]
     assert main(["list", "--json"]) == 2
     content = json.loads(capsys.readouterr().out)

@@ -45,7 +45,6 @@ def test_no_description_is_of_nothing():
 # An LSTM's and a GRU's, and what is newer than the tables.
 ELSEWHERE = {
     "log10_cell_gradient_lag_N", "log10_norm_b_recurrent", "not_finite", "share_not_finite",
-    "blas", "blas_warning",
 }  # fmt: skip
 
 

@@ -42,6 +42,7 @@ def run(cache, *words):
     old = os.environ.get("PYTHONPATH")
     path = os.pathsep.join([str(library.PACKAGE.parent), *([old] if old else [])])
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache), "PYTHONPATH": path}
+    environment.pop("NUMBA_CACHE_DIR", None)  # it comes before the system's place
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", START, "run", "--quick", "--results", folder, *words]
         start = time.perf_counter()

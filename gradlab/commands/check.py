@@ -1,12 +1,15 @@
 """gradlab check."""
 
+from typing import Any, NamedTuple
+
 from gradlab.commands import shared
 from gradlab.errors import UserError
 
 TEXT = "hold the claims against the tables that exist"
-KEYS = """--json: experiments [{name, state, claims [{name, statement, source, outcome, read, asked,
-measured, expected, within, relative, reason}]}], total {hold, fall_short, not_measured}, errors;
-claims is null where there is no run; outcome: ok, FALLS SHORT, not measured"""
+KEYS = """--json: experiments [{name, state, benchmark, claims [{name, statement, source, outcome,
+read, asked, measured, expected, within, relative, reason}]}], total {hold, fall_short,
+not_measured}, benchmarks {the same}, errors; benchmark: of times, not in total; claims is null
+where there is no run; outcome: ok, FALLS SHORT, not measured"""
 
 
 def arguments(check):
@@ -19,9 +22,21 @@ def arguments(check):
     )
 
 
+class Checked(NamedTuple):
+    """An experiment, its run or None, and the verdicts on it or None."""
+
+    name: str
+    benchmark: bool
+    run: Any
+    verdicts: Any
+
+
 def command(options):
-    """A few lines for each experiment and one for all; a file that is none is told."""
-    from gradlab.suite import library, verdicts
+    """A few lines for each experiment and one for all; a file that is none is told.
+
+    Benchmarks come last, and have a line for all of their own.
+    """
+    from gradlab.suite import library
 
     done, wrong = [], []
     for name in options.names or library.names():
@@ -30,53 +45,83 @@ def command(options):
         except UserError as error:
             wrong.append(error)
             continue
-        if not options.json:
-            _say(*done[-1], options.verbose)
-    judged = {name: found for name, _, found in done if found is not None}
+        if not (options.json or done[-1].benchmark):
+            _say(done[-1], options.verbose)
     if options.json:
-        shared.print_json(_record(done, judged, wrong))
+        shared.print_json(_record(done, wrong))
     else:
-        print(verdicts.total(judged, len(done) - len(judged)))
+        _say_rest(done, options.verbose)
     for fault in wrong:
         shared.complain(fault)
-    every = [verdict for found in judged.values() for verdict in found]
-    return shared.code(every) or (shared.WRONG_USE if wrong else shared.FINE)
+    return shared.code(_every(done)) or (shared.WRONG_USE if wrong else shared.FINE)
 
 
 def _checked(options, name):
-    """(name, its run or None, verdicts or None)."""
     from gradlab.suite import runs
 
     experiment, name = runs.of(name, options.results)
     run = runs.look(name, options.results)
-    if run is None:
-        return name, None, None
-    frame = run.read()
-    return name, run, experiment.verdicts(frame)
+    found = None if run is None else experiment.verdicts(run.read())
+    return Checked(name, experiment.benchmark, run, found)
 
 
-def _say(name, run, found, verbose):
+def _say(one, verbose):
     from gradlab.suite import verdicts
 
-    if run is None:
-        print(f"{name}: not run; `gradlab run {name}`")
+    if one.run is None:
+        print(f"{one.name}: not run; `gradlab run {one.name}`")
         return
-    of = f"{name} (reference run)" if run.is_reference else name
-    print("\n".join(verdicts.lines(of, found, verbose)))
+    of = f"{one.name} (reference run)" if one.run.is_reference else one.name
+    print("\n".join(verdicts.lines(of, one.verdicts, verbose, verdicts.called(one))))
 
 
-def _record(done, judged, wrong):
+def _say_rest(done, verbose):
+    """The claims' total; the benchmarks and theirs."""
+    from gradlab.suite import verdicts
+
+    benchmarks = [one for one in done if one.benchmark]
+    claims = [one for one in done if not one.benchmark]
+    if claims or not done:
+        _say_total(claims, verdicts.CLAIM)
+    for one in benchmarks:
+        _say(one, verbose)
+    if benchmarks:
+        _say_total(benchmarks, verdicts.BENCHMARK)
+
+
+def _say_total(done, what):
+    from gradlab.suite import verdicts
+
+    judged = {one.name: one.verdicts for one in done if one.verdicts is not None}
+    print(verdicts.total(judged, len(done) - len(judged), what))
+
+
+def _record(done, wrong):
     """What KEYS says."""
     from gradlab.suite import verdicts
 
     experiments = [
         {
-            "name": name,
-            "state": shared.state(run),
-            "claims": None if found is None else [verdicts.record(one) for one in found],
+            "name": one.name,
+            "state": shared.state(one.run),
+            "benchmark": one.benchmark,
+            "claims": one.verdicts and [verdicts.record(verdict) for verdict in one.verdicts],
         }
-        for name, run, found in done
+        for one in done
     ]
-    every = [verdict for found in judged.values() for verdict in found]
-    total = {word.replace(" ", "_"): n for word, n in verdicts.counts(every).items()}
-    return {"experiments": experiments, "total": total, "errors": list(map(str, wrong))}
+    return {
+        "experiments": experiments,
+        "total": _counts(one for one in done if not one.benchmark),
+        "benchmarks": _counts(one for one in done if one.benchmark),
+        "errors": list(map(str, wrong)),
+    }
+
+
+def _counts(done):
+    from gradlab.suite import verdicts
+
+    return {word.replace(" ", "_"): n for word, n in verdicts.counts(_every(done)).items()}
+
+
+def _every(done):
+    return [verdict for one in done for verdict in one.verdicts or ()]

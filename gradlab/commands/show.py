@@ -9,9 +9,9 @@ from gradlab.errors import UserError, nearest
 TEXT = "what an experiment asks, varies, measures, draws and claims; or what a word means"
 KEYS = """--json: name, question, text, points, blocks, quick {points, blocks}, axes [{name, values,
 quick, meaning, type, choices}], constants [the same with value], columns [{name, columns,
-meaning}], panels [{title, text}], claims [{name, statement, source, read, asked, control}],
-seconds {last_run, estimate, quick_estimate}, words [{section, name, meaning}]; of a word: words
-alone"""
+meaning}], panels [{title, text}], benchmark, claims [{name, statement, source, read, asked,
+control, rivals}], seconds {last_run, estimate, quick_estimate}, words [{section, name, meaning}];
+of a word: words alone"""
 WIDTH = 100
 LISTED = 8  # values of an axis that are all told
 
@@ -83,7 +83,8 @@ def _page(content, entries):
     lines += ["", "Other values: --set NAME=VALUE, and of an axis NAME=A,B,C or NAME=FROM:TO:COUNT"]
     lines += _table("Columns of the table", [_column(c) for c in content["columns"]])
     lines += _panels(content["panels"])
-    lines += _headed("Claims", [line for claim in content["claims"] for line in _claim(claim)])
+    title = "Benchmarks" if content["benchmark"] else "Claims"
+    lines += _headed(title, [line for claim in content["claims"] for line in _claim(claim)])
     lines += _headed("Time on this machine", _times(content["seconds"]))
     others = [entry for entry in entries if entry[0] != words.SETTINGS]
     return lines + _headed("In the glossary", _glossary(others, 2))
@@ -124,7 +125,9 @@ def _panels(panels):
 def _claim(claim):
     asked = f"{claim['read']}: {claim['asked']}"
     first = f"{claim['name']}: {claim['statement']}"
-    return _hung(first, f"{asked}; source: {claim['source']}", 2)
+    wrong = "; ".join(filter(None, (claim["control"], *claim["rivals"])))
+    refused = f"; refused: {wrong}" if wrong else ""
+    return _hung(first, f"{asked}; source: {claim['source']}{refused}", 2)
 
 
 def _times(seconds):

@@ -36,6 +36,7 @@ COLUMNS = {
     "log10_term": "log10 of ||dL/dW_k||",
     "share": "<dL/dW_k, dL/dW>/||dL/dW||^2: all shares of a network sum to 1",
     "rate_mean_field": "mean field's exponent of the drawn W and input (decades a step)",
+    "gain": "||W||_F/sqrt(N) of the drawn W, mean field's g",
 }
 PAIRS = ("00", "01", "10", "11")
 SMALL = 1e-30  # an imaginary step: f(x + i s) = f(x) + i s f'(x) without any cancellation
@@ -137,4 +138,5 @@ def long(block):
         "log10_term": norms,
         "share": np.array(shares),
         "rate_mean_field": np.full(len(k), rates[steps // 4 :].mean()),
+        "gain": np.full(len(k), gain),
     }

@@ -36,6 +36,7 @@ COLUMNS = {
     "reverse_products": "multiplications of reverse mode for all derivatives",
     "modes_differ": "largest difference between the derivatives of the two modes",
     "bptt_differs": "largest difference of the rnn's from gradlab's dL/dW; nan for other graphs",
+    "transpose_differs": "the same from the transpose of gradlab's dL/dW",
 }
 
 
@@ -174,13 +175,16 @@ def measure(block):
     ahead = [graph.forward(source) for source in inputs]
     jacobian = np.array([[adjoint[i] for i in inputs] for adjoint, _ in backward])
     other = np.array([[tangent[i] for tangent, _ in ahead] for i in outputs])
+    ours = bptt(size) if name == "rnn" else np.full((1, 1), np.nan)
+    off_bptt = [abs(jacobian - one.ravel()).max() for one in (ours, ours.T)]
     same = {
         "inputs": len(inputs),
         "outputs": len(outputs),
         "forward_products": sum(count for _, count in ahead),
         "reverse_products": sum(count for _, count in backward),
         "modes_differ": abs(jacobian - other).max(),
-        "bptt_differs": abs(jacobian - bptt(size).ravel()).max() if name == "rnn" else np.nan,
+        "bptt_differs": off_bptt[0],
+        "transpose_differs": off_bptt[1],
     }
     columns = {key: np.full(len(block), value) for key, value in same.items()}
     return columns | numbers(block, parts, graph.values, backward[0][0])

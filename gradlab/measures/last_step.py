@@ -41,13 +41,14 @@ COLUMNS = {
     "decades_per_step": "log10_gradient_ratio over T (decades a step)",
     "log10_cell_gradient_lag_N": "an LSTM's log10 of ||dL/dc_{T-N}|| / ||dL/dh_T|| (decades)",
     "horizon": "smallest lag at which the gradient has changed tenfold; nan if none (steps)",
-    "log10_norm_U": "log10 of ||dL/dU||",
+    "log10_norm_U": "log10 of ||dL/d(input_scale U)||, of stacks in the lowest layer: the scale "
+    "counts as part of U, and dL/dU of the drawn U is input_scale times as large",
     "log10_norm_W": "log10 of ||dL/dW||",
     "log10_norm_b": "log10 of ||dL/db||",
     "log10_norm_b_recurrent": "log10 of the norm of the gradient in a GRU's second bias",
     "log10_norm_V": "log10 of ||dL/dV||",
     "log10_norm_c": "log10 of ||dL/dc||, c the readout's bias",
-    "log10_norm_all": "log10 of the norm of all weights' gradients together",
+    "log10_norm_all": "log10 of the norm of all weights' gradients together, U's as said there",
     "log10_norm_W_early": "log10 of the norm of the terms k <= T/2 of dL/dW, the lowest layer's",
     "early_share": "norm of the terms k <= T/2 of dL/dW over that of dL/dW",
     "float32_norm_state": "||dL/dh_0|| as a float32 root of a sum of squares shows it: 0 or inf",
@@ -70,6 +71,10 @@ def measure(block):
     cell with gates has the radius in each of them, and forget_bias; Jordan's h is its output), of
     so many `layers`, each with the radius, `bidirectional`, computed in `dtype`. Its columns are
     those of COLUMNS, and status: ok, zero (dL/dh_0), not_connected (V = 0), overflow, nan.
+
+    The network of a point has the weights rho W and s U, rho its spectral_radius and s its
+    input_scale, and its gradients are in these: dL/d(s U) = sum over t of delta_t x_t^T, with the
+    task's x, whatever s is. So at scale 0 it is not zero, and dL/dU = s dL/d(s U).
     """
     lanes = Lanes.of(block)
     check(lanes)

@@ -19,10 +19,18 @@ from gradlab.measures.setting import (
 from gradlab.nets import bptt, lyapunov, registry, statuses
 from gradlab.nets.batch import part_of
 
+SLOPES = {  # f' from f
+    "tanh": lambda h: 1 - h * h,
+    "sigmoid": lambda h: h * (1 - h),
+    "relu": lambda h: (h > 0) * 1.0,
+    "identity": np.ones_like,
+}
 SETTLE = 100  # steps in which perturbations turn into the directions that grow fastest
 EVERY = 5  # steps a QR, or fewer
 COLUMNS = {
     "log10_gradient": "log10 of ||dL_T/dh_0||, L_T = v . h_T with one v for all T (decades)",
+    "log10_product": "the same by NumPy alone: J_1^T ... J_T^T v with J_t = diag(f'(a_t)) W of the "
+    "states as they are; nan but for an elman of one layer (decades)",
     "lyapunov_N": "N-th largest Lyapunov exponent, nan for T <= 100 (natural logarithms a step)",
 }
 
@@ -42,6 +50,7 @@ def measure(block):
     start = np.repeat(np.atleast_2d(shared.start)[:, None], len(lanes.radius), axis=1)
     run = passed(shared.net, lanes.radius, scaled(shared, lanes), start)
     columns = {"log10_gradient": _gradients(run, shared, lanes)}
+    columns["log10_product"] = _products(run, shared.net, lanes)
     logs = np.concatenate([_growth(run, lane, lanes.lengths) for lane in range(len(lanes.radius))])
     for i in (0, 1):
         columns[f"lyapunov_{i + 1}"] = logs[:, :, i].T.ravel()
@@ -66,6 +75,26 @@ def _gradients(run, shared, lanes):
     part_of(shared.net, head, 0)[:] = shared.net.readout_matrix[0]
     adjoint = bptt.back(run, lengths, head)
     return bptt.log2_norms(adjoint)[0] * math.log10(2)
+
+
+def _products(run, net, lanes):
+    """log10 ||J_1^T ... J_T^T v|| of all lengths, a factor at a time; knows no kernel of ours."""
+    lengths = lanes.all_lengths
+    if net.cell != "elman" or net.layers > 1:
+        return np.full(len(lengths), np.nan)
+    radius = np.tile(lanes.radius, len(lanes.lengths))[:, None]
+    W, slope = net.weights["W"], SLOPES[net.activation]
+    row = np.tile(net.readout_matrix[0], (len(lengths), 1))
+    logs = np.zeros(len(lengths))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for t in range(lengths.max(), 0, -1):
+            active = np.flatnonzero(lengths >= t)
+            states = run.trace.state[t, active % len(lanes.radius)]
+            grown = (row[active] * slope(states)) @ W * radius[active]
+            size = np.linalg.norm(grown, axis=1)
+            logs[active] += np.log10(size)
+            row[active] = grown / size[:, None]
+    return logs
 
 
 def _growth(run, lane, lengths):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -56,6 +56,8 @@ class Claim:
     why      why within= is as wide as it is, or why the bound is what it is.
     control  control(frame) returns a table with a stated error, a plausible wrong world on which
              the claim must fall short (`gradlab.suite.controls`, or a function).
+    rivals   words -> what a wrong model expects, a number or a function as of `equals`; the table
+             of a reference run must be as far from each as the claim says that it is near to e.
     also     such functions of worlds on which it must hold as well: half the budget of trainings.
     about    axis or constant -> the value, or a container of the values, that the claim is about:
              it reads the rows with them alone, and where a table has none, or not `every` one of
@@ -75,6 +77,7 @@ class Claim:
     at_most: float | Callable | None = field(default=None, kw_only=True)
     why: str = field(default="", kw_only=True)
     control: Callable | None = field(default=None, kw_only=True)
+    rivals: Mapping[str, float | Callable] = field(default_factory=dict, kw_only=True)
     also: Sequence[Callable] = field(default=(), kw_only=True)
     about: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     seeds: int = field(default=1, kw_only=True)
@@ -88,9 +91,12 @@ class Claim:
             raise ValueError(f"claim {self.name}: within= goes with equals=, and only with it")
         if not all(map(callable, (self.measured, self.control or min, *self.also))):
             raise ValueError(f"claim {self.name}: measured, control and also must be functions")
+        if self.rivals and self.kind != "equals":
+            raise ValueError(f"claim {self.name}: rivals= goes with equals=, not with {self.kind}=")
         numbers = {"within": self.within or 0.0, "seeds": self.seeds}
-        if not callable(self.bound):
-            numbers[self.kind] = self.bound
+        for what, value in {self.kind: self.bound, **self.rivals}.items():
+            if not callable(value):
+                numbers[what] = value
         for what, value in numbers.items():
             if not isinstance(value, Real):
                 raise ValueError(f"claim {self.name}: {what} {value!r}, not a number")
@@ -104,6 +110,10 @@ class Claim:
     def bound(self):
         """The number, or the function of the frame, that is asked for."""
         return getattr(self, self.kind)
+
+    def rival(self, words) -> "Claim":
+        """The claim that the wrong model of these words would make."""
+        return replace(self, equals=self.rivals[words], rivals={})
 
     def judge(self, frame, about=None) -> Verdict:
         """Hold the claim against a table; nan never holds. `about`: more to be about."""

@@ -12,10 +12,14 @@ from gradlab.suite.frames import column_name, read_column
 
 @dataclass(frozen=True)
 class Control:
-    """A stated error: `words` says which, `make(frame)` returns the table that has it."""
+    """A stated error: `words` says which, `make(frame)` returns the table that has it.
+
+    plausible: whether somebody who got something wrong could have made such a table.
+    """
 
     words: str
     make: Callable
+    plausible: bool = True
 
     def __call__(self, frame):
         return self.make(frame.copy())
@@ -58,15 +62,17 @@ def shifted(column, by):
 
 
 def always(column, value):
-    """A column holds one value everywhere."""
-    return Control(f"{column} is {value} everywhere", lambda frame: frame.assign(**{column: value}))
+    """A column holds one value everywhere: a caricature, for where no plausible error is known."""
+    words = f"{column} is {value} everywhere"
+    return Control(words, lambda frame: frame.assign(**{column: value}), plausible=False)
 
 
 def shuffled(column):
-    """A column's values are dealt out to other rows."""
+    """A column's values are dealt out to other rows: a caricature, as of `always`."""
     return Control(
         f"{column} is dealt out to other rows",
         lambda frame: frame.assign(
             **{column: frame[column].sample(frac=1, random_state=0).to_numpy()}
         ),
+        plausible=False,
     )

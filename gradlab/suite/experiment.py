@@ -31,7 +31,8 @@ class Experiment:
     name       the stem of the experiment's file unless given.
     base       what the file says, where --quick or --set put other values in its place.
     alone      blocks run here one after the other, each with the whole machine: BLAS keeps its
-               threads. For measures of time.
+               threads. For measures of time, whose claims are benchmarks: what they read is the
+               machine's, and no theory's.
 
     Raises ValueError for axes that differ between products, and for unknown names in `split`
     or `quick`.
@@ -66,6 +67,11 @@ class Experiment:
     def axes(self) -> tuple[str, ...]:
         """The names of the grid's axes, in their order."""
         return tuple(cast(list, self.grid)[0])
+
+    @property
+    def benchmark(self) -> bool:
+        """Whether its claims are benchmarks: they are listed, and counted, apart."""
+        return self.alone
 
     @property
     def opened(self) -> list[str]:

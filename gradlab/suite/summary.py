@@ -25,7 +25,8 @@ def summary(experiment, run=None):
     columns                  [{"name", "columns", "meaning"}]: one that stands for many has an N in
                              its name
     panels                   [{"title", "text"}]
-    claims                   [{"name", "statement", "source", "read", "asked", "control"}]
+    benchmark                whether the claims are benchmarks
+    claims                   [{"name", "statement", "source", "read", "asked", "control", "rivals"}]
     seconds                  {"last_run", "estimate", "quick_estimate"} on this machine's cores,
                              None where nobody can tell; last_run as its .json says
     """
@@ -43,6 +44,7 @@ def summary(experiment, run=None):
         "constants": [_constant(experiment, quick, name, own) for name in experiment.constants],
         "columns": _columns(experiment, frame, own),
         "panels": [_panel(panel, frame) for panel in _panels(experiment.figure)],
+        "benchmark": experiment.benchmark,
         "claims": [_claim(claim) for claim in experiment.claims],
         "seconds": {
             "last_run": _last_run(experiment, run),
@@ -135,7 +137,8 @@ def _claim(claim):
         "source": claim.source,
         "read": verdicts.read(claim),
         "asked": verdicts.asked(claim),
-        "control": in_words(claim.control) if claim.control else "",
+        "control": in_words(claim.control).rstrip(".") if claim.control else "",
+        "rivals": list(claim.rivals),
     }
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from gradlab.suite.claims import FALLS_SHORT, NOT_MEASURED, OK, in_words
 
 REASONS = 3  # why claims are not measured: as many as one line holds
+CLAIM, BENCHMARK = "claim", "benchmark"
 COUNTED = {OK: "hold", FALLS_SHORT: "fall short", NOT_MEASURED: "not measured"}
 
 
@@ -14,16 +15,16 @@ def counts(verdicts):
     return {word: found[outcome] for outcome, word in COUNTED.items()}
 
 
-def lines(name, verdicts, verbose=False):
+def lines(name, verdicts, verbose=False, what=CLAIM):
     """How many hold; a line for each that falls short, and one for all that are not measured.
 
-    verbose: a line for each claim, and below it what was read.
+    verbose: a line for each claim, and below it what was read. what: CLAIM or BENCHMARK.
     """
     if not verdicts:
-        return [f"{name}: no claims"]
+        return [f"{name}: no {what}s"]
     shown = [v for v in verdicts if verbose or v.outcome == FALLS_SHORT]
-    hold = "claim holds" if len(verdicts) == 1 else "claims hold"
-    found = [f"{name}: {counts(verdicts)['hold']} of {len(verdicts)} {hold}"]
+    of, hold = _counted(len(verdicts), what), _agreeing("hold", len(verdicts))
+    found = [f"{name}: {counts(verdicts)['hold']} of {of} {hold}"]
     for verdict in shown:
         found.append(f"  {verdict}")
         found += [f"{'':14}  reads {read(verdict.claim)}"] if verbose else []
@@ -36,7 +37,12 @@ def _agreeing(word, count):
     return {"hold": "holds", "fall short": "falls short"}.get(word, word) if count == 1 else word
 
 
-def total(groups, without=0):
+def called(experiment):
+    """What an experiment's claims are called: benchmarks where it measures time."""
+    return BENCHMARK if experiment.benchmark else CLAIM
+
+
+def total(groups, without=0, what=CLAIM):
     """One line for {name: verdicts}, and for so many experiments that have not run."""
     every = [verdict for verdicts in groups.values() for verdict in verdicts]
     found = counts(every)
@@ -46,7 +52,7 @@ def total(groups, without=0):
         if count or word == "hold"
     ]
     more = f"; {_counted(without, 'experiment')} not run" if without else ""
-    of = f"{_counted(len(every), 'claim')} of {_counted(len(groups), 'experiment')}"
+    of = f"{_counted(len(every), what)} of {_counted(len(groups), 'experiment')}"
     return f"{of}: {', '.join(told)}{more}"
 
 
@@ -69,6 +75,7 @@ def record(verdict):
 
 
 def _counted(number, word):
+    """1 claim, 2 claims."""
     return f"{number} {word}" + "s" * (number != 1)
 
 
