@@ -10,22 +10,16 @@ from gradlab import tasks, underway
 from gradlab.errors import UserError, one_of
 from gradlab.learning import presets, records
 from gradlab.learning.omega import omega
-from gradlab.learning.optimizers import optimizer
 from gradlab.learning.plan import Plan
 from gradlab.learning.training import RUNNING, Training
 from gradlab.measures import pace
 from gradlab.measures.setting import NETWORK
 from gradlab.nets import draws
-from gradlab.nets.flossing import flossing
 from gradlab.nets.network import Network
 
-DRAWN = (
-    "activation", "init", "spectral_radius", "input_scale", "forget_bias", "chrono", *NETWORK,
-)  # fmt: skip
+DRAWN = ("activation", "init", "spectral_radius", "input_scale", "forget_bias", *NETWORK)
 STRIDE = 200  # updates between two looks at the clock
 PROBE = 200  # fresh sequences on which the gradient by lag is measured
-STEPS = 200_000  # of all sequences that are judged at a time
-FLOSSED = 10  # fresh sequences over which exponents are averaged
 PLANNED = {
     "sequence_length", "updates", "batch", "learning_rate", "optimizer", "schedule", "clip_style",
     "clip_per", "omega", "evaluate_every", "evaluation_size", "stop_below", "seed",
@@ -36,7 +30,6 @@ CURVES = (
     "not_finite", "share_not_finite", "cosine", "spectral_radius_now", "singular_value",
     "omega_value", "horizon", "log10_gradient_ratio", "error",
 )  # fmt: skip
-COURSE = ("mean_loss", "mean_norm", "share_clipped", "spectral_radius_now", "error")
 COLUMNS = {
     # of `outcome`
     "solved": "1 if an evaluation had less than stop_below wrong, else 0",
@@ -49,17 +42,6 @@ COLUMNS = {
     "first_radius": "spectral radius of W after the first update",
     "last_radius": "spectral radius of W after the last update",
     "last_loss": "mean loss of the last tenth of the updates",
-    # of `flossed`
-    "exponents": "so many of the largest Lyapunov exponents are brought to 0; 0: no flossing",
-    "flossing_updates": "updates of gradient flossing before the training",
-    "flossing_rate": "learning rate of flossing, with Adam",
-    "largest_before": "largest exponent of ten sequences, before flossing, mean (1/step)",
-    "largest_after": "the same after it, before the training",
-    "last_before": "the smallest of the exponents that are moved (of one: the largest)",
-    "last_after": "the same after it, before the training",
-    # of `generalised`
-    "shortest": "shortest sequences that are learnt from (steps)",
-    "longest": "lengths of those that are learnt from are below it (steps)",
     # of `curves`
     "loss": "of the update's minibatch; `lags`: of the fresh sequences",
     "mean_loss": "mean loss since the last row",
@@ -109,89 +91,6 @@ def reproduced(block):
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def flossed(block):
-    """One row a training after gradient flossing: the columns of `outcome`, and its exponents.
-
-    exponents    so many of the largest are brought towards 0 before the training; 0: none
-    The updates of flossing count as the training's, in its budget and in updates_done.
-    """
-    rows = [_flossed(_point(block, i)) for i in range(len(block))]
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
-
-
-def _flossed(point):
-    count, budget = point["exponents"], point["updates"]
-    spent = point["flossing_updates"] if count else 0
-    if spent >= budget:
-        raise UserError(f"flossing_updates={spent}: must be below the budget of {budget}")
-    training = _training(point, log_every=budget, updates=budget - spent)
-    stream = draws.stream(seed=point["seed"], purpose="flossing")
-    x = training.fresh(stream, FLOSSED)[0]
-    before = _exponents(training.net, x, count)
-    _floss(training, stream, spent, point)
-    after = _exponents(training.net, x, count)
-    named = zip(("largest", "last"), (0, -1), strict=True)
-    found = {f"{n}_{w}": e[i] for n, i in named for w, e in (("before", before), ("after", after))}
-    row = _summary(point, _run(point, training)) | found
-    return row | {"updates_done": row["updates_done"] + spent}
-
-
-def _floss(training, stream, updates, point):
-    """Adam on the squares of the exponents, along another fresh sequence at each update."""
-    W, kind = training.net.weights["W"], optimizer("adam")
-    slots = np.zeros((len(kind.slots), W.size))
-    for number in range(1, updates + 1):
-        x = training.fresh(stream, 1)[0][:, 0]
-        slope = flossing(training.net, x, point["exponents"]).slope
-        W -= kind.step(slope.ravel(), slots, point["flossing_rate"], number).reshape(W.shape)
-        underway.did(1)
-
-
-def _exponents(net, x, count):
-    """The `count` largest exponents, at least one: means over the lanes of x."""
-    lanes = np.moveaxis(x, 1, 0)
-    return np.mean([flossing(net, lane, max(count, 1)).exponents for lane in lanes], axis=0)
-
-
-def generalised(block):
-    """One row an update and a length: what one training on mixed lengths is good for.
-
-    Its minibatches have lengths from shortest to longest - 1, and so have the sequences that it is
-    judged on as it goes: sequence_length = 0, error as of the last evaluation up to `update`. At
-    its end the network is judged on evaluation_size fresh sequences of each other length.
-    """
-    points = [_point(block, i) for i in range(len(block))]
-    asked = [(point.pop("update"), point.pop("sequence_length")) for point in points]
-    _check_one(points)
-    point = points[0] | {"sequence_length": (points[0]["shortest"], points[0]["longest"])}
-    training = _run(point, _training(point, log_every=point["evaluate_every"]))
-    table = training.table().drop_duplicates("update", keep="last").set_index("update")
-    table = table.rename(columns=RENAMED)
-    course = table[list(COURSE)].ffill().reindex([u for u, _ in asked], method="ffill")
-    found = {name: values.to_numpy() for name, values in course.items()}
-    lengths = {length for _, length in asked if length}
-    errors = {length: _error(training, length, point) for length in sorted(lengths)}
-    found["error"] = np.array([
-        errors.get(length, own) for (_, length), own in zip(asked, found["error"], strict=True)
-    ])  # fmt: skip
-    return found | {
-        "solved": np.full(len(asked), float(training.status == "solved")),
-        "updates_done": np.full(len(asked), training.update),
-    }
-
-
-def _error(training, length, point):
-    """Share wrong of fresh sequences of one length, some at a time: states are long."""
-    stream = draws.stream(seed=point["seed"], purpose="other lengths", sequence_length=length)
-    size, most = point["evaluation_size"], max(1, STEPS // length)
-    task, wrong = training.task, 0.0
-    for done in range(0, size, most):
-        count = min(most, size - done)
-        x, y = task.sample(stream, length, count)
-        wrong += count * records.evaluation(training.net, task, lambda _, s=(x, y): s, count)[0]
-    return wrong / size
-
-
 def curves(block):
     """One row an update of the block's training, its axis `update`: see gradlab.learning.records.
 
@@ -207,21 +106,6 @@ def curves(block):
     columns = {name: table[name].reindex(wanted).to_numpy() for name in CURVES}
     status = table.status.reindex(wanted).fillna(ended).replace({"finished": "ok"})
     return columns | {"status": status.to_numpy()}
-
-
-def progress(block):
-    """One row an update of the block's training, its axis `update`, and what became of it.
-
-    mean_loss is that since the last row, after the end that of the end; all else is as of
-    `outcome`, the same in every row.
-    """
-    points = [_point(block, i) for i in range(len(block))]
-    wanted = [point.pop("update") for point in points]
-    _check_one(points)
-    training = _run(points[0], _training(points[0], log_every=math.gcd(*wanted)))
-    table = training.table().drop_duplicates("update", keep="last").set_index("update")
-    became = {k: np.full(len(wanted), v) for k, v in _summary(points[0], training).items()}
-    return became | {"mean_loss": table.mean_loss.reindex(wanted, method="ffill").to_numpy()}
 
 
 def lags(block):
@@ -275,8 +159,6 @@ def _cost(point):
         regularised = {"omega": 1.0} if METHODS.get(point["method"], (0, 0))[1] else {}
         own = {"cell": "elman", "hidden_size": presets.HIDDEN, "batch": presets.BATCH}
         point = own | point | regularised
-    if "longest" in point:
-        point = point | {"sequence_length": (point["shortest"] + point["longest"]) // 2}
     inputs, outputs = tasks.sizes(point["task"], tasks.options(point["task"], point))
     steps, hidden, updates = (point[k] for k in ("sequence_length", "hidden_size", "updates"))
     load = pace.Load(point["cell"], steps, point["batch"], inputs, hidden, outputs)
@@ -290,8 +172,6 @@ def _cost(point):
     if point.get("stop_below") is not None:
         seconds *= pace.SOLVED_EARLY
     rows = point.get("rows", 2) * pace.row(load)
-    if point.get("exponents"):
-        rows += point["flossing_updates"] * steps * pace.floss(hidden, point["exponents"])
     if "lag" in point:
         rows += point["rows"] * 2 * pace.update(load._replace(lanes=PROBE), omega=1.0)
     return seconds + rows, chains * math.prod(load[1:3]) * hidden
@@ -335,11 +215,7 @@ def _preset(point, options, changes):
 
 
 def _outcome(point):
-    return _summary(point, _run(point, _training(point, log_every=point["updates"])))
-
-
-def _summary(point, training):
-    """What became of a training: the columns of `outcome`."""
+    training = _run(point, _training(point, log_every=point["updates"]))
     table = training.table()
     losses, norms = np.array(training.losses), np.array(training.norms)
     end = losses[-max(1, len(losses) // 10) :].mean()
