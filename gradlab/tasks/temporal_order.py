@@ -32,15 +32,14 @@ def sample(rng, length, batch=1):
 
 def ordered(rng, length, batch, tenths):
     """One of A and B in each of the `tenths` of the sequence: inputs (T, B, 6), classes (B,)."""
-    bits = len(tenths)
-    # One call: each of `integers` takes some 13 us, a whole minibatch so 20.
-    drawn = rng.random((length + 2 * bits, batch))
-    symbols = (4 * drawn[:length]).astype(np.int64) + 2
-    shown = (2 * drawn[length:-bits]).astype(np.int64)
-    first = np.array(tenths)[:, None] * length // 10
-    at = first + (length // 10 * drawn[-bits:]).astype(np.int64)
-    symbols[at, np.arange(batch)] = shown
-    return one_hot(symbols, INPUTS), (shown << np.arange(bits)[:, None]).sum(0)
+    symbols = rng.integers(2, 6, (length, batch))
+    classes = np.zeros(batch, np.int64)
+    for bit, tenth in enumerate(tenths):
+        shown = rng.integers(2, size=batch)
+        at = tenth * length // 10 + rng.integers(length // 10, size=batch)
+        symbols[at, np.arange(batch)] = shown
+        classes += shown << bit
+    return one_hot(symbols, INPUTS), classes
 
 
 def baseline(length):
