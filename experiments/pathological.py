@@ -1,0 +1,94 @@
+"""Are the other pathological tasks learnt with clipping and Omega, too? (Pascanu et al. 2013)
+
+Addition, multiplication, 3-bit temporal order, random permutation and noiseless memorization, after
+Hochreiter and Schmidhuber (1997) and Martens and Sutskever (2011). Pascanu, Mikolov and Bengio
+report all of them solved by SGD with clipping and Omega, at lengths of 50 to 200 and within 5
+million updates; of random permutation one trial of eight. Here the sequences and the budget are
+small, and stand in the title: what is not solved is not solved within that.
+"""
+
+from gradlab.cli import script
+from gradlab.plots import EXPLODING, VANISHING, Panel, counted, dots, page, solved_by
+from gradlab.suite import Experiment
+
+TASKS = {
+    "temporal_order_3bit": "3-bit order",
+    "addition": "addition",
+    "multiplication": "multiplication",
+    "random_permutation": "random permutation",
+    "memorization": "memorization",
+}
+METHODS = {"clipped": "clipped", "regularised": "clipped, with Omega"}
+INKS = dict(zip(METHODS, (VANISHING, EXPLODING), strict=True))
+UPDATES, LENGTH = 4000, 20
+SEEDS = {task: 10 if task == "random_permutation" else 3 for task in TASKS}
+ABOUT = {
+    "version": "icml2013", "start": "basic_tanh", "updates": UPDATES, "stop_below": 0.01,
+    "sequence_length": LENGTH,
+}  # fmt: skip
+
+
+def kind(frame):
+    """The task and the method of each row, in words."""
+    said = zip(frame.task, frame.method, strict=True)
+    return [f"{TASKS.get(task, task)}, {METHODS.get(method, method)}" for task, method in said]
+
+
+figure = page(
+    "HEADLINE",
+    "CAPTION",
+    [
+        [
+            Panel(
+                "solved within {updates} updates",
+                counted("solved", kind, "method", palette=INKS, xlabel="share of trainings"),
+            ),
+            Panel(
+                "loss at the end over the blind guess's",
+                dots(
+                    "relative_loss", kind, "method", palette=INKS, named=False, level=1,
+                    xscale="log", xlabel="loss / baseline's (line: no better than blind)",
+                ),
+            ),
+            Panel(
+                "share wrong at the last evaluation",
+                dots("error", kind, "method", palette=INKS, named=False, xlabel="share wrong"),
+            ),
+        ],
+        [
+            Panel(
+                f"{words}: share solved",
+                solved_by("method", palette=INKS, legend="" if i else None, xscale="log"),
+                {"task": name},
+            )
+            for i, (name, words) in enumerate(TASKS.items())
+            if name in ("temporal_order_3bit", "addition", "random_permutation")
+        ],
+    ],
+    size=(17, 10.5),
+)  # fmt: skip
+experiment = Experiment(
+    question="Are the other pathological tasks learnt with clipping and Omega, too?",
+    grid=[
+        {"task": [task], "method": list(METHODS), "seed": range(seeds)}
+        for task, seeds in SEEDS.items()
+    ],
+    split=["seed", "task", "method"],
+    constants={
+        "version": "icml2013",
+        "start": "basic_tanh",
+        "sequence_length": LENGTH,
+        "learning_rate": 0.03,
+        "updates": UPDATES,
+        "evaluate_every": 250,
+        "evaluation_size": 500,
+        "stop_below": 0.01,
+    },
+    quick={"seed": [0], "updates": 1000, "evaluation_size": 200},
+    measure="gradlab.measures.learning:reproduced",
+    figure=figure,
+    claims=[],
+)
+
+if __name__ == "__main__":
+    script(experiment)
