@@ -10,16 +10,19 @@ from gradlab import tasks, underway
 from gradlab.errors import UserError, one_of
 from gradlab.learning import presets, records
 from gradlab.learning.omega import omega
+from gradlab.learning.optimizers import optimizer
 from gradlab.learning.plan import Plan
 from gradlab.learning.training import RUNNING, Training
 from gradlab.measures import pace
 from gradlab.measures.setting import NETWORK
 from gradlab.nets import draws
+from gradlab.nets.flossing import flossing
 from gradlab.nets.network import Network
 
 DRAWN = ("activation", "init", "spectral_radius", "input_scale", "forget_bias", *NETWORK)
 STRIDE = 200  # updates between two looks at the clock
 PROBE = 200  # fresh sequences on which the gradient by lag is measured
+FLOSSED = 10  # fresh sequences over which exponents are averaged
 PLANNED = {
     "sequence_length", "updates", "batch", "learning_rate", "optimizer", "schedule", "clip_style",
     "clip_per", "omega", "evaluate_every", "evaluation_size", "stop_below", "seed",
@@ -42,6 +45,14 @@ COLUMNS = {
     "first_radius": "spectral radius of W after the first update",
     "last_radius": "spectral radius of W after the last update",
     "last_loss": "mean loss of the last tenth of the updates",
+    # of `flossed`
+    "exponents": "so many of the largest Lyapunov exponents are brought to 0; 0: no flossing",
+    "flossing_updates": "updates of gradient flossing before the training",
+    "flossing_rate": "learning rate of flossing, with Adam",
+    "largest_before": "largest exponent of ten sequences, before flossing, mean (1/step)",
+    "largest_after": "the same after it, before the training",
+    "last_before": "the smallest of the exponents that are moved (of one: the largest)",
+    "last_after": "the same after it, before the training",
     # of `curves`
     "loss": "of the update's minibatch; `lags`: of the fresh sequences",
     "mean_loss": "mean loss since the last row",
@@ -89,6 +100,50 @@ def reproduced(block):
     """
     rows = [_outcome(_point(block, i)) for i in range(len(block))]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def flossed(block):
+    """One row a training after gradient flossing: the columns of `outcome`, and its exponents.
+
+    exponents    so many of the largest are brought towards 0 before the training; 0: none
+    The updates of flossing count as the training's, in its budget and in updates_done.
+    """
+    rows = [_flossed(_point(block, i)) for i in range(len(block))]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+def _flossed(point):
+    count, budget = point["exponents"], point["updates"]
+    spent = point["flossing_updates"] if count else 0
+    if spent >= budget:
+        raise UserError(f"flossing_updates={spent}: must be below the budget of {budget}")
+    training = _training(point, log_every=budget, updates=budget - spent)
+    stream = draws.stream(seed=point["seed"], purpose="flossing")
+    x = training.fresh(stream, FLOSSED)[0]
+    before = _exponents(training.net, x, count)
+    _floss(training, stream, spent, point)
+    after = _exponents(training.net, x, count)
+    named = zip(("largest", "last"), (0, -1), strict=True)
+    found = {f"{n}_{w}": e[i] for n, i in named for w, e in (("before", before), ("after", after))}
+    row = _summary(point, _run(point, training)) | found
+    return row | {"updates_done": row["updates_done"] + spent}
+
+
+def _floss(training, stream, updates, point):
+    """Adam on the squares of the exponents, along another fresh sequence at each update."""
+    W, kind = training.net.weights["W"], optimizer("adam")
+    slots = np.zeros((len(kind.slots), W.size))
+    for number in range(1, updates + 1):
+        x = training.fresh(stream, 1)[0][:, 0]
+        slope = flossing(training.net, x, point["exponents"]).slope
+        W -= kind.step(slope.ravel(), slots, point["flossing_rate"], number).reshape(W.shape)
+        underway.did(1)
+
+
+def _exponents(net, x, count):
+    """The `count` largest exponents, at least one: means over the lanes of x."""
+    lanes = np.moveaxis(x, 1, 0)
+    return np.mean([flossing(net, lane, max(count, 1)).exponents for lane in lanes], axis=0)
 
 
 def curves(block):
@@ -172,6 +227,8 @@ def _cost(point):
     if point.get("stop_below") is not None:
         seconds *= pace.SOLVED_EARLY
     rows = point.get("rows", 2) * pace.row(load)
+    if point.get("exponents"):
+        rows += point["flossing_updates"] * steps * pace.floss(hidden, point["exponents"])
     if "lag" in point:
         rows += point["rows"] * 2 * pace.update(load._replace(lanes=PROBE), omega=1.0)
     return seconds + rows, chains * math.prod(load[1:3]) * hidden
@@ -215,7 +272,11 @@ def _preset(point, options, changes):
 
 
 def _outcome(point):
-    training = _run(point, _training(point, log_every=point["updates"]))
+    return _summary(point, _run(point, _training(point, log_every=point["updates"])))
+
+
+def _summary(point, training):
+    """What became of a training: the columns of `outcome`."""
     table = training.table()
     losses, norms = np.array(training.losses), np.array(training.norms)
     end = losses[-max(1, len(losses) // 10) :].mean()

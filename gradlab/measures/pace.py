@@ -71,3 +71,8 @@ def row(load):
     """Seconds of a row of a training's table: the spectra of W."""
     rows, columns = load.shapes["W"]
     return slowness() * (1e-3 + 2.3e-9 * rows * columns**2)
+
+
+def floss(hidden, exponents):
+    """Seconds of a step of gradient flossing: a QR and the way back through it."""
+    return slowness() * (1.5e-4 + 4e-9 * hidden * exponents * (hidden + exponents))
