@@ -12,7 +12,7 @@ from gradlab.plots.panels import categories
 from gradlab.suite import Claim, Experiment, every, median, near, passes_for, swap
 from gradlab.suite.survival import budget, times_slower
 
-COUNTS, RADII, UPDATES = [0, 5, 20], [0.6, 1.5], 3000
+COUNTS, RADII, UPDATES = [0, 5], [0.6, 1.5], 3000
 INKS = "crest"
 ABOUT = {
     "task": "temporal_order", "cell": "elman", "layers": 1, "bidirectional": False,

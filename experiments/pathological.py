@@ -36,13 +36,13 @@ def kind(frame):
 
 
 figure = page(
-    "Within {updates} updates Omega finds the first symbol of a random permutation sooner",
+    "With Omega the first symbol of a random permutation is learnt at least three times sooner",
     "Pascanu, Mikolov, Bengio, version {version}, start {start}, with rate {learning_rate} and "
     "T = {sequence_length} (memorization: 10 values, no delay): 50 units, minibatches of 20, plain "
     "SGD, at most {updates} updates; 10 seeds of random permutation, 3 of all else\nthe paper: all "
     "five solved with clipping and Omega, T of 50 to 200, up to 5 million updates; solved: a share "
     "below {stop_below} of {evaluation_size} fresh sequences wrong; a: 95 % Wilson intervals; b: "
-    "mean of the last tenth of the updates; d to f: Kaplan-Meier estimate with its 95 % band",
+    "mean of the last tenth of the updates; d and e: Kaplan-Meier estimate with its 95 % band",
     [
         [
             Panel(
@@ -64,11 +64,11 @@ figure = page(
         [
             Panel(
                 f"{words}: share solved",
-                solved_by("method", palette=INKS, legend="" if i else None, xscale="log"),
+                solved_by("method", palette=INKS, legend=None if i else "", loc="center right"),
                 {"task": name},
             )
             for i, (name, words) in enumerate(TASKS.items())
-            if name in ("temporal_order_3bit", "addition", "random_permutation")
+            if name in ("random_permutation", "temporal_order_3bit")
         ],
     ],
     size=(17, 10.5),
@@ -100,8 +100,8 @@ experiment = Experiment(
             "solved without Omega over those with it, low end of the 95 % interval",
             source="Pascanu, Mikolov, Bengio (ICML 2013), section 4: it is solved with Omega",
             measured=times_slower({"method": "clipped"}, {"method": "regularised"}),
-            at_least=1.5,
-            why="half of the least ratio measured; what is not solved counts with its budget",
+            at_least=3.0,
+            why="8 measured, 4 at half the budget: what is not solved counts with its budget",
             control=swap("method", "clipped", "regularised"),
             also=[budget(0.5)],
             about=ABOUT | {"task": "random_permutation"},
