@@ -69,7 +69,7 @@ def formulas(frame):
 
 def gradient_that_one_mode_misses(frame):
     """By how much the modes differ where one of them leaves out the paths to an entry."""
-    return frame.gradient.abs()
+    return frame.gradient.abs().fillna(frame.modes_differ)
 
 
 def by_hand(frame):
