@@ -16,7 +16,7 @@ from gradlab.suite.survival import until
 
 LENGTHS, RADII = [10, 20, 30, 50], [0.6, 1.2, 1.75]
 THRESHOLDS, RATES = [0.01, 0.1, 1.0, 10.0, math.inf], [0.01, 0.03, 0.1, 0.3, 1.0]
-UPDATES = 20_000
+UPDATES = 8000
 ABOUT = {
     "spectral_radius": every(RADII), "sequence_length": every(LENGTHS), "task": "temporal_order",
     "cell": "elman", "layers": 1, "bidirectional": False, "dtype": "float64",

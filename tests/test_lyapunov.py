@@ -1,10 +1,15 @@
 """Lyapunov exponents: closed forms, and the obvious QR of NumPy's own Jacobians."""
 
+import inspect
 import math
+import re
 
 import numpy as np
 import pytest
+import scipy.stats
 
+import gradlab
+from gradlab.errors import UserError
 from gradlab.nets import bptt, draws, lyapunov, registry
 
 elman = registry.find("elman")
@@ -184,3 +189,173 @@ def test_wrong_use_is_one_line():
     for discard in (3, 60):
         with pytest.raises(ValueError, match=f"discard={discard}"):
             lyapunov.exponents(run, every=4, discard=discard)
+
+
+def elman_of(W, activation="tanh", dtype="float64"):
+    """A network whose input is a single one, into all units alike."""
+    size, kind = len(W), np.dtype(dtype)
+    weights = {"U": np.ones((size, 1)), "W": np.array(W), "b": np.zeros(size)}
+    weights |= {"V": np.zeros((1, size)), "c": np.zeros(1)}
+    named = {name: own.astype(kind) for name, own in weights.items()}
+    return gradlab.Network(named, activation=activation)
+
+
+def noise(steps, lanes=1, inputs=1, seed=0):
+    return np.random.default_rng(seed).standard_normal((steps, lanes, inputs))
+
+
+def test_one_unit_has_the_mean_of_its_slopes_with_students_errors():
+    """exponent = mean ln|w (1 - h^2)|; its error: that of the means of 2 x 10 blocks."""
+    net, x = elman_of([[1.3]]), noise(1003, 2)
+    h = net.forward(x).states[1:, :, 0]
+    logs = np.log(1.3 * (1 - h**2))[1003 - 900 :]
+    means = logs.reshape(10, 90, 2).mean(axis=1)
+    found = gradlab.lyapunov(net, x)
+    np.testing.assert_allclose(found.values, [logs.mean()], rtol=1e-12)
+    np.testing.assert_allclose(found.lanes[:, 0], logs.mean(axis=0), rtol=1e-12)
+    expected = scipy.stats.sem(means.ravel())
+    assert found.errors[0] == pytest.approx(expected, rel=1e-10) and found.blocks == 20
+    expected = scipy.stats.t.interval(0.9, 19, logs.mean(), expected)
+    np.testing.assert_allclose([part[0] for part in found.interval(0.9)], expected, rtol=1e-10)
+    assert found.mean == found.values[0]
+    assert found.log_determinant == pytest.approx(found.mean, rel=1e-10)
+
+
+def test_errors_say_how_far_means_scatter():
+    """Of 60 networks driven by noise, the shares of true values within 95 % intervals."""
+    net = elman_of(1.5 * gaussian(4, radius=1))
+    true = gradlab.lyapunov(net, noise(4000, 10, seed=99), 2).values
+    found = [gradlab.lyapunov(net, noise(300, seed=seed), 2, discard=30) for seed in range(60)]
+    low, high = np.transpose([own.interval() for own in found], (1, 0, 2))
+    within = ((low < true) & (true < high)).mean()
+    assert 0.85 < within < 0.99
+
+
+@pytest.mark.parametrize("name", ["elman", "jordan", "gru", "lstm"])
+def test_every_cell_in_one_line(name):
+    net = gradlab.Network.draw(name, inputs=2, hidden=6, outputs=4, spectral_radius=1.5)
+    size = {"lstm": 12, "jordan": 4}.get(name, 6)
+    x = noise(120, 2, 2)
+    found = gradlab.lyapunov(net, x, h0=np.full(4 if name == "jordan" else 6, 0.1))
+    assert found.values.shape == found.errors.shape == (size,) and found.lanes.shape == (2, size)
+    assert (np.diff(found.values) <= 0).all() and found.mean == found.values.mean()
+    assert found.log_determinant == pytest.approx(found.mean, rel=1e-9)
+    assert found.dimension == found.entropy == 0 or found.values[0] >= 0
+    few = gradlab.lyapunov(net, x, 1, discard=30, blocks=5)
+    assert abs(few.values[0] - found.values[0]) < 6 * (few.errors[0] + found.errors[0])
+
+
+def test_a_large_gain_loses_no_exponent():
+    """As `exponents(every=4)` once did: 256 units at gain 3 had a lowest one of -9.86 for -12.9."""
+    W = 3 * gaussian(256)
+    net, h0 = elman_of(W), np.random.default_rng(1).standard_normal(256)
+    x = np.zeros((60, 1, 1))
+    found = gradlab.lyapunov(net, x, h0=h0, discard=20)
+    h = net.forward(x, h0).states[21:, 0]
+    expected = np.linalg.slogdet(W)[1] / 256 + np.log(1 - h**2).mean()
+    np.testing.assert_allclose([found.mean, found.log_determinant], expected, rtol=1e-9)
+    assert found.values[-1] < -11
+    Q, logs = np.eye(256), np.zeros(256)
+    for t, row in enumerate(net.forward(x, h0).states[1:, 0]):
+        Q, R = np.linalg.qr((1 - row**2)[:, None] * (W @ Q))
+        logs += np.log(np.abs(np.diag(R))) * (t >= 20)
+    np.testing.assert_allclose(found.values, np.sort(logs / 40)[::-1], atol=1e-6)
+
+
+def test_a_few_exponents_are_followed_back_in_time():
+    W, x = 2 * gaussian(40), noise(600)
+    net = elman_of(W)
+    few, all_of_them = gradlab.lyapunov(net, x, 5), gradlab.lyapunov(net, x)
+    Q, logs = np.linalg.qr(np.random.default_rng(0).standard_normal((40, 5)))[0], np.zeros(5)
+    for t in range(600, 60, -1):
+        h = net.forward(x).states[t, 0]
+        Q, R = np.linalg.qr(W.T @ ((1 - h**2)[:, None] * Q))
+        logs += np.log(np.abs(np.diag(R))) * (t <= 540)
+    np.testing.assert_allclose(few.values, logs / 480, rtol=1e-9)
+    np.testing.assert_allclose(few.values, all_of_them.values[:5], atol=0.02)
+    assert np.isnan([few.mean, few.log_determinant]).all()
+    assert few.dimension == pytest.approx(all_of_them.dimension, rel=0.1) or few.values.sum() > 0
+
+
+def test_few_exponents_are_the_largest_also_where_units_stand_apart():
+    net = elman_of(np.diag([0.25, 0.5, 3.0, 0.1]), "identity")
+    with np.errstate(over="ignore"):
+        found = gradlab.lyapunov(net, np.zeros((200, 1, 1)), 2)
+    np.testing.assert_allclose(found.values, np.log([3, 0.5]), atol=1e-9)
+    np.testing.assert_allclose(found.errors, 0, atol=1e-9)
+
+
+def test_few_exponents_of_a_singular_jacobian_are_followed_forward():
+    W = np.outer([0.6, 0.7, 0.8, 0.1], [0.3, 0.5, 0.7, 0.2])
+    found = gradlab.lyapunov(elman_of(W, "identity"), np.zeros((60, 1, 1)), 2)
+    assert found.values[0] == pytest.approx(np.log(np.trace(W)))
+    assert np.isneginf(found.values[1]) and found.dimension == 1
+
+
+@pytest.mark.parametrize(
+    ("diagonal", "dimension", "entropy"),
+    [
+        ([0.9, 0.5], 0, 0),
+        ([2, 0.25], 1 + math.log(2) / math.log(4), math.log(2)),
+        ([2, 0.6, 0.2], 2 + math.log(1.2) / math.log(5), math.log(2)),
+        ([3, 2, 1], 3, math.log(6)),
+        ([2, 0], 1, math.log(2)),
+        ([1, 0.5], 1, 0),
+    ],
+)
+def test_the_dimension_is_kaplans_and_yorkes(diagonal, dimension, entropy):
+    net = elman_of(np.diag(diagonal[::-1]), "identity")
+    with np.errstate(over="ignore"):
+        found = gradlab.lyapunov(net, np.zeros((100, 1, 1)))
+    assert found.dimension == pytest.approx(dimension)
+    assert found.entropy == pytest.approx(entropy, abs=1e-12)
+
+
+def test_too_few_exponents_do_not_tell_dimension_and_entropy():
+    net, x = elman_of(np.diag([3, 2, 0.5, 0.1]), "identity"), np.zeros((100, 1, 1))
+    with np.errstate(over="ignore"):
+        one, two, three = (gradlab.lyapunov(net, x, k) for k in (1, 2, 3))
+    assert np.isnan([one.dimension, one.entropy, two.dimension, two.entropy]).all()
+    assert np.isnan(three.dimension) and three.entropy == pytest.approx(math.log(6))
+
+
+def test_float32_and_states_that_are_not_finite():
+    W, x = gaussian(8, radius=1.2), noise(200)
+    double, single = (gradlab.lyapunov(elman_of(W, "tanh", d), x) for d in ("float64", "float32"))
+    np.testing.assert_allclose(single.values, double.values, rtol=1e-2)
+    x[100] = np.nan
+    found = gradlab.lyapunov(elman_of(W), x)
+    assert np.isnan(found.values).all() and np.isnan([found.dimension, found.entropy]).all()
+
+
+def test_what_cannot_have_exponents_is_one_line():
+    net, x = elman_of(gaussian(5)), noise(50)
+    drawn = {"inputs": 1, "hidden": 5, "outputs": 1}
+    for options in ({"layers": 2}, {"bidirectional": True}):
+        stack = gradlab.Network.draw(**drawn, **options)
+        with pytest.raises(UserError, match=r"^exponents are those of one layer in one direction"):
+            gradlab.lyapunov(stack, x)
+    for wrong, message in [
+        ({"x": x[:, 0]}, r"^x must have shape \(T, B, 1\), not \(50, 1\)$"),
+        ({"x": x[:10]}, "^x has T = 10 steps: 10 blocks after the first 1 need at least 11$"),
+        ({"exponents": 6}, "^exponents must be a whole number from 1 to the state's 5, not 6$"),
+        ({"exponents": 0}, "not 0$"),
+        ({"discard": 45}, "^x has T = 50 steps: 10 blocks after the first 45 need at least 55$"),
+        ({"discard": -1}, "^discard must be a whole number from 0, not -1$"),
+        ({"blocks": 1}, "^blocks must be a whole number from 2, not 1$"),
+        ({"h0": np.zeros(4)}, "^h0 must have shape"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            gradlab.lyapunov(net, **{"x": x} | wrong)
+    assert gradlab.lyapunov(net, x[:11]).blocks == 10
+
+
+def test_the_example_of_the_docstring():
+    lines = inspect.getdoc(gradlab.lyapunov).splitlines()
+    code = [line.strip() for line in lines if re.match(" {4}[^ ]", line)]
+    scope = {"gradlab": gradlab, "np": np}
+    for line in code:
+        exec(line, scope)
+    found = scope["found"]
+    assert len(code) == 5 and len(found.values) == 64 and found.dimension > 0
+    assert found.log_determinant == pytest.approx(found.mean, rel=1e-9)

@@ -100,11 +100,11 @@ def test_a_smaller_budget_cuts_off_what_came_later():
 def test_the_fastest_value_counts_unsolved_ones_with_their_budget():
     table = trainings(
         [100, None, 400, 400, 300, 500, None, None], rate=[1.0, 1.0, 2.0, 2.0] * 2,
-        length=[10] * 4 + [20] * 4,
+        length=[10] * 4 + [20] * 4, relative_loss=0.5,
     )  # fmt: skip
     assert fastest(table, "rate", ["length"]) == {(10,): 2.0, (20,): 1.0}
-    tied = trainings([300, 300], rate=[2.0, 1.0], length=[10, 10])
-    assert fastest(tied, "rate", ["length"]) == {(10,): 1.0}
+    tied = trainings([None, None], rate=[1.0, 2.0], length=[10, 10], relative_loss=[1.0, 0.9])
+    assert fastest(tied, "rate", ["length"]) == {(10,): 2.0}
 
 
 def wilson_by_root(hits, runs):

@@ -3,6 +3,7 @@
 import mpmath
 import numpy as np
 import pytest
+from scipy.integrate import quad
 
 from gradlab import theory
 
@@ -202,3 +203,68 @@ def test_gains_and_drives_broadcast():
 def test_an_unknown_activation_is_named():
     with pytest.raises(ValueError, match=r"activation must be one of tanh, relu, .*not 'gelu'"):
         theory.largest_exponent(1.0, 0.0, "gelu")
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize(("gain", "drive"), [(0.5, 0.0), (1.3, 0.0), (3.0, 0.2), (10.0, 0.0)])
+def test_the_mean_exponent_agrees_with_twenty_digits(name, gain, drive):
+    q = float(theory.stationary_variance(gain, drive, name))
+    with mpmath.workdps(20):
+        mean = gaussian_mean(lambda x: mpmath.log(SMOOTH[name][1](x)), q)
+    got = theory.mean_exponent(gain, drive, name)
+    assert got == pytest.approx(np.log(gain) - 0.5 + mean, rel=1e-12)
+
+
+def test_the_mean_exponent_of_activations_of_constant_slope():
+    assert theory.mean_exponent(2.0, activation="identity") == pytest.approx(np.log(2) - 0.5)
+    assert theory.mean_exponent(2.0, activation="relu") == -np.inf
+    assert theory.mean_exponent(0.0) == -np.inf
+    got = theory.mean_exponent([[0.5, 2.0], [3.0, 4.0]])
+    assert got.shape == (2, 2) and got[1, 0] == theory.mean_exponent(3.0)
+
+
+@pytest.mark.parametrize(("name", "share", "gain"), [("identity", 1, 2.0), ("relu", 0.5, 2.0),
+                                                     ("tanh", 1, 0.8)])  # fmt: skip
+def test_slopes_of_one_leave_the_triangular_law(name, share, gain):
+    t = np.array([0.01, 0.2, 0.49, 0.7])
+    with np.errstate(invalid="ignore"):
+        expected = np.log(gain**2 * (share - t)) / 2
+    got = theory.spectrum(t, gain, activation=name)
+    np.testing.assert_allclose(got, np.where(t < share, expected, -np.inf), rtol=1e-10)
+
+
+@pytest.mark.parametrize(("gain", "name"), [(2.0, "tanh"), (10.0, "tanh"), (2.0, "relu")])
+def test_dimension_and_entropy_are_integrals_of_the_spectrum(gain, name):
+    def exponent(t):
+        return float(theory.spectrum(t, gain, 0.1, name))
+
+    ends = [1e-9, theory.dimension(gain, 0.1, name)]
+    assert quad(exponent, *ends)[0] == pytest.approx(0, abs=1e-7)
+    got = quad(lambda t: max(exponent(t), 0), *ends, limit=200)[0]
+    assert theory.entropy(gain, 0.1, name) == pytest.approx(got, rel=1e-5)
+    largest = theory.largest_exponent(gain, 0.1, name)
+    assert exponent(1e-9) == pytest.approx(largest, abs=1e-6)
+    assert 0 < theory.dimension(gain, 0.1, name) < 1
+
+
+def test_the_ends_of_dimension_and_entropy():
+    assert theory.dimension(0.9) == theory.entropy(0.9) == theory.dimension(0.0) == 0
+    assert theory.dimension(2.0, activation="identity") == pytest.approx(1)
+    mean = quad(lambda t: float(theory.spectrum(t, 3.0)), 0, 1)[0]
+    assert mean == pytest.approx(theory.mean_exponent(3.0), abs=1e-6)
+
+
+def test_the_spectrum_is_that_of_products_of_random_matrices():
+    """200 units, another W and other slopes at each of 150 steps; finite N: some 2/N."""
+    rng, units, gain = np.random.default_rng(5), 200, 3.0
+    deviation = np.sqrt(theory.stationary_variance(gain))
+    Q, logs = np.eye(units), np.zeros(units)
+    for step in range(180):
+        slopes = np.cosh(rng.normal(0, deviation, units)) ** -2.0
+        W = rng.normal(0, gain / np.sqrt(units), (units, units))
+        Q, R = np.linalg.qr(slopes[:, None] * (W @ Q))
+        logs += np.log(np.abs(np.diag(R))) * (step >= 30)
+    t = (np.arange(units) + 0.5) / units
+    got, expected = logs / 150, theory.spectrum(t, gain)
+    np.testing.assert_allclose(got[:180], expected[:180], rtol=0.025, atol=0.03)
+    assert np.abs(got[:180] - np.log(gain**2 * (1 - t[:180])) / 2).max() > 1, "slopes matter"

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+import gradlab
 from gradlab.nets import view
 from gradlab.nets.network import Network
 from gradlab.suite import progress, tell
@@ -115,3 +116,21 @@ def test_every_cell_and_its_gradients_show_themselves(cell, options, radius, row
     assert cells(net._repr_html_())[row] == radius
     result = net.gradients(np.ones((7, 3, 2)), np.zeros((7, 3, 2)))
     assert set(cells(result._repr_html_())) >= {f"||dL/d{name}||" for name in net.weights}
+
+
+def test_exponents_show_themselves():
+    net = network(1.8)
+    x = np.random.default_rng(0).standard_normal((120, 2, 2))
+    found = gradlab.lyapunov(net, x)
+    shown = cells(found._repr_html_())
+    first = f"{found.values[0]:.4g} +- {found.errors[0]:.2g}"
+    low, high = (part[0] for part in found.interval())
+    assert shown["exponent 1 (1/step)"] == f"{first}, 95 %: {low:.4g} to {high:.4g}"
+    assert shown["dimension"] == f"{found.dimension:.4g}" and shown["exponents"] == "8"
+    assert shown["blocks of time"] == "20 in 2 lanes"
+    assert repr(found).startswith(f"Lyapunov(largest {first}, dimension {found.dimension:.4g}, ")
+    assert f"mean by ln|det J| {found.mean:.4g}, " in repr(found)
+    lines = ElementTree.fromstring(found._repr_html_()).iter("polyline")
+    assert [len(line.get("points").split()) for line in lines] == [8, 8]
+    few = gradlab.lyapunov(net, x, 1)
+    assert "mean" not in repr(few) and "polyline" not in few._repr_html_()

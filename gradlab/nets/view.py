@@ -1,4 +1,4 @@
-"""How networks and gradients show themselves in a notebook: HTML and SVG, no other library."""
+"""How networks, gradients and exponents show themselves in a notebook: HTML and SVG alone."""
 
 import html
 import math
@@ -75,10 +75,60 @@ def by_lag(log2, lengths):
     high = max(high, low + 1)
     steps = max(len(curve) for curve in curves) - 1
     lines = "".join(_line(curve, steps, low, high) for curve in curves)
+    caption = "lag T - t (steps): ||dL/dh|| of each lane"
+    axes = _axes((f"10^{low}", f"10^{high}"), (0, steps), caption)
+    return _drawn("log10 of the norm of dL/dh over the lag", axes, lines)
+
+
+def exponents_line(found):
+    """The largest exponent with its standard error, and what follows from all, in a line."""
+    first = f"largest {found.values[0]:.4g} +- {found.errors[0]:.2g}"
+    return ", ".join([first, *(f"{name} {value}" for name, value in _of_all(found).items())])
+
+
+def exponents(found):
+    """A table of the largest exponents and what follows from all, beside their curve."""
+    low, high = found.interval()
+    rows = {
+        f"exponent {i + 1} (1/step)": f"{found.values[i]:.4g} +- {found.errors[i]:.2g}, 95 %: "
+        f"{low[i]:.4g} to {high[i]:.4g}"
+        for i in range(min(3, len(found.values)))
+    }
+    lanes = f"{found.blocks} in {len(found.lanes)} lanes" if len(found.lanes) > 1 else found.blocks
+    rows |= _of_all(found) | {"blocks of time": str(lanes)}
+    return f"<div>{_table('Lyapunov exponents', rows)}{by_rank(found.values)}</div>"
+
+
+def _of_all(found):
+    """{name: text} of what is known."""
+    values = {
+        "dimension": found.dimension,
+        "entropy (1/step)": found.entropy,
+        "mean (1/step)": found.mean,
+        "mean by ln|det J|": found.log_determinant,
+    }
+    said = {name: f"{value:.4g}" for name, value in values.items() if not math.isnan(value)}
+    return said | {"exponents": str(len(found.values))}
+
+
+def by_rank(values):
+    """An SVG of falling exponents over their rank, and of 0."""
+    finite = values[np.isfinite(values)]
+    if len(finite) < 2:
+        return ""
+    low, high = min(finite.min(), 0.0), max(finite.max(), 0.0)
+    high += high == low
+    last = len(finite) - 1
+    lines = _line(finite, last, low, high) + _line(np.zeros(last + 1), last, low, high)
+    axes = _axes((f"{low:.3g}", f"{high:.3g}"), (1, last + 1), "rank of the exponent (1/step)")
+    return _drawn("Lyapunov exponents over their rank", axes, lines)
+
+
+def _drawn(label, axes, lines):
     return (
         f'<svg width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" font-size="11" '
-        f'role="img" aria-label="log10 of the norm of dL/dh over the lag">'
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>{_axes(steps, low, high)}'
+        f'role="img" aria-label="{label}">'
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>{axes}'
         f'<g fill="none" stroke="#1f6fb2" stroke-opacity="0.7">{lines}</g></svg>'
     )
 
@@ -92,16 +142,16 @@ def _line(curve, steps, low, high):
     return f'<polyline points="{points}"/>'
 
 
-def _axes(steps, low, high):
-    floor, right = HEIGHT - BOTTOM, WIDTH - 12
+def _axes(heights, ends, caption):
+    """The axes, the lowest and the highest value, the first and the last place, and a caption."""
+    floor, right, side = HEIGHT - BOTTOM, WIDTH - 12, LEFT - 5
     return (
         f'<path d="M{LEFT} {TOP}V{floor}H{right}" fill="none" stroke="#6b7079"/>'
-        f'<g fill="#22252b" text-anchor="end"><text x="{LEFT - 5}" y="{TOP + 8}">10^{high}</text>'
-        f'<text x="{LEFT - 5}" y="{floor}">10^{low}</text>'
-        f'<text x="{right}" y="{floor + 14}">{steps}</text></g>'
-        f'<g fill="#22252b"><text x="{LEFT}" y="{floor + 14}">0</text>'
-        f'<text x="{LEFT + 90}" y="{HEIGHT - 6}">'
-        "lag T - t (steps): ||dL/dh|| of each lane</text></g>"
+        f'<g fill="#22252b" text-anchor="end"><text x="{side}" y="{TOP + 8}">{heights[1]}</text>'
+        f'<text x="{side}" y="{floor}">{heights[0]}</text>'
+        f'<text x="{right}" y="{floor + 14}">{ends[1]}</text></g>'
+        f'<g fill="#22252b"><text x="{LEFT}" y="{floor + 14}">{ends[0]}</text>'
+        f'<text x="{LEFT + 90}" y="{HEIGHT - 6}">{caption}</text></g>'
     )
 
 

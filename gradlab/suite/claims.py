@@ -56,9 +56,9 @@ class Claim:
     why      why within= is as wide as it is, or why the bound is what it is.
     control  control(frame) returns a table with a stated error, a plausible wrong world on which
              the claim must fall short (`gradlab.suite.controls`, or a function).
+    also     such functions of worlds on which it must hold as well: half the budget of trainings.
     rivals   words -> what a wrong model expects, a number or a function as of `equals`; the table
              of a reference run must be as far from each as the claim says that it is near to e.
-    also     such functions of worlds on which it must hold as well: half the budget of trainings.
     about    axis or constant -> the value, or a container of the values, that the claim is about:
              it reads the rows with them alone, and where a table has none, or not `every` one of
              them, it is not measured. None stands for text that was not given. What is not named

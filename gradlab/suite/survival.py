@@ -43,10 +43,11 @@ def fastest(frame, over, by):
     """{(values of the columns `by`): the value of `over` whose trainings are solved soonest}.
 
     By the mean of the updates, in which an unsolved training counts with its budget (the mean
-    survival time restricted to the budget); of equal ones the smaller value.
+    survival time restricted to the budget); where none is solved, by the loss at the end.
     """
-    mean = frame.assign(_until=times(frame)[0]).groupby([*by, over])._until.mean()
-    return {key: own.idxmin()[-1] for key, own in mean.groupby(list(by))}
+    means = frame.assign(_until=times(frame)[0]).groupby([*by, over])[["_until", "relative_loss"]]
+    ranked = means.mean().sort_values(["_until", "relative_loss"], kind="stable")
+    return {key: own.index[0][-1] for key, own in ranked.groupby(list(by))}
 
 
 def curve(frame):

@@ -11,19 +11,25 @@ from gradlab.theory.mean_field import (
     exponents,
     gradient_scale,
     largest_exponent,
+    mean_exponent,
     stationary_variance,
     variances,
 )
+from gradlab.theory.spectra import dimension, entropy, spectrum
 
 __all__ = [
     "ACTIVATIONS",
     "critical_gain",
     "critical_gain_driven",
+    "dimension",
     "eigenvalue_rate",
+    "entropy",
     "exponents",
     "gradient_scale",
     "largest_exponent",
+    "mean_exponent",
     "singular_bound",
+    "spectrum",
     "stationary_variance",
     "variances",
     "weight_gain",

@@ -8,7 +8,9 @@ and <> its mean; `drive` is s_t, the variance over units of the input U x_t:
 
 One step back multiplies the squared norm of a gradient by chi_t; ln(chi)/2 is the largest Lyapunov
 exponent, in natural logarithms a step (over ln 10: decades a step). Sompolinsky, Crisanti, Sommers
-1988; Molgedey, Schuchhardt, Schuster 1992 (driven); Schoenholz et al. 2017 (gradients).
+1988; Molgedey, Schuchhardt, Schuster 1992 (driven); Schoenholz et al. 2017 (gradients). The mean of
+all exponents is that of ln|det J|/N: ln g - 1/2 + <ln phi'(sqrt(q) z)>, as ln|det W|/N comes to
+ln g - 1/2. What lies between the largest and the mean: gradlab.theory.spectra.
 """
 
 import functools
@@ -29,6 +31,7 @@ class Activation(NamedTuple):
     steepest: float  # gamma, the largest |phi'|
     square: Callable  # <phi(sqrt(q) z)^2>
     slope_square: Callable  # <phi'(sqrt(q) z)^2>
+    log_slope: Callable  # ln phi'(a), of a itself
 
 
 def variances(gain, drives, activation="tanh", start=0.0):
@@ -76,6 +79,34 @@ def stationary_variance(gain, drive=0.0, activation="tanh"):
 def largest_exponent(gain, drive=0.0, activation="tanh"):
     """ln(chi)/2, the largest Lyapunov exponent under a constant drive, elementwise."""
     return _exponent(gain, stationary_variance(gain, drive, activation), activation)
+
+
+def mean_exponent(gain, drive=0.0, activation="tanh"):
+    """ln g - 1/2 + <ln phi'>, the mean of all Lyapunov exponents, elementwise as above.
+
+    -inf for ReLU, half of whose slopes are 0, and nan where q is infinite.
+    """
+    log_slope = activation_of(activation).log_slope
+
+    def log_mean(q):
+        a, weight = gaussian_nodes(q)
+        return log_slope(a) @ weight
+
+    q = stationary_variance(gain, drive, activation)
+    with np.errstate(divide="ignore"):
+        return np.log(gain) - 0.5 + np.vectorize(log_mean, otypes=[float])(q)
+
+
+def gaussian_nodes(q):
+    """(a, weight): the trapezoid rule for means over a = sqrt(q) z, exact to rounding.
+
+    Its steps follow the narrower of the Gaussian and what changes with a; none is at 0.
+    """
+    r = np.sqrt(q)
+    step = 0.1 / max(r, 1)
+    z = step * (np.arange(round(9 / step)) + 0.5)
+    weight = step * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    return r * np.concatenate([-z[::-1], z]), np.concatenate([weight[::-1], weight])
 
 
 def gradient_scale(exponent):
@@ -169,13 +200,20 @@ def _sigmoid_square(q):
     return (1 + _tanh_square(q / 4)) / 4  # sigmoid(x) = (1 + tanh(x/2))/2
 
 
-def _linear(share):
-    return Activation(1.0, lambda q: share * q, lambda q: np.full_like(q, share))
+def _log_sech_square(a):
+    return 2 * (np.log(2) - np.abs(a) - np.log1p(np.exp(-2 * np.abs(a))))
+
+
+def _linear(share, log_slope):
+    return Activation(1.0, lambda q: share * q, lambda q: np.full_like(q, share), log_slope)
 
 
 ACTIVATIONS = {
-    "tanh": Activation(1.0, _tanh_square, _sech_fourth),
-    "relu": _linear(LINEAR_SHARE["relu"]),
-    "sigmoid": Activation(0.25, _sigmoid_square, lambda q: _sech_fourth(q / 4) / 16),
-    "identity": _linear(LINEAR_SHARE["identity"]),
-}
+    "tanh": Activation(1.0, _tanh_square, _sech_fourth, _log_sech_square),
+    "relu": _linear(LINEAR_SHARE["relu"], lambda a: np.where(a > 0, 0.0, -np.inf)),
+    "sigmoid": Activation(
+        0.25, _sigmoid_square, lambda q: _sech_fourth(q / 4) / 16,
+        lambda a: _log_sech_square(a / 2) - np.log(4),
+    ),
+    "identity": _linear(LINEAR_SHARE["identity"], np.zeros_like),
+}  # fmt: skip
