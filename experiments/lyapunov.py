@@ -278,17 +278,17 @@ experiment = Experiment(
         {"hidden_size": [size], "followed": [SHARE], "sequence_length": [steps],
          "gain": gains, "seed": range(seeds)}
         for size, steps, seeds, gains in [
-            (1024, 300, 4, WIDE), (512, 500, 8, WIDE), (256, 1000, 12, GAINS),
-            (128, 1200, 16, GAINS),
+            (1024, 300, 2, WIDE), (512, 500, 6, WIDE), (256, 1000, 8, GAINS),
+            (128, 1200, 12, GAINS),
         ]
     ] + [
         {"hidden_size": [256], "followed": [1.0], "sequence_length": [500],
-         "gain": [0.8, 2.0, 3.0, 5.0], "seed": range(2)}
+         "gain": [0.8, 2.0, 3.0, 5.0], "seed": range(1)}
     ],
     split=["hidden_size", "followed", "sequence_length", "seed"],
     quick={
-        "hidden_size": [16, 32, 64], "followed": [1.0], "sequence_length": [400],
-        "seed": range(4),
+        "hidden_size": [16, 32, 64], "followed": [1.0], "sequence_length": [200],
+        "gain": [0.5, 1.5, 3.0, 10.0], "seed": range(2),
     },
     measure="gradlab.measures.lyapunov:measure",
     figure=page(
@@ -348,10 +348,9 @@ experiment = Experiment(
             measured=worst(off_the_spectrum),
             equals=0.0,
             within=0.06,
-            why="1/step: finite N, some 5/N, and 2 seeds",
+            why="1/step: finite N, some 5/N, and the draw",
             control=if_all_slopes_were_one,
             about=ALL | {"gain": every((2.0, 3.0, 5.0))},
-            seeds=2,
         ),
         Claim(
             "none is lost",
@@ -382,8 +381,8 @@ experiment = Experiment(
             source="sum of trigamma(k/2)/4N^2 over k = 1 to N (Goodman 1963)",
             measured=spread_of_mean,
             equals=1.0,
-            within=0.6,
-            why="36 degrees of freedom: a standard error of 0.24",
+            within=0.8,
+            why="24 degrees of freedom: a standard error of 0.29",
             control=swap("hidden_size", 128, 1024),
             about=TOP | {"gain": 0.5, "hidden_size": every(SIZES)},
             seeds=6,

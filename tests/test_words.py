@@ -100,12 +100,13 @@ def test_entries_have_all_their_names():
 FIGURES = (
     "alpha", "attractor", "baseline", "blind", "block", "bound", "ceiling", "chance", "chaos",
     "chi", "chunk", "closed form", "critical", "decade", "decades a step", "departure", "detour",
-    "diverged", "dominant", "draw", "driven", "edge", "exponent", "fed back", "floor", "fold",
-    "forget bias", "forward mode", "gain", "goal", "highway", "Jacobian", "lag", "lane", "law",
-    "Lyapunov", "mean field", "memory capacity", "moonshot", "nudge", "Omega", "persistence",
-    "plateau", "pre-activation", "quick run", "rate", "ratio", "reference run", "reverse mode",
-    "rho", "rule of thumb", "seed", "share", "sigma_max", "singular value", "solved",
-    "spectral radius", "sweep", "threshold", "tied", "wall", "Wilson", "window",
+    "dimension", "diverged", "dominant", "draw", "driven", "edge", "entropy", "exponent",
+    "fed back", "floor", "fold", "forget bias", "forward mode", "free probability", "gain", "goal",
+    "highway", "Jacobian", "lag", "lane", "law", "Lyapunov", "mean field", "memory capacity",
+    "moonshot", "nudge", "Omega", "persistence", "plateau", "pre-activation", "quick run", "rate",
+    "ratio", "reference run", "reverse mode", "rho", "rule of thumb", "seed", "share", "sigma_max",
+    "singular value", "solved", "spectral radius", "sweep", "threshold", "tied", "wall", "Wilson",
+    "window",
 )  # fmt: skip
 
 

@@ -74,16 +74,18 @@ class Network:
     @classmethod
     def draw(
         cls, cell="elman", *, inputs, hidden, outputs, activation="tanh", init="gaussian",
-        spectral_radius=None, input_scale=1.0, forget_bias=0.0, feedback="output", layers=1,
-        bidirectional=False, seed=0, dtype="float64",
+        spectral_radius=None, input_scale=1.0, forget_bias=0.0, chrono=0, feedback="output",
+        layers=1, bidirectional=False, seed=0, dtype="float64",
     ):  # fmt: skip
         """A random network; the same arguments give the same weights.
 
         W by `init` (see gradlab.nets.draws.recurrent), rescaled to `spectral_radius` unless that
         is None: each gate's block by itself, and for jordan W V has the radius. U ~ N(0, 1/D) times
         input_scale; V ~ N(0, 1/N); biases 0, but forget_bias for the gate that keeps the state (f
-        of lstm, z of gru). Raises UserError for an unknown name, a size below 1, and a nilpotent W
-        that cannot have its radius. More layers or directions: see gradlab.nets.chains.
+        of lstm, z of gru), and chrono, the steps of memory that those of the gates are drawn for
+        (see gradlab.nets.weights.add_chrono). Raises UserError for an unknown name, a size below 1,
+        and a nilpotent W that cannot have its radius. More layers or directions: see
+        gradlab.nets.chains.
         """
         whole = {"inputs": inputs, "hidden": hidden, "outputs": outputs, "layers": layers}
         sizes = [given.whole(name, n, "be a whole number from 1", 1) for name, n in whole.items()]
@@ -91,6 +93,7 @@ class Network:
         dtype = _dtype(dtype)
         input_scale = given.number("input_scale", input_scale)
         forget_bias = given.number("forget_bias", forget_bias)
+        chrono = given.whole("chrono", chrono, "be a whole number of steps from 3, or 0", 0)
         if spectral_radius is not None:
             given.number("spectral_radius", spectral_radius)
         if not isinstance(bidirectional, bool | np.bool_):
@@ -110,6 +113,7 @@ class Network:
                 if place.layer == 0:
                     weights[f"U{place.suffix}"] *= input_scale
             shapes.add_forget_bias(module, weights, forget_bias)
+            shapes.add_chrono(stream, module, weights, chrono)
             weights = {name: array.astype(dtype) for name, array in weights.items()}
         if lost := [name for name, array in weights.items() if not np.isfinite(array).all()]:
             raise UserError(

@@ -121,6 +121,28 @@ def add_forget_bias(cell, weights, forget_bias):
         bias[gate * hidden : (gate + 1) * hidden] += forget_bias
 
 
+def add_chrono(stream, cell, weights, memory):
+    """Add Tallec and Ollivier's (2018) biases, for memories of up to `memory` steps; 0: none.
+
+    ln U(1, memory - 1), a draw for each unit, to the gate that keeps the state, so that it keeps
+    it for some U(1, memory - 1) steps; an LSTM's input gate i has the opposite: b_i = -b_f. Raises
+    UserError for a memory that is no whole number from 3, or 0, and where no gate keeps the state.
+    """
+    if memory == 0:
+        return
+    if memory < 3:
+        raise UserError(f"chrono={memory}: must be a whole number of steps from 3, or 0 for none")
+    if cell.forget is None:
+        raise UserError(f"chrono={memory}: cell {cell.name} has no gate that forgets")
+    hidden = weights["W"].shape[1]
+    for place in chains.places_of(weights):
+        blocks = weights[f"b{place.suffix}"].reshape(-1, hidden)
+        bias = np.log(stream.uniform(1, memory - 1, hidden))
+        blocks[cell.gates.index(cell.forget)] += bias
+        if "i" in cell.gates:
+            blocks[cell.gates.index("i")] -= bias
+
+
 def _check_init(init):
     if init != "gaussian":
         raise ValueError(f"init={init!r}: the W of fed-back outputs is no square, only gaussian")
