@@ -255,7 +255,8 @@ def spreads(panel, frame):
     panel.set(xscale="log", yscale="log", xlabel="hidden units N", ylabel="standard deviation")
     panel.set_xticks(sizes, sizes)
     panel.minorticks_off()
-    panel.legend(loc="lower left", fontsize=10)
+    panel.set_ylim(top=10 * panel.get_ylim()[1])
+    panel.legend(loc="upper right", fontsize=10)
 
 
 def claim(name, statement, **rest):
