@@ -10,7 +10,8 @@ Learning rates were chosen once: 0.01 where there are gates, 0.003 elsewhere.
 
 from gradlab.cli import script
 from gradlab.plots import Panel, counted, dots, page
-from gradlab.suite import Claim, Experiment, always, kept, median, share, swap
+from gradlab.suite import Claim, Experiment, kept, median, rows, swap
+from gradlab.suite.survival import budget, times_slower
 
 COPYING, ADDING = "copying", "adding"
 COLUMNS = ("cell", "activation", "init", "forget_bias", "learning_rate", "input_scale")
@@ -30,6 +31,7 @@ INKS = dict(
         strict=True,
     )
 )
+ENDS = ("solved", "updates_done")
 ABOUT = {
     "sequence_length": 30, "hidden_size": 40, "optimizer": "adam", "batch": 20, "updates": 1500,
     "clip_threshold": 1.0, "clip_style": "norm", "clip_per": "mean", "omega": 0.0,
@@ -42,9 +44,11 @@ def of(start):
     return dict(zip(COLUMNS, STARTS[start], strict=True))
 
 
-def adds(start):
-    """Share of a start's trainings that solve adding."""
-    return share("solved", task=ADDING, **of(start))
+def gates_as_tanh(frame):
+    """Gates do not help: with them trainings end as those of the gaussian tanh network."""
+    gated, tanh = frame.cell != "elman", rows(frame, task=ADDING, **of("tanh, gaussian"))
+    ends = {name: frame[name].where(~gated, tanh[name].median()) for name in ENDS}
+    return frame.assign(**ends)
 
 
 def start(frame):
@@ -93,7 +97,7 @@ def of_task(task, scale):
 
 
 figure = page(
-    "Gates and the unit matrix remember; a random tanh network is slow, or blind",
+    "Gates add soonest, then the unit matrix; random tanh networks take longer than the budget",
     "{hidden_size} units, minibatches of {batch}, {optimizer}, learning rate {learning_rate}, "
     "clipped to {clip_threshold}, {seeds} a line; bars: 95 % Wilson intervals; a dot without a "
     "bar: one training\nsolved: a share below {stop_below} of {evaluation_size} fresh sequences "
@@ -134,46 +138,39 @@ experiment = Experiment(
     figure=figure,
     claims=[
         Claim(
-            "gates add",
-            "share of the trainings with gates that solve adding",
+            "gates add sooner",
+            "T = 30, at most 1,500 updates or 750: median updates until the gaussian tanh network "
+            "solves adding over those of LSTM and GRU, low end",
             source="Hochreiter and Schmidhuber 1997, experiment 4 (T = 100 and more there)",
-            measured=(adds("LSTM") + adds("LSTM, forget bias 1") + adds("GRU")) / 3,
-            at_least=0.8,
-            why="15 trainings, an interval of +- 0.2",
-            control=swap("task", ADDING, COPYING),
+            measured=times_slower(of("tanh, gaussian"), {"cell": ["lstm", "gru"]}, task=ADDING),
+            at_least=2.0,
+            why="unsolved trainings count with the budget: with a larger one it is more",
+            control=gates_as_tanh,
+            also=[budget(0.5)],
             about=ABOUT,
             seeds=5,
         ),
         Claim(
-            "the unit matrix adds",
-            "share of the trainings with ReLU and W = 1 that solve adding",
-            source="Le, Jaitly, Hinton 2015, Fig. 2 (T = 150 there)",
-            measured=adds("ReLU, identity"),
-            at_least=0.8,
-            why="5 trainings: 4 of them at least",
-            control=swap("task", ADDING, COPYING),
-            about=ABOUT,
-            seeds=5,
-        ),
-        Claim(
-            "a random tanh network does not",
-            "share of the gaussian tanh networks that solve adding within the budget",
-            source="Le, Jaitly, Hinton 2015, Fig. 2: RNN + tanh",
-            measured=adds("tanh, gaussian"),
-            at_most=0.2,
-            why="5 trainings: 1 of them at most",
-            control=always("solved", 1.0),
+            "gates add sooner than the unit matrix",
+            "T = 30, at most 1,500 updates or 750: the same of ReLU and W = 1 over LSTM and GRU",
+            source="Le, Jaitly, Hinton 2015, Fig. 2, has them side by side (T = 150 there)",
+            measured=times_slower(of("ReLU, identity"), {"cell": ["lstm", "gru"]}, task=ADDING),
+            at_least=1.3,
+            why="5 trainings against 15",
+            control=gates_as_tanh,
+            also=[budget(0.5)],
             about=ABOUT,
             seeds=5,
         ),
         Claim(
             "stuck at the baseline",
-            "median loss of the gaussian tanh networks on copying over 10 ln 8",
+            "T = 30, after 1,500 updates: median loss of the gaussian tanh networks on copying "
+            "over 10 ln 8",
             source="Arjovsky, Shah, Bengio 2016, Fig. 1",
             measured=median("relative_loss", task=COPYING, **of("tanh, gaussian")),
             equals=1.0,
-            within=0.1,
-            why="the last tenth's minibatches, and what the first symbols give away",
+            within=0.02,
+            why="after 3,000 updates it is 1.0015, with a third of the rate 1.0012",
             control=swap("task", ADDING, COPYING),
             about=ABOUT,
             seeds=5,

@@ -5,6 +5,7 @@ number found), and plausible wrong theories, each of which must be further off t
 Gaussian means are over strata with a random point in each: of 20,000 errors of 1e-4 at most.
 """
 
+import functools
 import inspect
 import itertools
 import math
@@ -15,7 +16,7 @@ import pytest
 from scipy.special import ndtri
 
 from gradlab import theory
-from gradlab.theory import dynamics
+from gradlab.theory import dynamics, latch
 
 
 def strata(count):
@@ -216,6 +217,100 @@ def weight_gain():
     })  # fmt: skip
 
 
+def mean_exponent():
+    """ln|det(D W)|/N: the mean of ln|det W| over ten gaussian W, and that of ln phi' over a."""
+    kinds = ("tanh", "sigmoid", "identity")
+    draws = [np.random.default_rng(i).normal(0, 1 / math.sqrt(300), (300, 300)) for i in range(10)]
+    of_W = np.mean([np.linalg.slogdet(W)[1] / 300 for W in draws])
+    found = []
+    for kind in kinds:
+        q = settled(STABLE[kind], 0.2, kind)[0]
+        of_slopes = np.mean(np.log(PHI[kind][1](np.sqrt(q) * Z)))
+        found.append(math.log(STABLE[kind]) + of_W + of_slopes)
+    right = np.array([theory.mean_exponent(STABLE[kind], 0.2, kind) for kind in kinds])
+    wrong = {"without -1/2": right + 0.5, "twice": 2 * right}
+    return Twin(right, np.array(found), 0.01, wrong)
+
+
+@functools.cache
+def exponents_of_products():
+    """Lyapunov exponents of 100 units, gain 3: another W and other slopes of q at each step."""
+    stream, units = np.random.default_rng(8), 100
+    deviation = math.sqrt(settled(3.0, 0.0, "tanh")[0])
+    Q, logs = np.eye(units), np.zeros(units)
+    for step in range(140):
+        slopes = PHI["tanh"][1](stream.normal(0, deviation, units))
+        W = stream.normal(0, 3 / math.sqrt(units), (units, units))
+        Q, R = np.linalg.qr(slopes[:, None] * (W @ Q))
+        logs += np.log(np.abs(np.diag(R))) * (step >= 20)
+    return logs / 120
+
+
+def spectrum():
+    shares, found = (np.arange(100) + 0.5)[:87] / 100, exponents_of_products()[:87]
+    right = theory.spectrum(shares, 3.0)
+    late = theory.spectrum(shares + 0.1, 3.0)
+    return Twin(right, found, 0.05, {
+        "the triangular law": np.log(9 * (1 - shares)) / 2, "a tenth later": late,
+    })  # fmt: skip
+
+
+def entropy():
+    found = np.maximum(exponents_of_products(), 0).sum() / 100
+    right = theory.entropy(3.0)
+    wrong = {"of the mean exponent": abs(theory.mean_exponent(3.0)), "of gain 2": theory.entropy(2)}
+    return Twin(right, found, 0.04, wrong)
+
+
+def dimension():
+    """The share up to which the exponents add up to 0."""
+    total = np.cumsum(exponents_of_products())
+    below = (total < 0).argmax()
+    found = (below + total[below - 1] / (total[below - 1] - total[below])) / 100
+    right = theory.dimension(3.0)
+    return Twin(right, found, 0.03, {"the share of positive ones": right / 2, "all": 1.0})
+
+
+@functools.cache
+def latched(w=1.5, noise=0.4, steps=12, paths=200_000):
+    """(share of 200,000 units that keep their bit, mean of log10 of their slopes)."""
+    stream, h, logs = np.random.default_rng(9), np.full(paths, 0.8), 0.0
+    for _ in range(steps):
+        h = np.tanh(w * h + noise * stream.standard_normal(paths))
+        logs += np.log10(w * (1 - h**2)).mean()
+    return (h > 0).mean(), logs / steps
+
+
+def kept():
+    right = latch.kept(1.5, 0.4, 12)
+    wrong = {
+        "variance for sd": latch.kept(1.5, 0.16, 12),
+        "half the steps": latch.kept(1.5, 0.4, 6),
+    }
+    return Twin(right, latched()[0], 5e-3, wrong)
+
+
+def decades():
+    wrong = {"variance for sd": latch.decades(1.5, 0.16, 12), "no w": latch.decades(1.5, 0.4, 12)
+             - math.log10(1.5)}  # fmt: skip
+    return Twin(latch.decades(1.5, 0.4, 12), latched()[1], 5e-3, wrong)
+
+
+def bearable():
+    """The largest e that 20,000 steps of a = w tanh(a) - e, from w, survive above 0."""
+
+    def lost(e):
+        a = 1.5
+        for _ in range(20_000):
+            a = 1.5 * math.tanh(a) - e
+            if a < 0:
+                return 1.0
+        return -1.0
+
+    right = latch.bearable(1.5)
+    return Twin(right, root(lost, 0.0, 1.0), 1e-3, {"w - 1": 0.5, "twice": 2 * right})
+
+
 def turning(state, time):
     return np.array([state[1] * time, -state[0] + time**2])
 
@@ -322,6 +417,13 @@ ALONE = {
     "gradient_scale": gradient_scale,
     "eigenvalue_rate": eigenvalue_rate,
     "weight_gain": weight_gain,
+    "mean_exponent": mean_exponent,
+    "spectrum": spectrum,
+    "entropy": entropy,
+    "dimension": dimension,
+    "kept": kept,
+    "decades": decades,
+    "bearable": bearable,
     "euler": euler,
     "rk4": rk4,
     "oscillator_matrix": oscillator_matrix,
@@ -337,7 +439,8 @@ CASES = [(name, activation) for name in EACH for activation in PHI] + [(n, None)
 def test_every_public_function_has_a_twin():
     public = {
         name
-        for name, value in vars(dynamics).items()
+        for module in (dynamics, latch)
+        for name, value in vars(module).items()
         if inspect.isfunction(value) and not name.startswith("_")
     }
     assert {*EACH, *ALONE} == {*theory.__all__, *public}

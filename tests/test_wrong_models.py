@@ -17,13 +17,8 @@ CLAIMS = [
     if not (experiment := library.load(name)).benchmark  # times: a machine is no model
     for claim in experiment.claims
 ]
-TRAINED = "a training that is at chance, or solved, everywhere is what no training would be"
-# What has a caricature alone for a wrong world, and why there is no better one.
-CARICATURES = {
-    "clipping": TRAINED,
-    "omega": TRAINED,
-    "trainability": TRAINED,
-}
+# What has caricatures alone for wrong worlds, and why.
+CARICATURES = {"clipping": "trainings at chance, or solved, everywhere: it waits for its new run"}
 
 
 def wrong(claim):
