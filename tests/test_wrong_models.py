@@ -17,8 +17,6 @@ CLAIMS = [
     if not (experiment := library.load(name)).benchmark  # times: a machine is no model
     for claim in experiment.claims
 ]
-# What has caricatures alone for wrong worlds, and why.
-CARICATURES = {"clipping": "trainings at chance, or solved, everywhere: it waits for its new run"}
 
 
 def wrong(claim):
@@ -33,4 +31,4 @@ def wrong(claim):
     ids=[f"{name}, {claim.name}: {'; '.join(wrong(claim))}" for name, claim in CLAIMS],
 )
 def test_a_claim_refuses_a_wrong_model(name, claim):
-    assert wrong(claim) or name in CARICATURES, f"{in_words(claim.control)} is a caricature"
+    assert wrong(claim), f"{in_words(claim.control)} is a caricature"
