@@ -33,7 +33,7 @@ def learns(radius):
     """Share solved against updates from one radius, a line a number of exponents."""
     return Panel(
         "radius {spectral_radius}: share solved",
-        solved_by("exponents", palette=INKS, legend="exponents moved", xscale="log"),
+        solved_by("exponents", palette=INKS, legend="exponents moved"),
         {"spectral_radius": near(radius)},
     )
 
@@ -58,7 +58,7 @@ figure = page(
     [
         [
             *[learns(radius) for radius in RADII],
-            Panel("the largest exponent, before (rings) and after flossing", moved),
+            Panel("largest exponent, before (rings) and after", moved),
             Panel(
                 "gradient at the first update after it",
                 dots(

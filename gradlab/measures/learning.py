@@ -45,6 +45,10 @@ COLUMNS = {
     "first_radius": "spectral radius of W after the first update",
     "last_radius": "spectral radius of W after the last update",
     "last_loss": "mean loss of the last tenth of the updates",
+    # of `reproduced`
+    "version": "of Pascanu, Mikolov and Bengio's settings: icml2013, arxiv_v2 or code",
+    "start": "of the weights: sigmoid, basic_tanh or smart_tanh, see gradlab.learning.presets",
+    "method": "sgd; clipped; or regularised, which is clipped and with Omega",
     # of `flossed`
     "exponents": "so many of the largest Lyapunov exponents are brought to 0; 0: no flossing",
     "flossing_updates": "updates of gradient flossing before the training",
