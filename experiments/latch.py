@@ -76,7 +76,7 @@ def learns(length):
         "T = {sequence_length}: share solved by w at the start",
         solved_by(
             "weight", chosen=(0.5, 1.0, 1.5, 3.0), palette="viridis", xscale="log",
-            legend="w at the start" if length == SHOWN[0] else "", loc="center left",
+            legend="w at the start" if length == SHOWN[-1] else "", loc="upper right",
         ),
         {"sequence_length": near(length)},
     )  # fmt: skip
