@@ -60,11 +60,11 @@ def spent(frame):
 def by_rate(length):
     """Mean updates until solved over the rate, a line a threshold."""
     return Panel(
-        f"T = {length}: updates until solved, mean",
+        f"T = {length}: mean updates",
         medians(
             "learning_rate", spent, "clip_threshold", estimator="mean", placed=True,
             palette="flare", xlabel="learning rate", ylabel="updates", ylim=(0, 1.05 * UPDATES),
-            legend="threshold" if length == LENGTHS[0] else "", loc="upper right",
+            legend="threshold" if length == LENGTHS[-1] else "", loc="lower left",
         ),
         {"sequence_length": length},
     )  # fmt: skip
@@ -86,8 +86,8 @@ figure = page(
     "Each clipping threshold has a learning rate of its own",
     "task {task}, {network}, {hidden_size} units, minibatches of {batch}, {optimizer}, at most "
     "{updates} updates; radii {spectral_radius}; {seeds} a cell\nsolved: a share below "
-    "{stop_below} of {evaluation_size} fresh sequences wrong; a to d: over radii and seeds, what is "
-    "not solved counts with the budget; e to g: 95 % Wilson intervals; diverged: last tenth's "
+    "{stop_below} of {evaluation_size} fresh sequences wrong; a to d: over radii and seeds, what "
+    "is not solved counts with the budget; e to g: 95 % Wilson intervals; diverged: last tenth's "
     "mean loss above twice chance, or not finite; stuck: above 98 % of chance",
     [[by_rate(length) for length in LENGTHS], [endings(c) for c in (0.01, 1.0, math.inf)]],
     size=(17, 10.5),
