@@ -82,7 +82,7 @@ def test_a_file_that_ends_python_is_one_line(text, message, capsys):
         ("{'measure': lambda b: fail(Mute())}", "Mute: (it cannot say what)"),
         ("{'figure': 3}", "figure 3, not a function"),
         ("{'claims': [3]}", "claims hold 3, not a Claim"),
-        ("{'claims': [Claim(**claim | {'measured': 3})]}", "measured and control must be"),
+        ("{'claims': [Claim(**claim | {'measured': 3})]}", "measured, control and also must be"),
         ("{'claims': [Claim(**claim | {'equals': 'x'})]}", "equals 'x', not a number"),
         ("{'claims': [Claim(**claim | {'seeds': 'x'})]}", "seeds 'x', not a number"),
         ("{'grid': {'seed': [0, 'a']}}", "axis seed is [0, 'a'], not numbers or text"),

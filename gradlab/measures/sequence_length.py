@@ -86,7 +86,7 @@ def _products(run, net, lanes):
     W, slope = net.weights["W"], SLOPES[net.activation]
     row = np.tile(net.readout_matrix[0], (len(lengths), 1))
     logs = np.zeros(len(lengths))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # a status says so
         for t in range(lengths.max(), 0, -1):
             active = np.flatnonzero(lengths >= t)
             states = run.trace.state[t, active % len(lanes.radius)]

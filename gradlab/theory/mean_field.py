@@ -94,7 +94,13 @@ def mean_exponent(gain, drive=0.0, activation="tanh"):
 
     q = stationary_variance(gain, drive, activation)
     with np.errstate(divide="ignore"):
-        return np.log(gain) - 0.5 + np.vectorize(log_mean, otypes=[float])(q)
+        return np.log(gain) - 0.5 + elementwise(log_mean, q)
+
+
+def elementwise(function, values):
+    """function(float) of each of values, in their shape."""
+    values = np.asarray(values, dtype=float)
+    return np.array([function(value) for value in values.flat]).reshape(values.shape)
 
 
 def gaussian_nodes(q):

@@ -21,6 +21,7 @@ from scipy.special import expit
 from gradlab.theory.mean_field import (
     LINEAR_SHARE,
     activation_of,
+    elementwise,
     gaussian_nodes,
     stationary_variance,
 )
@@ -69,8 +70,8 @@ def spectrum(shares, gain, drive=0.0, activation="tanh"):
     -inf where slopes are 0.
     """
     curve = _Curve(gain, drive, activation)
-    places = np.vectorize(curve.at, otypes=[float])(shares)
-    found = np.vectorize(curve.exponent, otypes=[float])(places)
+    places = elementwise(curve.at, shares)
+    found = elementwise(curve.exponent, places)
     return np.where(np.isnan(places), -np.inf, found)
 
 
