@@ -40,7 +40,7 @@ from gradlab.suite import (
     share,
     swap,
 )
-from gradlab.suite.survival import times_slower
+from gradlab.suite.survival import cut_off, first_reached, times_slower
 
 CHANCE, LEARNT = math.log(4), 0.2  # of chance: the loss below which a training counts as learnt
 BAND = (0.5, 10.0)  # times the mean norm: the rule of thumb
@@ -91,22 +91,13 @@ def rule_of_thumb(threshold):
 def until_learnt(frame):
     """One row a training of the sweep over thresholds: the first row in which it has learnt."""
     frame = rows(frame, **PLAIN)
-    end, hits = frame["update"].max(), frame["update"].where(learnt(frame))
-    keys = ["clip_threshold", "spectral_radius", "seed"]
-    first = frame.assign(first=hits).groupby(keys)["first"].min().reset_index()
-    solved = first["first"].notna().astype(float)
-    return first.assign(solved=solved, updates_done=first["first"].fillna(end), updates=end)
+    return first_reached(frame, learnt(frame), ["clip_threshold", "spectral_radius", "seed"])
 
 
 def slower(threshold):
     """Updates until learnt with a threshold over those with thresholds of the plateau, low end."""
     ratio = times_slower({"clip_threshold": threshold}, {"clip_threshold": PLATEAU})
     return Reading(str(ratio), lambda frame: ratio(until_learnt(frame)))
-
-
-def cut_off(frame):
-    """The budget is half of what it is."""
-    return frame[frame["update"] <= frame["update"].max() / 2]
 
 
 def turn(frame):
@@ -284,7 +275,7 @@ experiment = Experiment(
             at_least=0.2,
             why="24 trainings each, which share some: 0.5 at 2,000 updates, 0.25 at 1,000",
             control=swap("clip_threshold", 0.1, THRESHOLD),
-            also=[cut_off],
+            also=[cut_off(0.5)],
             about=ABOUT,
             seeds=3,
         ),
@@ -297,7 +288,7 @@ experiment = Experiment(
             at_least=3.0,
             why="9 trainings against 27; unsolved ones count with the budget",
             control=swap("clip_threshold", 1e-3, THRESHOLD),
-            also=[cut_off],
+            also=[cut_off(0.5)],
             about=ABOUT,
             seeds=3,
         ),
@@ -309,7 +300,7 @@ experiment = Experiment(
             at_least=3.0,
             why="9 trainings against 27; at smaller rates it learns (`learning_rate`)",
             control=swap("clip_threshold", math.inf, THRESHOLD),
-            also=[cut_off],
+            also=[cut_off(0.5)],
             about=ABOUT,
             seeds=3,
         ),

@@ -12,7 +12,7 @@ import math
 from gradlab.cli import script
 from gradlab.plots import Panel, medians, page, shares
 from gradlab.suite import Claim, Experiment, every, near, share, swap
-from gradlab.suite.survival import budget, fastest, until
+from gradlab.suite.survival import budget, fastest, times, until
 
 LENGTHS, RADII = [10, 20, 30, 50], [0.6, 1.2, 1.75]
 THRESHOLDS, RATES = [0.01, 0.1, 1.0, 10.0, math.inf], [0.01, 0.03, 0.1, 0.3, 1.0]
@@ -54,7 +54,7 @@ def best_rates(frame):
 
 def spent(frame):
     """Updates until each training is solved, or its budget."""
-    return until(frame).clip(upper=frame.updates)
+    return times(frame)[0]
 
 
 def by_rate(length):

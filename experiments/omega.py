@@ -22,7 +22,7 @@ from gradlab.suite import (
     rows,
     swap,
 )
-from gradlab.suite.survival import log_rank, times
+from gradlab.suite.survival import cut_off, first_reached, log_rank, times
 
 SOLVED = 0.01  # of the fresh sequences wrong
 BELOW, ABOVE = 0.6, 1.75  # radii of the figure: the gradient vanishes, it explodes
@@ -38,35 +38,15 @@ ABOUT = {
 
 
 def trainings(frame):
-    """One row a training: solved is 1 if at one of the updates less than 1 % was wrong."""
-    known = frame.groupby(["omega", "spectral_radius", "seed"]).error.min()
-    return (known < SOLVED).astype(float).rename("solved").reset_index()
+    """One row a training: the first update at which less than 1 % was wrong."""
+    return first_reached(frame, frame.error < SOLVED, ["omega", "spectral_radius", "seed"])
 
 
 def no_sooner(frame):
     """p of the log-rank test between alpha = 2 and none; 1 where those without are solved first."""
-    known = until_solved(frame)
+    known = trainings(frame)
     middles = [times(rows(known, omega=alpha))[0].mean() for alpha in (STRONG, 0.0)]
     return log_rank({"omega": 0.0}, {"omega": STRONG})(known) if middles[0] < middles[1] else 1.0
-
-
-def until_solved(frame):
-    """One row a training: the first update at which less than 1 % was wrong, as a survival time."""
-    keys = ["omega", "spectral_radius", "seed"]
-    end = frame["update"].max()
-    hits = frame["update"].where(frame.error < SOLVED)
-    first = frame.assign(first=hits).groupby(keys)["first"].min()
-    solved = first.notna().astype(float)
-    return (
-        solved.rename("solved")
-        .reset_index()
-        .assign(updates_done=first.fillna(end).to_numpy(), updates=end)
-    )
-
-
-def sooner_cut_off(frame):
-    """The budget is half of what it is."""
-    return frame[frame["update"] <= frame["update"].max() / 2]
 
 
 def apart(frame):
@@ -215,7 +195,7 @@ experiment = Experiment(
             at_most=0.02,
             why="15 trainings each",
             control=swap("omega", 0.0, STRONG),
-            also=[sooner_cut_off],
+            also=[cut_off(0.5)],
             about=ABOUT,
             seeds=5,
         ),

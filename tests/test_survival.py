@@ -11,7 +11,9 @@ from gradlab.suite import Claim, NotMeasured, share, wilson
 from gradlab.suite.survival import (
     budget,
     curve,
+    cut_off,
     fastest,
+    first_reached,
     log_rank,
     more_solved,
     solved_within,
@@ -105,6 +107,18 @@ def test_the_fastest_value_counts_unsolved_ones_with_their_budget():
     assert fastest(table, "rate", ["length"]) == {(10,): 2.0, (20,): 1.0}
     tied = trainings([None, None], rate=[1.0, 2.0], length=[10, 10], relative_loss=[1.0, 0.9])
     assert fastest(tied, "rate", ["length"]) == {(10,): 2.0}
+
+
+def test_a_table_of_updates_becomes_one_of_trainings():
+    table = pd.DataFrame(
+        {"seed": [0] * 4 + [1] * 4, "update": [0, 100, 200, 400] * 2,
+         "error": [1, 0, 1, 0, 1, 1, 1, 0.5]}
+    )  # fmt: skip
+    found = first_reached(table, table.error < 0.1, ["seed"])
+    assert found.solved.tolist() == [1, 0] and found.updates_done.tolist() == [100, 400]
+    later = cut_off(0.5)(table)
+    assert later["update"].max() == 200 and len(later) == 6
+    assert first_reached(later, later.error < 0.1, ["seed"]).updates.tolist() == [200, 200]
 
 
 def wilson_by_root(hits, runs):

@@ -6,7 +6,7 @@ import pytest
 
 from gradlab import underway
 from gradlab.measures import learning
-from gradlab.suite import progress, store, tell
+from gradlab.suite import progress, provenance, store, tell
 from gradlab.suite.experiment import Experiment
 from gradlab.suite.grid import changed
 from gradlab.suite.sweep import sweep
@@ -79,13 +79,16 @@ def test_nothing_is_kept_where_there_is_no_place(tmp_path):
     assert underway.file(POINT) is None
 
 
-def small(folder, **values):
-    experiment = Experiment(
+def experiment(**values):
+    return Experiment(
         question="?", name="small", grid={"seed": [0, 1], "clip_threshold": [1.0, math.inf]},
         split=["seed"], measure="gradlab.measures.learning:outcome", figure=None,
-        constants={k: v for k, v in POINT.items() if k not in ("seed", "clip_threshold")},
+        constants={k: v for k, v in POINT.items() if k not in ("seed", "clip_threshold")} | values,
     )  # fmt: skip
-    return sweep(changed(experiment, values), folder, 1)
+
+
+def small(folder, updates, **values):
+    return sweep(changed(experiment(updates=updates), values), folder, 1)
 
 
 def test_a_sweep_removes_what_a_block_kept(tmp_path, often):
@@ -106,15 +109,9 @@ def test_the_bar_tells_updates_a_second(capsys, monkeypatch):
 
 def test_a_new_checkout_takes_blocks_from_the_table(tmp_path, capsys):
     frame, origins = small(tmp_path, updates=200)
-    from gradlab.suite import provenance
-
-    experiment = Experiment(
-        question="?", name="small", grid={"seed": [0, 1], "clip_threshold": [1.0, math.inf]},
-        split=["seed"], measure="gradlab.measures.learning:outcome", figure=None,
-        constants={k: v for k, v in POINT.items() if k not in ("seed", "clip_threshold")}
-        | {"updates": 200},
-    )  # fmt: skip
-    store_as_reference(tmp_path, frame, provenance.describe(experiment, frame, origins))
+    store_as_reference(
+        tmp_path, frame, provenance.describe(experiment(updates=200), frame, origins)
+    )
     before = underway.updates()
     again, origins = small(tmp_path, updates=200)
     assert underway.updates() == before

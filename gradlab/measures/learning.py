@@ -93,7 +93,7 @@ def outcome(block):
         rows[i] = done.get(others)
         if rows[i] is None or not _spared(points[i], rows[i]):
             rows[i] = done[others] = _outcome(points[i])
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return _columns(rows)
 
 
 def reproduced(block):
@@ -103,7 +103,7 @@ def reproduced(block):
     clipped with Omega.
     """
     rows = [_outcome(_point(block, i)) for i in range(len(block))]
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return _columns(rows)
 
 
 def flossed(block):
@@ -113,7 +113,7 @@ def flossed(block):
     The updates of flossing count as the training's, in its budget and in updates_done.
     """
     rows = [_flossed(_point(block, i)) for i in range(len(block))]
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return _columns(rows)
 
 
 def _flossed(point):
@@ -186,7 +186,7 @@ def lags(block):
             training.run(until=update)
         found[update] = _by_lag(training, x, y)
     rows = [found[update][0] | {"log10_gradient": found[update][1][lag]} for update, lag in asked]
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return _columns(rows)
 
 
 def _by_lag(training, x, y):
@@ -236,6 +236,11 @@ def _cost(point):
     if "lag" in point:
         rows += point["rows"] * 2 * pace.update(load._replace(lanes=PROBE), omega=1.0)
     return seconds + rows, chains * math.prod(load[1:3]) * hidden
+
+
+def _columns(rows):
+    """{name: values} of a list of rows."""
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
 def _point(block, i):

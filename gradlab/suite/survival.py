@@ -50,6 +50,28 @@ def fastest(frame, over, by):
     return {key: own.index[0][-1] for key, own in ranked.groupby(list(by))}
 
 
+def first_reached(frame, reached, keys):
+    """One row a training of a table of many rows each: the first update at which it got there.
+
+    reached   whether each row did; keys: the columns that tell trainings apart. The budget is the
+              last update of all.
+    """
+    end, hits = frame["update"].max(), frame["update"].where(reached)
+    first = frame.assign(_first=hits).groupby(keys)._first.min().reset_index()
+    solved = first._first.notna().astype(float)
+    done = first._first.fillna(end)
+    return first.drop(columns="_first").assign(solved=solved, updates_done=done, updates=end)
+
+
+def cut_off(factor):
+    """A world in which every training of a table of many rows each stopped at so large a part."""
+
+    def make(frame):
+        return frame[frame["update"] <= factor * frame["update"].max()]
+
+    return Control(f"the budget is {factor:g} of what it is", make)
+
+
 def curve(frame):
     """The `Curve` of a table's trainings, from 0 to the largest budget.
 
