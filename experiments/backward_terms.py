@@ -334,7 +334,7 @@ experiment = Experiment(
             },
             control=scaled("log10_term", 0.5),
             about={"hidden_size": 64, "input_scale": 0.2, "sequence_length": Span(60)},
-            seeds=2,
+            seeds=10,
         ),
     ],
 )
