@@ -76,11 +76,39 @@ def test_where_all_or_none_are_solved_the_band_is_wilsons():
     assert (every.share[-1], every.low[-1], every.high[-1]) == pytest.approx(wilson(5, 5))
 
 
+def test_the_band_knows_only_those_that_no_smaller_budget_stopped():
+    late = trainings([None] * 9 + [800])
+    late["updates"] = [100] * 9 + [1000]
+    found = curve(late)  # of the ten, one was seen beyond 100 updates
+    assert found.share[-1] == 1 and found.low[-1] == pytest.approx(wilson(1, 1)[1])
+    assert found.high[found.updates == 100] == pytest.approx(wilson(0, 10)[2])
+    none = trainings([None] * 10)
+    none["updates"] = [100] * 9 + [1000]
+    assert curve(none).high[-1] == pytest.approx(wilson(0, 1)[2])
+
+
 def test_a_training_that_diverged_early_is_not_solved_at_any_budget():
     table = trainings([100, None, None])
     table.loc[1, "updates_done"] = 30  # where it diverged
     assert times(table)[0].tolist() == [100, 1000, 1000]
     assert until(table).tolist() == [100, math.inf, math.inf]
+
+
+def test_a_training_that_failed_is_left_out():
+    whole = trainings([100, 300, None, 200, None], kind=["a", "a", "a", "b", "b"])
+    more = pd.DataFrame({"solved": [math.nan], "updates_done": [math.nan], "updates": [1000]})
+    table = pd.concat([whole, more.assign(kind="a"), more.assign(kind="b")], ignore_index=True)
+    for one, other in zip(curve(table), curve(whole), strict=True):
+        assert one.tolist() == other.tolist()
+    assert math.isnan(times(table)[0][-1]) and math.isnan(until(table).iloc[-1])
+    pair = {"kind": "a"}, {"kind": "b"}
+    for reading in (solved_within(250), updates_until(), more_solved(*pair), log_rank(*pair)):
+        assert reading(table) == reading(whole)
+        assert reading(budget(0.5)(table)) == reading(budget(0.5)(whole))
+        with pytest.raises(NotMeasured):
+            reading(table[table.solved.isna()])
+    rates = table.assign(length=9, rate=[1.0, 1, 2, 1, 2, 2, 1], relative_loss=1.0)
+    assert fastest(rates, "rate", ["length"]) == {(9,): 1.0}
 
 
 def test_shares_and_quantiles_count_what_is_not_solved():
@@ -97,6 +125,19 @@ def test_a_smaller_budget_cuts_off_what_came_later():
     assert table.solved.tolist() == [1, 1, 0, 0]
     assert table.updates.tolist() == [250] * 4
     assert table.updates_done.tolist() == [100, 250, 250, 250]
+
+
+def test_a_part_of_a_budget_is_not_rounded_down():
+    table = trainings([29, 30], 100)
+    for part in range(1, 101):
+        assert budget(part / 100)(table).updates.tolist() == [part] * 2
+    assert budget(0.29)(table).solved.tolist() == [1, 0]
+
+
+def test_a_loss_that_is_lost_is_not_the_least():
+    losses = [0.9, math.nan, 1.0, 1.0]
+    tied = trainings([None] * 4, rate=[1.0, 1, 2, 2], length=9, relative_loss=losses)
+    assert fastest(tied, "rate", ["length"]) == {(9,): 2.0}
 
 
 def test_the_fastest_value_counts_unsolved_ones_with_their_budget():
@@ -152,12 +193,23 @@ def test_the_least_ratio_of_medians_is_below_it_and_counts_the_budget():
         ratio(table[table.kind == "slow"])
 
 
+def test_a_fast_training_that_is_not_solved_never_makes_the_ratio_larger():
+    slow, fast = trainings([900] * 9, kind="slow"), trainings([100] * 4 + [None] * 5, kind="fast")
+    for limit in (1000, 300):  # what the fast ones may really take is far beyond
+        fast["updates"] = limit
+        table = pd.concat([slow, fast])
+        assert times_slower({"kind": "slow"}, {"kind": "fast"})(table) == 0
+
+
 def test_the_log_rank_test_tells_kinds_apart():
     rng = np.random.default_rng(0)
     alike = trainings(rng.integers(1, 1000, 40).tolist(), kind=["a", "b"] * 20)
     assert log_rank({"kind": "a"}, {"kind": "b"})(alike) > 0.05
     apart = trainings([100, 900] * 20, kind=["a", "b"] * 20)
     assert log_rank({"kind": "a"}, {"kind": "b"})(apart) < 1e-6
+    for alone in ([None] * 4, [50, 50]):
+        kinds = ["a", "b"] * (len(alone) // 2)
+        assert log_rank({"kind": "a"}, {"kind": "b"})(trainings(alone, kind=kinds)) == 1
 
 
 def test_a_claim_must_hold_where_the_budget_is_smaller():

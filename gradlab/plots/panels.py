@@ -189,7 +189,7 @@ def solved_by(hue=None, *, chosen=None, edge=None, palette=None, colour=CRITICAL
 
     @drawing("Share of trainings solved by so many updates (Kaplan-Meier)" + _each(hue))
     def draw(panel, frame):
-        frame = with_column(frame, hue)
+        frame = measured(with_column(frame, hue), "solved")
         name, end = column_name(hue), float(frame.updates.max())
         shades = {None: colour} if hue is None else hues(frame, name, chosen, edge, palette)
         for value, shade in shades.items():
