@@ -32,6 +32,32 @@ def test_theory_is_what_a_simulation_finds(w, noise, steps):
     assert theory.decades(w, noise, steps) == pytest.approx(logs.mean(), abs=slack)
 
 
+@pytest.mark.parametrize(("w", "noise"), [(0.5, 0.003), (3.0, 0.01), (10.0, 0.05)])
+def test_theory_of_little_noise_follows_the_state_without_it(w, noise):
+    h, logs = 0.8, []
+    for _ in range(100):
+        h = math.tanh(w * h)
+        logs.append(math.log10(w * (1 - h**2)))
+    for steps in (2, 20, 100):
+        assert theory.kept(w, noise, steps) == pytest.approx(1, abs=1e-9) or w < 1
+        mean = np.mean(logs[:steps])  # off by some curvature times the variance
+        assert theory.decades(w, noise, steps) == pytest.approx(mean, abs=3 * noise**2)
+    if w < 1:  # a_t is linear where it is small: gaussian, of mean w^t h_0, but the first steps
+        spread = noise * math.sqrt((1 - w**40) / (1 - w**2))
+        assert theory.kept(w, noise, 20) == pytest.approx(normal(h_after(w, 20) / spread), abs=1e-4)
+
+
+def h_after(w, steps):
+    h = 0.8
+    for _ in range(steps):
+        h = math.tanh(w * h)
+    return h
+
+
+def normal(x):
+    return 0.5 * math.erfc(-x / math.sqrt(2))
+
+
 def test_theory_where_it_is_known():
     exact = 0.5 * math.erfc(-1.5 * 0.8 / 0.3 / math.sqrt(2))  # one step: P(w h_0 + e > 0)
     assert theory.kept(1.5, 0.3, 1) == pytest.approx(exact, abs=1e-10)

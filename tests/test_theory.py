@@ -1,9 +1,12 @@
 """Theory: closed forms, quadrature in 30 digits, and a net of 1,000 units that it must predict."""
 
+import math
+
 import mpmath
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.special import expit
 
 from gradlab import theory
 
@@ -245,6 +248,31 @@ def test_dimension_and_entropy_are_integrals_of_the_spectrum(gain, name):
     largest = theory.largest_exponent(gain, 0.1, name)
     assert exponent(1e-9) == pytest.approx(largest, abs=1e-6)
     assert 0 < theory.dimension(gain, 0.1, name) < 1
+
+
+@pytest.mark.parametrize(("gain", "name"), [(30.0, "tanh"), (1e3, "tanh"), (1e3, "sigmoid")])
+def test_the_spectrum_has_all_shares_where_slopes_are_tiny(gain, name):
+    """s of a share by bisection on a grid of a of its own; slopes are down to e^-18000."""
+    half = 1 if name == "tanh" else 2
+    a = np.linspace(-9, 9, 40_001) * math.sqrt(theory.stationary_variance(gain, activation=name))
+    weight = np.exp(-0.5 * np.linspace(-9, 9, 40_001) ** 2)
+    weight /= weight.sum()
+    log_square = -4 * (np.logaddexp(a / half, -a / half) - (name == "tanh") * np.log(2))
+    t = np.array([0.001, 0.1, 0.5, 0.9, 0.999])
+    low, high = np.full(5, -100.0), np.full(5, 1e5)
+    for _ in range(60):
+        middle = (low + high) / 2
+        above = expit(middle[:, None] + log_square) @ weight > t
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    expected = np.log(gain) + (np.log(t) - low) / 2
+    np.testing.assert_allclose(theory.spectrum(t, gain, activation=name), expected, rtol=1e-5)
+    assert theory.spectrum(1.0, gain, activation=name) == -np.inf
+
+
+@pytest.mark.parametrize(("gain", "name"), [(0.8, "tanh"), (3.0, "tanh"), (2.0, "relu")])
+def test_the_spectrum_begins_at_the_largest_exponent(gain, name):
+    expected = theory.largest_exponent(gain, 0.1, name)
+    assert theory.spectrum(0.0, gain, 0.1, name) == pytest.approx(expected, abs=1e-12)
 
 
 def test_the_ends_of_dimension_and_entropy():

@@ -6,7 +6,8 @@ Above w = 1 it has two attractors, one a sign (Bengio, Simard, Frasconi 1994, se
 import numpy as np
 from scipy.special import ndtr
 
-POINTS = 301  # of the grid of a
+POINTS = 301  # of the grid of a, at least
+FINE = 0.5  # its largest step, in widths of what is integrated
 REACH = 8.0  # standard deviations beyond +- w
 
 
@@ -43,7 +44,8 @@ def decades(w, noise, steps, start=0.8):
 def _densities(w, noise, steps, start):
     """(grid of a, density of a_T, mean of the densities of a_1 to a_T)."""
     end = w + REACH * noise
-    a = np.linspace(-end, end, POINTS)
+    width = noise / np.hypot(1, w)  # of the density times the next step's, as they meet in a
+    a = np.linspace(-end, end, max(POINTS, int(np.ceil(2 * end / (FINE * width))) + 1))
     kernel = _normal(a[:, None] - w * np.tanh(a), noise) * (a[1] - a[0])
     density = total = _normal(a - w * np.tanh(np.arctanh(start)), noise)
     for _ in range(steps - 1):

@@ -26,7 +26,7 @@ from gradlab.theory.mean_field import (
     stationary_variance,
 )
 
-LOW, HIGH = -700.0, 700.0  # of ln s
+REACH = 40.0  # of ln s beyond the largest and the smallest ln(1/D^2): e^-40 is below rounding
 
 
 class _Curve:
@@ -40,6 +40,8 @@ class _Curve:
         a, self.weight = gaussian_nodes(q)
         self.log_square = 2 * activation_of(activation).log_slope(a)
         self.gain = gain
+        known = self.log_square[np.isfinite(self.log_square)]
+        self.low, self.high = -known.max() - REACH, -known.min() + REACH
 
     def share(self, log_s):
         return self.weight @ expit(log_s + self.log_square)
@@ -55,13 +57,15 @@ class _Curve:
 
     def at(self, share):
         """ln s of a share; nan where there is none: beyond the share of slopes above 0."""
-        if not self.share(LOW) < share < self.share(HIGH):
+        if share <= self.share(self.low):
+            return self.low
+        if share >= min(self.share(self.high), 1):
             return np.nan
-        return brentq(lambda log_s: self.share(log_s) - share, LOW, HIGH, xtol=1e-12)
+        return self.turn(lambda log_s: share - self.share(log_s))
 
     def turn(self, function):
         """ln s where a falling function passes through 0."""
-        return brentq(function, LOW, HIGH, xtol=1e-12)
+        return brentq(function, self.low, self.high, xtol=1e-12)
 
 
 def spectrum(shares, gain, drive=0.0, activation="tanh"):
@@ -78,7 +82,7 @@ def spectrum(shares, gain, drive=0.0, activation="tanh"):
 def entropy(gain, drive=0.0, activation="tanh"):
     """Sum of the positive exponents over N, natural logarithms a step (Pesin's bound)."""
     curve = _Curve(gain, drive, activation)
-    if curve.exponent(LOW) <= 0:
+    if curve.exponent(curve.low) <= 0:
         return 0.0
     return float(curve.total(curve.turn(curve.exponent)))
 
@@ -86,8 +90,9 @@ def entropy(gain, drive=0.0, activation="tanh"):
 def dimension(gain, drive=0.0, activation="tanh"):
     """Kaplan and Yorke's dimension over N: the share up to which the exponents add up to 0."""
     curve = _Curve(gain, drive, activation)
-    if curve.exponent(LOW) <= 0:
+    if curve.exponent(curve.low) <= 0:
         return 0.0
-    if curve.total(HIGH) >= 0:
-        return float(curve.share(HIGH))
-    return float(curve.share(brentq(curve.total, curve.turn(curve.exponent), HIGH, xtol=1e-12)))
+    if curve.total(curve.high) >= 0:
+        return float(curve.share(curve.high))
+    start = curve.turn(curve.exponent)
+    return float(curve.share(brentq(curve.total, start, curve.high, xtol=1e-12)))
