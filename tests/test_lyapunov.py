@@ -359,3 +359,26 @@ def test_the_example_of_the_docstring():
     found = scope["found"]
     assert len(code) == 5 and len(found.values) == 64 and found.dimension > 0
     assert found.log_determinant == pytest.approx(found.mean, rel=1e-9)
+
+
+@pytest.mark.parametrize("count", [None, 2])
+def test_a_state_that_overflows_has_no_exponents(count):
+    """ReLU, radius 3: |h| grows e^0.78-fold a step, beyond float64 after some 900 of 2,000."""
+    net = gradlab.Network.draw(
+        inputs=1, hidden=10, outputs=1, activation="relu", spectral_radius=3.0, seed=2
+    )
+    x = np.random.default_rng(0).standard_normal((2000, 1, 1))
+    W, U, h = net.weights["W"], net.weights["U"], np.zeros(10)
+    vector, grown = np.ones(10), 0.0
+    for t in range(300):
+        a = W @ h + U @ x[t, 0]
+        h = np.maximum(a, 0)
+        vector = (a > 0) * (W @ vector)
+        if t >= 30:
+            grown += np.log(np.linalg.norm(vector)) / 270
+        vector /= np.linalg.norm(vector)
+    finite = gradlab.lyapunov(net, x[:300], count)
+    assert finite.values[0] == pytest.approx(grown, abs=0.02) and grown > 0.7
+    found = gradlab.lyapunov(net, x, count)
+    said = (*found.values, found.mean, found.log_determinant, found.dimension, found.entropy)
+    assert np.isnan(said).all()

@@ -16,6 +16,7 @@ from scipy.special import stdtrit
 from gradlab import given
 from gradlab.errors import UserError
 from gradlab.kernels.arrays import Trace
+from gradlab.kernels.elementwise import IDENTITY
 from gradlab.nets import bptt, view
 from gradlab.nets.batch import Batch, Run
 from gradlab.nets.exponents import plain
@@ -309,7 +310,14 @@ def _backwards(run):
 
 
 def _back(run, start, stop, rows):
-    """(product, exponent): rows (k, S) times dh_stop/dh_start = product * 2^exponent."""
+    """(product, exponent): rows (k, S) times dh_stop/dh_start = product * 2^exponent.
+
+    nan where a state on the way is not finite, for ReLU's slope of nan would be 0; but for a linear
+    cell, whose Jacobians know no state.
+    """
+    is_linear = getattr(run.weights, "activation", None) == IDENTITY
+    if not (is_linear or np.isfinite(run.trace.state[start : stop + 1]).all()):
+        return np.full_like(rows, np.nan), 0
     adjoint = bptt.back(run, np.full(len(rows), stop), rows, low=start)
     exponent = adjoint.exponent[start]
     level = exponent.max()
