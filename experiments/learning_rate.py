@@ -18,7 +18,8 @@ LENGTHS, RADII = [10, 20, 30, 50], [0.6, 1.2, 1.75]
 THRESHOLDS, RATES = [0.01, 0.1, 1.0, 10.0, math.inf], [0.01, 0.03, 0.1, 0.3, 1.0]
 UPDATES = 8000
 ABOUT = {
-    "spectral_radius": every(RADII), "sequence_length": every(LENGTHS), "task": "temporal_order",
+    "spectral_radius": every(RADII), "sequence_length": every(LENGTHS),
+    "clip_threshold": every(THRESHOLDS), "learning_rate": every(RATES), "task": "temporal_order",
     "cell": "elman", "layers": 1, "bidirectional": False, "dtype": "float64",
     "activation": "tanh", "init": "gaussian", "hidden_size": 50, "optimizer": "sgd", "batch": 20,
     "updates": UPDATES, "clip_style": "norm", "clip_per": "mean", "omega": 0.0, "stop_below": 0.01,

@@ -38,8 +38,8 @@ def kind(frame):
 figure = page(
     "With Omega the first symbol of a random permutation is learnt at least three times sooner",
     "Pascanu, Mikolov, Bengio, version {version}, start {start}, with rate {learning_rate} and "
-    "T = {sequence_length} (memorization: 10 values, no delay): 50 units, minibatches of 20, plain "
-    "SGD, at most {updates} updates; 10 seeds of random permutation, 3 of all else\nin the "
+    "T = {sequence_length} (memorization: 10 values, a delay of T - 20): 50 units, minibatches of "
+    "20, plain SGD, at most {updates} updates; up to {seeds} of each\nin the "
     "paper sequences are longer, and the budget is 5 million updates; solved: a share below "
     "{stop_below} of {evaluation_size} fresh sequences wrong; a: 95 % Wilson intervals; b: "
     "mean of the last tenth of the updates; d and e: Kaplan-Meier estimate with its 95 % band",

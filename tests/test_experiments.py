@@ -176,6 +176,22 @@ def test_no_claim_falls_short_where_it_is_not_about_the_setting(tmp_path, name, 
         draw.drawn(experiment, frame)
 
 
+LEARNT = [name for name in NAMES if EXPERIMENTS[name].claims
+          and "updates" in (*EXPERIMENTS[name].axes, *EXPERIMENTS[name].constants)]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEARNT)
+def test_no_claim_about_learning_falls_short_where_a_value_of_an_axis_is_missing(reference, name):
+    """The rest of the table is right: a claim that needs the value is not measured without it."""
+    experiment, whole = EXPERIMENTS[name], reference(name)
+    for axis in {*experiment.axes} - {"seed", "update"}:
+        for value in set(whole[axis]):
+            frame = whole[whole[axis] != value]
+            verdicts = [claim.judge(frame) for claim in experiment.claims if len(frame)]
+            short = [str(v) for v in verdicts if v.outcome == "FALLS SHORT"]
+            assert not short, (axis, value)
+
+
 def test_a_reference_run_names_a_clean_commit_of_this_repository():
     def git(*words):
         done = subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True)
