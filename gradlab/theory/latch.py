@@ -45,7 +45,8 @@ def _densities(w, noise, steps, start):
     """(grid of a, density of a_T, mean of the densities of a_1 to a_T)."""
     end = w + REACH * noise
     width = noise / np.hypot(1, w)  # of the density times the next step's, as they meet in a
-    a = np.linspace(-end, end, max(POINTS, int(np.ceil(2 * end / (FINE * width))) + 1))
+    steps_of_a = 2 * end / (FINE * width) if noise else 0  # without noise there is no density: nan
+    a = np.linspace(-end, end, max(POINTS, int(np.ceil(steps_of_a)) + 1))
     kernel = _normal(a[:, None] - w * np.tanh(a), noise) * (a[1] - a[0])
     density = total = _normal(a - w * np.tanh(np.arctanh(start)), noise)
     for _ in range(steps - 1):
