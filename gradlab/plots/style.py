@@ -15,11 +15,11 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize, to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from gradlab.plots.palette import CRITICAL, EXPLODING, MUTED
+from gradlab.plots.palette import CRITICAL, EXPLODING, MUTED, VANISH_EXPLODE
 
 DIVERGING = LinearSegmentedColormap.from_list(
     "vanish_explode",
-    ["#0b2f5b", "#1f6fb2", "#8fc1e3", "#f7f5f2", "#f3b391", "#d1483a", "#6d1021"],
+    VANISH_EXPLODE,
 )
 _RULES = {
     "axes.edgecolor": MUTED,
