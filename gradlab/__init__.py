@@ -5,6 +5,7 @@ read(name)      the table of a former run
 Network         a recurrent network with all its gradients
 train           train one on a task, or on one's own arrays, by a Plan; returns a Training
 clip            gradient clipping, in every meaning that users know
+explore         the page of `gradlab explore`, in a notebook or a browser
 lyapunov        the Lyapunov exponents of a network, with standard errors
 """
 
@@ -15,12 +16,13 @@ _HOMES = {
     "Plan": "gradlab.learning.plan",
     "Training": "gradlab.learning.training",
     "clip": "gradlab.learning.clipping",
+    "explore": "gradlab.explorer.opened",
     "lyapunov": "gradlab.nets.lyapunov",
     "read": "gradlab.runner",
     "run": "gradlab.runner",
     "train": "gradlab.learning.training",
 }
-__all__ = ["Network", "Plan", "Training", "clip", "lyapunov", "read", "run", "train"]
+__all__ = ["Network", "Plan", "Training", "clip", "explore", "lyapunov", "read", "run", "train"]
 
 
 def __getattr__(name):

@@ -11,7 +11,19 @@ import re
 import signal
 import sys
 
-from gradlab.commands import check, diff, export, list, new, plot, reproduce, run, show, status
+from gradlab.commands import (
+    check,
+    diff,
+    explore,
+    export,
+    list,
+    new,
+    plot,
+    reproduce,
+    run,
+    show,
+    status,
+)
 from gradlab.commands.shared import INTERRUPTED, PIPE_CLOSED, TERMINATED, WRONG_USE, complain
 from gradlab.errors import UserError, did_you_mean
 from gradlab.suite import tell
@@ -19,6 +31,7 @@ from gradlab.suite import tell
 COMMANDS = {
     "list": list, "show": show, "run": run, "status": status, "reproduce": reproduce, "diff": diff,
     "plot": plot, "check": check, "new": new, "export": export,
+    "explore": explore,
 }  # fmt: skip
 
 

@@ -62,7 +62,11 @@ RULES = {
     # Joins the suite and the figures: an experiment to its table, figure, claims.
     "gradlab.runner": Rule({"errors", "files", "suite", ANY_PACKAGE}, {"plots"}),
     "gradlab.plots": Rule({"errors", "files", "suite", ANY_PACKAGE}),
-    "gradlab.explorer": Rule({"errors", "measures", *CORE, ANY_PACKAGE}),
+    # The map of the committed table, and the measures of a file that it writes; colours.
+    "gradlab.explorer": Rule(
+        {"errors", "kernels", "threads", "measures", *CORE, ANY_PACKAGE}, {"runner"}
+    ),
+    "gradlab.explorer.views": Rule({"explorer", "plots", ANY_PACKAGE}),
     "gradlab.commands": Rule({"", "errors", "files", "runner", "suite", "words"}, ALL - {"cli"}),
     "gradlab.cli": Rule({"commands", "errors", "suite"}, ALL),
     "gradlab.__main__": Rule({"cli"}),

@@ -47,6 +47,7 @@ def test_the_lock_knows_what_pyproject_asks_for(lock):
     for extra in project["project"]["optional-dependencies"].values():
         asked |= set(extra)
     (own,) = [p for p in lock["package"] if p["name"] == "gradlab"]
-    assert {r["name"] for r in own["metadata"]["requires-dist"]} == asked
+    listed = {r["name"] + r.get("specifier", "") for r in own["metadata"]["requires-dist"]}
+    assert listed == asked
     assert own["version"] == project["project"]["version"]
     assert lock["requires-python"].replace(" ", "") == project["project"]["requires-python"]

@@ -1,0 +1,370 @@
+"""What follows from the controls, through the engine: arrays, and no word of how they are drawn.
+
+look(state)     one network and its gradient on the way back
+spread(state)   the norms of many networks, one a seed, before and after clipping
+regimes(state)  the gradient over the radius and the length, of this draw
+surface(state)  one unit's error over its weight and bias, and a descent on it
+"""
+
+import functools
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gradlab import tasks, theory
+from gradlab.errors import UserError
+from gradlab.measures import cliff, last_step, setting
+from gradlab.measures.predicted import INDEPENDENT
+from gradlab.nets import many, statuses, weights
+from gradlab.nets.network import Network
+from gradlab.theory.mean_field import activation_of
+
+LOG10_2 = math.log10(2)
+FELT = -4.0  # decades: a gradient of less than 1/10,000 of the last one is not felt
+RADII = np.linspace(0.1, 3.0, 30)
+LENGTHS = (10, 20, 35, 50, 75, 100, 150, 200, 300, 400, 500)
+REFERENCE = str(Path(__file__).parents[2] / "results" / "reference")
+UNIT_STEPS, UNIT_START, DESCENT = 50, 0.5, 200  # Pascanu, Mikolov, Bengio (2013), Fig. 6
+UNIT_W, UNIT_B = np.linspace(4, 6.5, 101), np.linspace(-3.6, -1.2, 97)
+
+
+class Block(NamedTuple):
+    """A point or a grid, as `gradlab.measures` takes it."""
+
+    points: dict
+    constants: dict
+
+    def __len__(self):
+        return len(next(iter(self.points.values())))
+
+
+class Line(NamedTuple):
+    """What theory says of the gradient by lag: log10 of it over its last value, (T+1,)."""
+
+    label: str
+    log10: np.ndarray
+
+
+class Look(NamedTuple):
+    """One network and the gradient of a loss at its last step.
+
+    lag 0..T; log10, cell_log10   log10 of ||dL/dh_{T-lag}|| (of an LSTM ||dL/dc_{T-lag}||) over
+                                  ||dL/dh_T||
+    horizon    the smallest lag at which it has changed tenfold, or nan; felt: the largest at which
+               it is at least 1/10,000
+    spectra    {gate, or W: (eigenvalues, singular values)}
+    states     h_t (T+1, N)
+    """
+
+    state: object
+    net: Network
+    lag: np.ndarray
+    log10: np.ndarray
+    cell_log10: np.ndarray | None
+    lines: list[Line]
+    horizon: float
+    felt: float
+    spectra: dict
+    states: np.ndarray
+    loss: float
+    log10_norm: float
+    status: str
+    bad_step: int
+
+
+class Spread(NamedTuple):
+    """log10 of the norm of all weights' gradients of each network, before and after clipping."""
+
+    before: np.ndarray
+    after: np.ndarray
+    threshold: float
+
+
+class Regimes(NamedTuple):
+    """log10 of ||dL/dh_0|| / ||dL/dh_T|| over lengths (rows) and radii (columns)."""
+
+    radii: np.ndarray
+    lengths: np.ndarray
+    log10: np.ndarray
+
+
+class Committed(NamedTuple):
+    """A map of the committed reference run, and the words that say whose it is."""
+
+    regimes: Regimes
+    words: str
+
+
+class Surface(NamedTuple):
+    """log10 E over b (rows) and w (columns); descents: {threshold: (w, b)} of its updates."""
+
+    w: np.ndarray
+    b: np.ndarray
+    log10: np.ndarray
+    descents: dict
+
+
+def look(state):
+    """The `Look` of a state; the draw and its spectra are kept from the last ones."""
+    own, spectra = drawn(state), _spectra(*_key(state, state.seed))
+    net, h0, loss = own.of_size(state), _start(state), tasks.find(state.task).LOSS
+    with np.errstate(all="ignore"):
+        found = net.gradients(own.x, own.y, loss, "last", h0=h0)
+        log10 = (found.lag_log2[:, 0] * LOG10_2)[::-1]
+        relative = log10 - log10[0]
+        cell = None
+        if len(net.state_parts) > 1:
+            cell = (found.cell_lag_log2[:, 0] * LOG10_2)[::-1] - log10[0]
+        states = net.forward(own.x, h0=h0).states[:, 0]
+        lines = _lines(state, own, net, spectra)
+    radius = state.spectral_radius
+    return Look(
+        state,
+        net,
+        np.arange(len(log10)),
+        relative,
+        cell,
+        lines,
+        _horizon(relative),
+        _felt(relative),
+        {name: (radius * e, radius * s) for name, (e, s) in spectra.items()},
+        states,
+        found.loss,
+        found.log2_norm * LOG10_2,
+        str(found.status[0]),
+        int(found.bad_step[0]),
+    )
+
+
+def spread(state):
+    """The `Spread` of state.seeds networks from state.seed on, all on the same sequence."""
+    seeds = range(state.seed, state.seed + state.seeds)
+    draws, loss = [drawn(state, seed) for seed in seeds], tasks.find(state.task).LOSS
+    threshold = state.clip_threshold
+    nets, (_, x, y) = [one.of_size(state) for one in draws], draws[0]
+    with np.errstate(all="ignore"):
+        if state.input_scale and nets[0].module.compiled:
+            before = _log10_norms(many.gradients_of(nets, x, y, loss, "last"))
+        else:
+            starts = [_start(state, seed) for seed in seeds]
+            pairs = zip(nets, starts, strict=True)
+            log2 = [net.gradients(x, y, loss, "last", h0=h0).log2_norm for net, h0 in pairs]
+            before = np.array(log2) * LOG10_2
+        return Spread(before, np.minimum(before, np.log10(threshold)), threshold)
+
+
+def regimes(state):
+    """The `Regimes` of the draw of a state, up to the longest of LENGTHS that is quick enough."""
+    most = max(50, 50_000_000 / state.hidden_size**2 / len(RADII))
+    lengths = np.array([T for T in LENGTHS if most >= T and _is_long_enough(state, T)])
+    radii, steps = (grid.ravel() for grid in np.meshgrid(RADII, lengths))
+    block = Block({"spectral_radius": radii, "sequence_length": steps}, _constants(state))
+    columns = last_step.measure(block)
+    log10 = columns["log10_gradient_ratio"].reshape(len(lengths), len(RADII))
+    return Regimes(RADII, lengths, log10)
+
+
+@functools.cache
+def committed():
+    """The map of the reference run of `spectral_radius`, medians over its seeds; None without it.
+
+    An installed wheel has no reference runs: then the first map is the network's own.
+    """
+    from gradlab import runner  # here: no other part of the page reads a table
+
+    try:
+        table = runner.read("spectral_radius", REFERENCE)
+    except (UserError, OSError):
+        return None
+    scale = 0.1
+    chosen = table[table.input_scale == scale]
+    grid = chosen.pivot_table(
+        "log10_gradient_ratio", "sequence_length", "spectral_radius", "median"
+    )
+    own = chosen.iloc[0]
+    words = (
+        f"from the reference run of spectral_radius ({own.cell}, {own.activation}, {own.init}, "
+        f"{own.hidden_size} units, input scale {scale}) until this network's own is computed"
+    )
+    found = Regimes(grid.columns.to_numpy(float), grid.index.to_numpy(), grid.to_numpy())
+    return Committed(found, words)
+
+
+def surface(state):
+    """The `Surface` of a unit x' = w sigmoid(x) + b after 50 steps, and two descents on it."""
+    return Surface(UNIT_W, UNIT_B, _errors(), {
+        threshold: _descent(threshold, state.learning_rate)
+        for threshold in dict.fromkeys((math.inf, state.clip_threshold))
+    })  # fmt: skip
+
+
+@functools.cache
+def _errors():
+    w, b = (grid.ravel() for grid in np.meshgrid(UNIT_W, UNIT_B))
+    found = cliff.at(w, b, np.full(len(w), UNIT_START), UNIT_STEPS)["error"]
+    return np.log10(np.maximum(found, 1e-12)).reshape(len(UNIT_B), len(UNIT_W))
+
+
+@functools.lru_cache(maxsize=64)
+def _descent(threshold, rate, w=5.6, b=-2.6):
+    """(w, b) of DESCENT updates of gradient descent, clipped by its norm."""
+    path = [(w, b)]
+    for _ in range(DESCENT):
+        at = np.array([w]), np.array([b])
+        found = cliff.at(*at, np.array([UNIT_START]), UNIT_STEPS)
+        slope = np.array([found["slope_w"][0], found["slope_b"][0]])
+        norm = np.hypot(*slope)
+        if norm > threshold:
+            slope *= threshold / norm
+        w, b = np.array([w, b]) - rate * slope
+        if not (np.isfinite(w) and abs(w) < 1e3 and abs(b) < 1e3):
+            break
+        path.append((w, b))
+    return np.array(path).T
+
+
+class Drawn(NamedTuple):
+    """A network of radius 1 and scale 1, its task's sequence x (T, 1, D), and the last target."""
+
+    net: Network
+    x: np.ndarray
+    y: np.ndarray
+
+    def of_size(self, state):
+        """The network of a state's radius and scale."""
+        return setting.of_size(self.net, state.spectral_radius, state.input_scale)
+
+
+def drawn(state, seed=None) -> Drawn:
+    """The network of a state at radius and scale 1 (of another seed), and the state's sequence."""
+    seed = state.seed if seed is None else seed
+    task = tasks.find(state.task)
+    x, y = _sequence(state.task, _options(state), state.seed, state.sequence_length)
+    return Drawn(_net(*_key(state, seed)), x, y[-1] if task.AT == "every" else y)
+
+
+def _options(state):
+    return tuple((name, value) for name, value in state.options.items() if value)
+
+
+@functools.lru_cache(maxsize=64)
+def _sequence(task, options, seed, length):
+    stream = setting.task_stream(seed, task)
+    x, y = tasks.find(task).sample(stream, length, **dict(options))
+    return np.ascontiguousarray(x, np.float64), np.ascontiguousarray(y)
+
+
+def _is_long_enough(state, length):
+    try:
+        _sequence(state.task, _options(state), state.seed, length)
+    except UserError:
+        return False
+    return True
+
+
+def _key(state, seed):
+    """What a network of radius and scale 1 follows from."""
+    sizes = tasks.sizes(state.task, dict(_options(state)))
+    network = state.cell, state.activation, state.init, state.hidden_size, state.forget_bias
+    return sizes, network, seed
+
+
+@functools.lru_cache(maxsize=512)
+def _net(sizes, network, seed):
+    (inputs, outputs), (cell, activation, init, hidden, forget_bias) = sizes, network
+    return Network.draw(
+        cell, inputs=inputs, hidden=hidden, outputs=outputs, activation=activation, init=init,
+        spectral_radius=1.0, forget_bias=forget_bias, seed=seed,
+    )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=64)
+def _spectra(*key):
+    """{gate, or W: (eigenvalues, singular values)} at radius 1."""
+    return {
+        name: (np.linalg.eigvals(W), np.linalg.svd(W, compute_uv=False))
+        for name, W in matrices(_net(*key)).items()
+    }
+
+
+def matrices(net):
+    """{gate, or W: the square matrix that takes the state on} of a network."""
+    return weights.square(net.module, net.weights)
+
+
+def _start(state, seed=None):
+    """What a network that no input drives starts from, as `gradlab.measures` draws it; else None.
+
+    A pair (h, c) of an LSTM.
+    """
+    if state.input_scale:
+        return None
+    constants = _constants(state) | {"seed": state.seed if seed is None else seed}
+    start = setting.draw(Block({}, constants), state.sequence_length).start
+    parts = np.split(start, len(_net(*_key(state, state.seed)).state_parts), axis=-1)
+    return tuple(parts) if len(parts) > 1 else parts[0]
+
+
+def _constants(state):
+    """The constants of `gradlab.measures.last_step`."""
+    names = ("cell", "activation", "init", "hidden_size", "input_scale", "task", "forget_bias")
+    found = {name: getattr(state, name) for name in names} | {"seed": state.seed}
+    return found | dict(_options(state))
+
+
+def _lines(state, own, net, spectra):
+    """Theory's lines of a plain cell: of gates it says nothing simple."""
+    if net.module.gates:
+        return []
+    lag = np.arange(len(own.x) + 1)
+    (eigenvalues, singular), *_ = spectra.values()
+    radius = state.spectral_radius
+    largest = radius * np.abs(eigenvalues).max()
+    slope = activation_of(state.activation).steepest
+    lines = [
+        Line(f"radius^lag: {largest:.3g}^lag", lag * np.log10(largest)),
+        Line(
+            f"bound: ({slope * radius * singular[0]:.3g})^lag, the largest singular value",
+            lag * np.log10(slope * radius * singular[0]),
+        ),
+    ]
+    if state.cell == "elman" and state.init in INDEPENDENT:
+        lines.insert(0, Line("mean field", _mean_field(state, own, net)))
+    return lines
+
+
+def _mean_field(state, own, net):
+    gain = theory.weight_gain(net.weights["W"])
+    drives = np.square(own.x[:, 0] @ net.weights["U"].T).mean(1)
+    begin = 0.0 if state.input_scale else np.square(_start(state)).mean()
+    rates = theory.exponents(gain, drives, state.activation, begin) / math.log(10)
+    return np.concatenate([[0.0], np.cumsum(rates[::-1])])
+
+
+def _horizon(relative):
+    far = np.abs(relative) >= 1
+    return float(far.argmax()) if far.any() else math.nan
+
+
+def _felt(relative):
+    """The largest lag up to which all is at least FELT; nan if the gradient never falls below."""
+    lost = ~(relative >= FELT)
+    return float(max(lost.argmax() - 1, 0)) if lost.any() else math.nan
+
+
+def _log10_norms(found):
+    """log10 of the norm of all weights' gradients of each network of a `Many`."""
+    logs = []
+    for name, array in found.weights.items():
+        flat = array.reshape(len(array), -1)
+        size = np.abs(flat).max(axis=1)
+        scaled = flat / np.where(size > 0, size, 1)[:, None]
+        logs.append(np.log2(np.linalg.norm(scaled, axis=1)) + np.log2(size) + found.exponents[name])
+    return np.logaddexp2.reduce(2 * np.array(logs)) / 2 * LOG10_2
+
+
+def is_dead(look):
+    """Whether the gradient is exactly zero before it has gone back all the way."""
+    return look.status in (statuses.ZERO, statuses.NOT_CONNECTED)

@@ -1,0 +1,25 @@
+"""The loss of each update."""
+
+import numpy as np
+from bokeh.models import ColumnDataSource
+
+from gradlab.explorer.views import common
+
+NAME, NEEDS = "loss", "training"
+TITLE = "Loss of each minibatch"
+FORMULA = "L, mean over the lanes of a minibatch of 20; w <- w - rate * clip(dL/dw), plain SGD."
+SOURCE = "`gradlab show training_map`"
+
+
+class View:
+    """One line, on a logarithmic axis."""
+
+    def __init__(self):
+        self.figure = common.plot("updates", "loss", TITLE, y_axis_type="log", **common.fitting())
+        self.source = ColumnDataSource({"x": [], "y": []})
+        self.figure.line("x", "y", source=self.source, color=common.COOL, line_width=1.5)
+
+    def draw(self, progress):
+        """A `Progress`."""
+        loss = np.where(progress.loss > 0, progress.loss, np.nan)
+        return [common.columns(self.source, x=progress.at, y=loss)]

@@ -1,0 +1,331 @@
+"""The page's state, what is computed for it, its sentence, views and files, without a browser."""
+
+import dataclasses
+import math
+import sys
+import urllib.request
+
+import numpy as np
+import pytest
+
+import gradlab
+from gradlab.errors import UserError
+from gradlab.explorer import compute, copied, tour, views
+from gradlab.explorer.fields import applies, written
+from gradlab.explorer.lesson import Lesson
+from gradlab.explorer.sentence import sentence
+from gradlab.explorer.state import CONTROLS, PRODUCTS, State
+from gradlab.measures import last_step
+
+SMALL = State(hidden_size=12, sequence_length=30, seeds=5)
+CELLS = [
+    SMALL,
+    SMALL.changed(cell="lstm", forget_bias=1.0),
+    SMALL.changed(cell="gru", task="adding"),
+    SMALL.changed(cell="jordan", task="oscillator"),
+    SMALL.changed(activation="relu", input_scale=1.0),
+    SMALL.changed(input_scale=0.0),
+    SMALL.changed(cell="lstm", input_scale=0.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"spectral_radius": "x"}, "spectral_radius=x: must be a number from 0 to 100"),
+        ({"spectral_radius": -1}, "spectral_radius=-1: must be a number from 0 to 100"),
+        ({"spectral_radius": "nan"}, "spectral_radius=nan: must be a number from 0 to 100"),
+        ({"spectral_radius": "1e400"}, "spectral_radius=1e400: must be a number from 0 to 100"),
+        ({"hidden_size": 1.5}, "hidden_size=1.5: must be a whole number from 1 to 512"),
+        ({"sequence_length": 0}, "sequence_length=0: must be a number from 1 to 2000"),
+        ({"clip_threshold": 0}, "clip_threshold=0: must be a number above 0, or inf for none"),
+        ({"learning_rate": "inf"}, "learning_rate=inf: must be a number from 0 on"),
+        ({"task": "ading"}, "did you mean adding?"),
+        ({"forget_bias": 1}, "forget_bias=1: cell elman has no gate that forgets"),
+        ({"cell": "lstm", "activation": "relu"}, "activation must be one of tanh"),
+        ({"cell": "jordan", "init": "orthogonal"}, "the W of fed-back outputs is no square"),
+    ],
+)
+def test_a_value_that_is_none_is_one_line(values, said):
+    with pytest.raises(UserError, match=r"^[^\n]*$") as error:
+        State(**values)
+    assert said in str(error.value)
+
+
+def test_a_network_that_would_freeze_a_slider_says_what_would_not():
+    with pytest.raises(UserError, match="a sequence_length up to 1144 is not") as error:
+        State(hidden_size=512, sequence_length=2000)
+    assert "hidden_size=512 with sequence_length=2000" in str(error.value)
+    assert 512**2 * 1144 <= PRODUCTS < 512**2 * 1145
+    State(hidden_size=512, sequence_length=1144)
+
+
+def test_a_new_cell_keeps_what_it_has_and_drops_what_it_has_not():
+    state = State(activation="relu", init="orthogonal").changed(cell="lstm", forget_bias=2.0)
+    assert (state.activation, state.init, state.forget_bias) == ("tanh", "orthogonal", 2.0)
+    state = state.changed(cell="jordan")
+    assert (state.init, state.forget_bias) == ("gaussian", 0.0)
+
+
+def test_a_link_holds_the_state():
+    state = State(
+        cell="lstm", spectral_radius=1.37, clip_threshold=math.inf, forget_bias=-0.1,
+        task="series", file="/a b/ä&c.csv", column="x+y", seed=7,
+    )  # fmt: skip
+    assert State.of_query(state.query()) == state
+    assert State().query() == "" and State.of_query("") == State()
+    with pytest.raises(UserError, match="did you mean spectral_radius"):
+        State.of_query("spectral_radis=1")
+
+
+def test_every_field_of_the_state_is_a_control_and_every_number_can_be_typed():
+    assert [field.name for field in dataclasses.fields(State)] == list(CONTROLS)
+    for name in CONTROLS:
+        value = getattr(State(), name)
+        typed = "inf" if written(value) == "none" else written(value)
+        assert getattr(State().changed(**{name: typed}), name) == value
+
+
+def test_a_control_that_does_nothing_is_grey():
+    assert not applies("forget_bias", State()) and applies("forget_bias", State(cell="gru"))
+    assert not applies("file", State()) and applies("file", State(task="series"))
+    assert not applies("init", State(cell="jordan")) and not applies(
+        "activation", State(cell="lstm")
+    )
+
+
+@pytest.mark.parametrize("state", CELLS, ids=lambda state: f"{state.cell} {state.task}")
+def test_a_look_is_what_the_experiments_measure(state):
+    """The same draw, sequence and loss as a row of `gradlab run spectral_radius`."""
+    constants = {
+        name: getattr(state, name)
+        for name in ("cell", "activation", "init", "hidden_size", "task", "forget_bias", "seed")
+    }
+    points = {
+        "spectral_radius": np.array([state.spectral_radius]),
+        "input_scale": np.array([state.input_scale]),
+        "sequence_length": np.array([state.sequence_length]),
+    }
+    row = last_step.measure(compute.Block(points, constants))
+    look = compute.look(state)
+    assert look.log10[0] == 0
+    assert look.log10[-1] == pytest.approx(row["log10_gradient_ratio"][0], rel=1e-9)
+    assert look.loss == pytest.approx(row["loss"][0], rel=1e-9)
+    assert look.horizon == row["horizon"][0] or np.isnan([look.horizon, row["horizon"][0]]).all()
+    assert look.status == row["status"][0]
+    largest = max(s[0] for _, s in look.spectra.values())
+    if not look.net.module.gates:  # there the row has that of all gates' blocks together
+        assert largest == pytest.approx(row["singular_value"][0])
+
+
+def test_the_gradient_by_lag_is_the_plain_product_of_jacobians():
+    look = compute.look(SMALL.changed(spectral_radius=1.3))
+    W, V = look.net.weights["W"], look.net.weights["V"]
+    y = compute.drawn(SMALL).y
+    o = V @ look.states[-1] + look.net.weights["c"]
+    slope = np.exp(o - o.max())
+    slope /= slope.sum()
+    slope[int(y[0])] -= 1
+    back, norms = V.T @ slope, []
+    for state in look.states[:0:-1]:
+        norms.append(np.linalg.norm(back))
+        back = W.T @ ((1 - state**2) * back)
+    norms.append(np.linalg.norm(back))
+    assert look.log10 == pytest.approx(np.log10(np.array(norms) / norms[0]), abs=1e-9)
+
+
+def test_doubling_the_radius_moves_the_line_up_by_log10_2_a_step_where_nothing_bends():
+    calm = SMALL.changed(activation="identity", init="orthogonal", input_scale=0.0)
+    low, high = (compute.look(calm.changed(spectral_radius=radius)) for radius in (0.5, 1.0))
+    assert high.log10 - low.log10 == pytest.approx(math.log10(2) * low.lag, abs=1e-9)
+    for line in low.lines:  # an orthogonal matrix: radius^lag and the bound are exact
+        assert line.log10 == pytest.approx(low.log10, abs=1e-9)
+
+
+def test_mean_fields_line_is_the_product_of_its_chi():
+    state = State(hidden_size=200, sequence_length=40, spectral_radius=0.7, input_scale=0.3)
+    look = compute.look(state)
+    (line,) = (one for one in look.lines if one.label == "mean field")
+    W, U = look.net.weights["W"], look.net.weights["U"]
+    gain = np.linalg.norm(W) / math.sqrt(len(W))
+    z, weight = np.polynomial.hermite_e.hermegauss(60)
+    weight = weight / weight.sum()
+    q, logs = 0.0, []
+    for x in compute.drawn(state).x[:, 0]:
+        square = weight @ np.tanh(math.sqrt(q) * z) ** 2 if logs else 0.0
+        q = gain**2 * square + np.mean((U @ x) ** 2)
+        chi = gain**2 * (weight @ (1 - np.tanh(math.sqrt(q) * z) ** 2) ** 2)
+        logs.append(math.log10(chi) / 2)
+    assert line.log10[1:] == pytest.approx(np.cumsum(logs[::-1]), abs=1e-6)
+
+
+@pytest.mark.parametrize("state", CELLS, ids=lambda state: f"{state.cell} {state.task}")
+def test_the_spread_is_each_seeds_own_norm_cut_at_the_threshold(state):
+    state = state.changed(clip_threshold=0.01)
+    spread = compute.spread(state)
+    looks = [compute.look(state.changed(seed=seed)) for seed in range(state.seeds)]
+    assert len(spread.before) == state.seeds
+    assert spread.before[0] == pytest.approx(looks[0].log10_norm, abs=1e-9)
+    assert len(set(spread.before.round(6))) == state.seeds  # another network each
+    assert spread.after == pytest.approx(np.minimum(spread.before, -2))
+
+
+def test_the_map_is_a_look_at_each_place():
+    regimes = compute.regimes(SMALL)
+    for row, column in ((0, 3), (3, 20), (5, 9)):
+        state = SMALL.changed(
+            sequence_length=regimes.lengths[row], spectral_radius=regimes.radii[column]
+        )
+        assert regimes.log10[row, column] == pytest.approx(compute.look(state).log10[-1], rel=1e-7)
+
+
+def test_the_first_map_is_the_committed_tables():
+    known = compute.committed()
+    table = gradlab.read("spectral_radius", compute.REFERENCE)
+    here = table[(table.input_scale == 0.1) & (table.sequence_length == 100)]
+    middle = here[here.spectral_radius == 1.5].log10_gradient_ratio.median()
+    row = list(known.regimes.lengths).index(100)
+    assert known.regimes.log10[row, list(known.regimes.radii).index(1.5)] == middle
+    assert "64 units" in known.words
+
+
+STILL = State(activation="identity", init="orthogonal", input_scale=0.0, sequence_length=40)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (STILL.changed(spectral_radius=0.5), "vanishing: radius 0.5; a signal halves every 1 step, "
+         "nothing older than 13 steps is felt"),
+        (STILL.changed(spectral_radius=0.8), "a signal halves every 3.1 steps, nothing older than "
+         "41 steps is felt"),
+        (STILL.changed(spectral_radius=1.0), "at the edge: radius 1; over 40 steps a signal keeps "
+         "its size"),
+        (STILL.changed(spectral_radius=2.0, sequence_length=20), "exploding: radius 2; a signal "
+         "doubles every 1 step and grows 1.05e+06 times on its way"),
+        (STILL.changed(spectral_radius=0.0), "dead: radius 0; the gradient is exactly 0 from lag 1 "
+         "on"),
+        (State(spectral_radius=100, activation="identity", sequence_length=300), "overflow: radius "
+         "100; the states leave float64's range at step"),
+        (State(cell="lstm", forget_bias=2.0), "radius 0.8 in each gate and forget bias 2"),
+        (State(spectral_radius=2.0, input_scale=1.0), "the states flatten tanh to"),
+    ],
+)  # fmt: skip
+def test_the_sentence_names_the_regime_and_why(state, said):
+    if state.sequence_length == 40 and state.spectral_radius == 0.8:
+        state = state.changed(sequence_length=60)
+    assert said in sentence(compute.look(state))
+
+
+@pytest.mark.parametrize("state", [*CELLS, STILL.changed(spectral_radius=0.0)], ids=repr)
+def test_every_view_draws_into_its_own_figure_columns_of_one_length(state):
+    lesson = Lesson(state.changed(input_scale=state.input_scale or 0.1))
+    lesson.step(3)
+    results = {
+        "look": compute.look(state),
+        "spread": compute.spread(state),
+        "regimes": compute.Regimes(np.array([0.5, 1.0]), np.array([10, 20]), np.eye(2)),
+        "surface": compute.surface(state),
+        "training": lesson.progress(),
+    }
+    for name, module in views.every().items():
+        view = module.View()
+        own = {model.id for model in view.figure.references()}
+        updates = view.draw(results[module.NEEDS])
+        assert updates, name
+        for model, values in updates:
+            assert model.id in own, name
+            if "data" in values:
+                assert len({len(column) for column in values["data"].values()}) == 1, name
+                assert set(values["data"]) == set(model.data), name
+
+
+def test_a_lesson_is_the_training_that_a_plan_makes():
+    state = SMALL.changed(spectral_radius=1.5, clip_threshold=0.5, learning_rate=0.3)
+    lesson = Lesson(state)
+    start = lesson.progress()
+    assert start.update == 0 and start.at.size == 0
+    assert start.now == pytest.approx(start.before)
+    lesson.step(4)
+    found = lesson.step(3)
+    plan = gradlab.Plan(
+        "temporal_order", 30, updates=7, batch=20, learning_rate=0.3, seed=0, clip_threshold=0.5
+    )
+    net = compute.drawn(state).of_size(state)
+    twin = gradlab.train(net, "temporal_order", plan)
+    assert found.loss.tolist() == twin.losses and found.norm.tolist() == twin.norms
+    assert found.clipped.tolist() == [norm >= 0.5 for norm in twin.norms]
+    assert found.radius[-1] == pytest.approx(np.abs(np.linalg.eigvals(twin.net.weights["W"])).max())
+    assert found.radius_at.tolist() == [0, 4, 7]
+
+
+def test_long_curves_are_thinned():
+    lesson = Lesson(State(hidden_size=2, sequence_length=10))
+    found = lesson.step(4000)
+    assert len(found.at) == len(found.loss) == len(found.norm) <= 1500
+    assert found.at[:3].tolist() == [1, 4, 7]
+    assert found.loss[1] == lesson.training.losses[3]
+
+
+def test_a_descent_is_clipped_where_it_is_steep():
+    wild, clipped = compute.surface(State(clip_threshold=0.5, learning_rate=0.3)).descents.values()
+    steps = np.hypot(*np.diff(clipped, axis=1))
+    assert steps.max() <= 0.3 * 0.5 * (1 + 1e-9)
+    assert np.hypot(*np.diff(wild, axis=1)).max() > 10 * steps.max()
+
+
+def test_the_copied_experiment_sweeps_what_is_on_the_screen(tmp_path):
+    state = State(
+        cell="lstm", hidden_size=6, sequence_length=12, spectral_radius=0.9, forget_bias=1.0,
+        seeds=2, seed=3, task="adding", input_scale=0.2,
+    )  # fmt: skip
+    file = tmp_path / "mine.py"
+    file.write_text(copied.experiment(state))
+    table = gradlab.run(file, results=tmp_path)
+    assert sorted(set(table.seed)) == [3, 4] and 0.9 in set(table.spectral_radius)
+    row = table[(table.spectral_radius == 0.9) & (table.seed == 3)].iloc[0]
+    assert row.log10_gradient_ratio == pytest.approx(compute.look(state).log10[-1], rel=1e-9)
+    assert (tmp_path / "mine.png").stat().st_size > 10_000
+
+
+def test_the_tour_has_six_stops_and_each_shows_what_it_says():
+    fades, grows, vanishes, explodes, clips, keeps = (
+        compute.look(stop.state.changed(seeds=2)) for stop in tour.STOPS
+    )
+    assert np.linalg.norm(fades.states[-1]) < 0.1 * np.linalg.norm(fades.states[0])
+    assert np.linalg.norm(grows.states[-1]) > 5 * np.linalg.norm(grows.states[0])
+    assert sentence(vanishes).startswith("vanishing") and sentence(explodes).startswith("exploding")
+    spread = compute.spread(tour.STOPS[4].state)
+    assert np.median(spread.before) > 2 and spread.after.max() <= 0
+    assert clips.log10[-1] > 1
+    shut = compute.look(tour.STOPS[5].state.changed(forget_bias=0.0))
+    assert keeps.cell_log10[50] > shut.cell_log10[50] + 3
+
+
+def test_unknown_controls_and_a_missing_library_are_one_line(monkeypatch, capsys):
+    from gradlab.cli import main
+
+    assert main(["explore", "--set", "radius=2"]) == 2
+    assert "did you mean spectral_radius" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "bokeh.server.server", None)
+    monkeypatch.delitem(sys.modules, "gradlab.explorer.server", raising=False)
+    monkeypatch.delattr(gradlab.explorer, "server", raising=False)
+    assert main(["explore"]) == 2
+    assert "pip install 'gradlab[explore]'" in capsys.readouterr().err
+
+
+def test_in_a_notebook_the_page_is_a_frame_and_in_a_script_the_browser_opens(monkeypatch):
+    went = []
+    monkeypatch.setattr("webbrowser.open", went.append)
+    shown = gradlab.explore(spectral_radius=1.2, cell="gru")
+    assert went == [shown.url] and shown.url.startswith("http://127.0.0.1:")
+    assert shown.url.endswith("?cell=gru&spectral_radius=1.2")
+    with urllib.request.urlopen(shown.url, timeout=60) as answer:
+        assert "gradlab explore" in answer.read().decode()
+    assert f'<iframe src="{shown.url.replace("&", "&amp;")}"' in shown._repr_html_()
+    monkeypatch.setattr("gradlab.explorer.opened._is_notebook", lambda: True)
+    other = gradlab.explore()
+    assert len(went) == 1 and other.url != shown.url
+    for one in (shown, other):
+        one.stop()
+        one.wait()
