@@ -333,7 +333,7 @@ def handshake(parts, origin):
     )
     with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
         connection.sendall(request.encode())
-        return connection.recv(200).decode().splitlines()[0]
+        return connection.recv(200).split(b"\r\n")[0].decode()
 
 
 def test_it_listens_on_this_machine_alone_and_a_busy_port_takes_the_next(served):

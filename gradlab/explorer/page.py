@@ -184,13 +184,18 @@ class Page:
             worker.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self):
-        """A map from the committed table at once, if there is one; all else is computed."""
-        known = compute.committed()
-        if known is not None:
-            self._draw("regimes", known.regimes)
-            self._say(self.errors["regimes"], known.words)
-            self._show_frame(waits=False)
+        """The first picture; beside it the map of the committed table, until there is an own."""
         self._wake()
+        future = self._slow_worker.submit(compute.committed)
+        future.add_done_callback(
+            lambda done: self.doc.add_next_tick_callback(partial(self._known, done.result()))
+        )
+
+    def _known(self, committed):
+        if committed is not None and "regimes" not in self._results:
+            self._draw("regimes", committed.regimes)
+            self._say(self.errors["regimes"], committed.words)
+            self._show_frame(waits=False)
 
     def tell(self, name, value):
         """A user gives a control a value; a wrong one gets a line beside it."""
