@@ -208,10 +208,10 @@ class Page:
         self.go_to(state)
 
     def go_to(self, state: State):
-        """All controls at once."""
+        """All controls at once; what they show is set while the picture is computed."""
         self.state = state
-        self._settle()
         self._wake()
+        self._settle()
 
     def _settle(self):
         for field in self.fields.values():

@@ -2,7 +2,12 @@
 
 import numpy as np
 from bokeh.events import Tap
-from bokeh.models import ColumnDataSource, LinearColorMapper, Range1d
+from bokeh.models import (
+    ColumnDataSource,
+    CustomJSTickFormatter,
+    FixedTicker,
+    LinearColorMapper,
+)
 
 from gradlab.explorer.views import common
 
@@ -15,24 +20,18 @@ FORMULA = (
 )
 SOURCE = "`gradlab show spectral_radius`; Pascanu, Mikolov, Bengio (ICML 2013), section 2"
 FULL = 10.0  # decades
-TICKS = [10, 20, 50, 100, 200, 500]
+LENGTH = "const own = rows.data.length[Math.floor(tick)]; return own ? String(own) : '';"
 
 
 class View:
-    """A map with a mark."""
+    """An image, a column a radius and a row a length, with a mark where the controls stand."""
 
     def __init__(self):
-        self.figure = common.plot(
-            "spectral radius of W", "sequence length", TITLE,
-            x_range=Range1d(0, 3), y_range=Range1d(10, 500), y_axis_type="log",
-        )  # fmt: skip
-        self.figure.yaxis.ticker = TICKS
-        mapper = LinearColorMapper(palette=common.PALETTE, low=0, high=common.LEVELS - 1)
-        shade = {"field": "level", "transform": mapper}
-        self.cells = ColumnDataSource({n: [] for n in ("left", "right", "bottom", "top", "level")})
-        self.figure.quad(
-            "left", "right", "top", "bottom", source=self.cells, line_color=shade,
-            fill_color=shade,
+        self.figure = common.plot("spectral radius of W", "sequence length", TITLE)
+        self.image = ColumnDataSource({name: [] for name in ("image", "x", "dw", "dh")})
+        self.figure.image(
+            "image", x="x", y=0, dw="dw", dh="dh", source=self.image,
+            color_mapper=LinearColorMapper(palette=common.PALETTE, low=0, high=common.LEVELS - 1),
         )  # fmt: skip
         self.here = ColumnDataSource({"x": [], "y": []})
         self.figure.scatter(
@@ -40,39 +39,50 @@ class View:
             fill_color="#ffffff", line_width=2, fill_alpha=0.7,
         )  # fmt: skip
         self.figure.grid.visible = False
+        self.rows = ColumnDataSource({"length": []})
+        self.figure.yaxis.formatter = CustomJSTickFormatter(args={"rows": self.rows}, code=LENGTH)
+        self.ticks = self.figure.yaxis[0].ticker = FixedTicker(ticks=[])
+        self._lengths, self._state = np.array([10.0, 500.0]), None
 
     def on_tap(self, told):
         """Call told(radius, length) where the map is clicked."""
 
         def tapped(event):
-            if event.x is not None and event.x >= 0 and event.y >= 1:
-                told(float(event.x), round(event.y))
+            if event.x is not None and event.x >= 0:
+                told(float(event.x), max(1, round(self._length(event.y))))
 
         self.figure.on_event(Tap, tapped)
 
     def go_to(self, state):
         """The mark of a state."""
-        return common.columns(self.here, x=[state.spectral_radius], y=[state.sequence_length])
+        self._state = state
+        x, y = state.spectral_radius, self._row(state.sequence_length)
+        return common.columns(self.here, x=[x], y=[y])
 
     def draw(self, regimes):
         """A `Regimes`."""
-        x, y = _edges(regimes.radii), np.exp(_edges(np.log(regimes.lengths)))
-        columns = {"left": x[:-1], "right": x[1:], "bottom": y[:-1], "top": y[1:]}
-        across, up = (grid.ravel() for grid in np.meshgrid(*map(range, regimes.log10.T.shape)))
-        at = {"left": across, "right": across, "bottom": up, "top": up}
-        known = np.nan_to_num(regimes.log10.ravel(), neginf=-FULL, posinf=FULL)
+        self._lengths = np.asarray(regimes.lengths, float)
+        known = np.nan_to_num(regimes.log10, neginf=-FULL, posinf=FULL)
         level = (np.clip(known / FULL, -1, 1) + 1) / 2 * (common.LEVELS - 1)
-        data = {name: edges[at[name]] for name, edges in columns.items()}
+        image = np.ascontiguousarray(level.round().astype(np.uint8))
+        between = (regimes.radii[-1] - regimes.radii[0]) / max(len(regimes.radii) - 1, 1)
+        left, wide = regimes.radii[0] - between / 2, between * len(regimes.radii)
+        rows = len(self._lengths)
+        ticks = [row + 0.5 for row in range(rows)]
         return [
-            common.columns(self.cells, **data, level=level.round().astype(np.uint8)),
-            common.limits(self.figure.x_range, x[0], x[-1]),
-            common.limits(self.figure.y_range, y[0], y[-1]),
+            common.columns(self.image, image=[image], x=[left], dw=[wide], dh=[rows]),
+            common.limits(self.figure.x_range, left, left + wide),
+            common.limits(self.figure.y_range, 0, rows),
+            common.columns(self.rows, length=self._lengths),
+            (self.ticks, {"ticks": ticks}),
+            *([self.go_to(self._state)] if self._state else []),
         ]
 
+    def _row(self, length):
+        """Where a length stands: rows follow one another as their logarithms do between them."""
+        rows = np.arange(len(self._lengths)) + 0.5
+        return float(np.interp(np.log(length), np.log(self._lengths), rows))
 
-def _edges(middles):
-    """Edges half-way between the middles of cells."""
-    middles = np.asarray(middles, float)
-    between = (middles[1:] + middles[:-1]) / 2
-    first, last = 2 * middles[0] - between[0], 2 * middles[-1] - between[-1]
-    return np.concatenate([[first], between, [last]])
+    def _length(self, row):
+        rows = np.arange(len(self._lengths)) + 0.5
+        return float(np.exp(np.interp(row, rows, np.log(self._lengths))))
