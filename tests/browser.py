@@ -56,7 +56,7 @@ def opened(page, address):
 def painted(page, frame):
     """Wait for the picture of that number."""
     page.wait_for_function(
-        f"Number(document.documentElement.dataset.frame ?? 0) >= {frame}", timeout=120_000
+        f"(window.gradlabFrame ?? 0) >= {frame}", timeout=120_000
     )
 
 
@@ -64,7 +64,7 @@ def settled(page):
     """Wait until nothing is computed any more: no new picture for a while."""
     page.wait_for_function(
         """() => {
-            const frame = document.documentElement.dataset.frame;
+            const frame = window.gradlabFrame;
             const now = performance.now();
             if (window.lastFrame !== frame) { window.lastFrame = frame; window.since = now; }
             return frame !== undefined && now - window.since > 600;

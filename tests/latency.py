@@ -16,7 +16,7 @@ import numpy as np
 QUERY = "hidden_size=128&sequence_length=200"
 MOVES = """async (count) => {
     const slider = Bokeh.documents[0].get_model_by_name('spectral_radius');
-    const frame = () => Number(document.documentElement.dataset.frame);
+    const frame = () => window.gradlabFrame;
     const painted = () => new Promise((done) => requestAnimationFrame(() => {
         const channel = new MessageChannel();  // after the frame's own work
         channel.port1.onmessage = done;

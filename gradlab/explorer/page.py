@@ -54,7 +54,7 @@ if (picture) {
 }
 let told = false;
 const tell = () => { if (!told) { told = true; painted.data = {number: [number]}; } };
-document.documentElement.dataset.frame = number;
+window.gradlabFrame = number;
 requestAnimationFrame(() => setTimeout(tell, 0));
 setTimeout(tell, 300);
 """
