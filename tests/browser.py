@@ -55,9 +55,7 @@ def opened(page, address):
 
 def painted(page, frame):
     """Wait for the picture of that number."""
-    page.wait_for_function(
-        f"(window.gradlabFrame ?? 0) >= {frame}", timeout=120_000
-    )
+    page.wait_for_function(f"(window.gradlabFrame ?? 0) >= {frame}", timeout=120_000)
 
 
 def settled(page):

@@ -67,7 +67,7 @@ def shows(page, state):
     with contextlib.suppress(Exception):  # the assertion says more than a timeout
         page.wait_for_function(
             "(wanted) => document.getElementById('sentence').textContent.trim() === wanted",
-            arg=wanted, timeout=20_000,
+            arg=wanted, timeout=120_000,
         )  # fmt: skip
     assert said(page) == wanted
     browser.settled(page)
