@@ -9,6 +9,7 @@ from functools import partial
 from bokeh.application import Application
 from bokeh.application.handlers.function import FunctionHandler
 from bokeh.server.server import Server
+from bokeh.settings import settings
 
 from gradlab.errors import UserError
 from gradlab.explorer.page import Page
@@ -76,6 +77,7 @@ class Explorer:
         raise UserError(f"port={port}: no port from {port} to {port + TRIED - 1} is free")
 
     def _made(self, port):
+        settings.perform_document_validation = False  # 0.4 s a page; tests draw every view
         application = Application(FunctionHandler(self._opened))
         return Server(
             {f"/{self.token}": application},
