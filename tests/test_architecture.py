@@ -64,7 +64,7 @@ RULES = {
     "gradlab.plots": Rule({"errors", "files", "suite", ANY_PACKAGE}),
     # The map of the committed table, and the measures of a file that it writes; colours.
     "gradlab.explorer": Rule(
-        {"errors", "kernels", "threads", "measures", *CORE, ANY_PACKAGE}, {"runner"}
+        {"errors", "found", "threads", "measures", *CORE, ANY_PACKAGE}, {"runner"}
     ),
     "gradlab.explorer.views": Rule({"explorer", "plots", ANY_PACKAGE}),
     "gradlab.commands": Rule({"", "errors", "files", "runner", "suite", "words"}, ALL - {"cli"}),

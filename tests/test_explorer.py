@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import subprocess
 import sys
 import urllib.request
 
@@ -84,6 +85,20 @@ def test_every_field_of_the_state_is_a_control_and_every_number_can_be_typed():
         value = getattr(State(), name)
         typed = "inf" if written(value) == "none" else written(value)
         assert getattr(State().changed(**{name: typed}), name) == value
+
+
+def test_the_activations_are_the_kernels_and_a_first_page_needs_no_compiler():
+    from gradlab.explorer.state import ACTIVATIONS, CELLS
+    from gradlab.kernels import elementwise
+    from gradlab.nets import registry
+
+    assert set(ACTIVATIONS) == set(elementwise.ACTIVATIONS) and registry.names() == CELLS
+    code = (
+        "import sys; from bokeh.document import Document; from gradlab.explorer.page import Page; "
+        "from gradlab.explorer.state import State; Page(Document(), State()); "
+        "sys.exit('numba' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_control_that_does_nothing_is_grey():

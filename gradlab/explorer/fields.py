@@ -5,8 +5,7 @@ import math
 from bokeh.layouts import column, row
 from bokeh.models.widgets import Div, Select, Slider, TextInput
 
-from gradlab.explorer.state import CONTROLS, State
-from gradlab.nets import registry
+from gradlab.explorer.state import CONTROLS, State, cell
 
 SHEET = """
 :host { color: var(--ink); --bk-font-size: 13px; }
@@ -53,11 +52,14 @@ class Field:
                 parts = [row(self.slider, self.text, sizing_mode="stretch_width")]
         self.root = column(*parts, self.error, sizing_mode="stretch_width", spacing=0)
         self.root.name = f"control_{control.name}"
-        self.set(state)
+        self._show(state)
 
     def set(self, state: State):
         """Show the state's value; grey where it does nothing for this state."""
         self._enable(state)
+        self._show(state)
+
+    def _show(self, state):
         value = getattr(state, self.control.name)
         if value == self._shown and not self.error.visible:
             return
@@ -133,13 +135,12 @@ def fields(state, told):
 
 def applies(name, state):
     """Whether a control does anything for this state."""
-    module = registry.find(state.cell, state.activation)
     if name == "forget_bias":
-        return module.forget is not None
+        return cell(state.cell).forget is not None
     if name == "init":
-        return not module.reads_out
+        return not cell(state.cell).reads_out
     if name == "activation":
-        return len(module.activations) > 1
+        return len(cell(state.cell).activations) > 1
     return name not in ("file", "column") or state.task == "series"
 
 

@@ -17,9 +17,8 @@ from bokeh.models import ColumnDataSource, CustomJS
 from bokeh.models.widgets import Button, CheckboxGroup, Div, RadioButtonGroup
 
 from gradlab.errors import UserError, placed
-from gradlab.explorer import compute, copied, tour, views
+from gradlab.explorer import copied, tour, views
 from gradlab.explorer.fields import SHEET, fields
-from gradlab.explorer.lesson import Lesson
 from gradlab.explorer.sentence import sentence
 from gradlab.explorer.state import State
 from gradlab.threads import one_blas_thread
@@ -169,7 +168,6 @@ class Page:
         self.doc.template_variables["order"] = views.ORDER
         self.doc.template_variables["training"] = views.TRAINING
         self.doc.template_variables["controls"] = list(self.fields)
-        self._settle()
         self.doc.on_session_destroyed(lambda _: self.close())
 
     def _carry(self, *sources):
@@ -186,7 +184,8 @@ class Page:
     def _begin(self):
         """The first picture; beside it the map of the committed table, until there is an own."""
         self._wake()
-        future = self._slow_worker.submit(compute.committed)
+        self._settle()
+        future = self._slow_worker.submit(_found, "committed")
         future.add_done_callback(
             lambda done: self.doc.add_next_tick_callback(partial(self._known, done.result()))
         )
@@ -283,7 +282,7 @@ class Page:
         return state
 
     def _compute(self, worker, need):
-        self._submit(worker, need, partial(getattr(compute, need), self.state), self.state)
+        self._submit(worker, need, partial(_found, need, self.state), self.state)
 
     def _submit(self, worker, need, job, state):
         future = worker.submit(_alone, job)
@@ -399,6 +398,8 @@ class Page:
     def _has_lesson(self):
         """A training of what the controls say, made anew where they have moved since."""
         if self.lesson is None or self.lesson.state != self.state:
+            from gradlab.explorer.lesson import Lesson
+
             try:
                 self.lesson = Lesson(self.state)
             except UserError as error:
@@ -410,6 +411,13 @@ class Page:
 def _models(view):
     """All of a view's figure that `draw` may change."""
     return list(view.figure.references())
+
+
+def _found(what, *arguments):
+    """What `compute` finds. It loads the engine, in a worker, while the page is on its way."""
+    from gradlab.explorer import compute
+
+    return getattr(compute, what)(*arguments)
 
 
 def _alone(job):

@@ -2,14 +2,15 @@
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
-from gradlab import tasks
+from gradlab import found, tasks
 from gradlab.errors import UserError, one_of
-from gradlab.kernels.elementwise import ACTIVATIONS
-from gradlab.nets import draws, registry
+from gradlab.nets import draws
 
+MOST_GATES = 4  # of gradlab's cells, an LSTM's
 PRODUCTS = 3e8  # multiplications of a forward pass: some 0.3 s a picture on one core
 SERIES = "series"
 
@@ -32,12 +33,14 @@ class Control(NamedTuple):
     values: tuple = ()
 
 
+CELLS = found.names("cell", set(found.stems(Path(found.__file__).with_name("cells"))) - {"cell"})
+ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")  # a test holds them against the kernels'
 SIZES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 CONTROLS = {
     control.name: control
     for control in (
-        Control("cell", "cell", "choice", values=tuple(registry.names())),
-        Control("activation", "activation", "choice", values=tuple(ACTIVATIONS)),
+        Control("cell", "cell", "choice", values=tuple(CELLS)),
+        Control("activation", "activation", "choice", values=ACTIVATIONS),
         Control("init", "initialisation of W", "choice", values=tuple(draws.INITS)),
         Control("spectral_radius", "spectral radius of W", "number", 0, 3, 0.01, 100),
         Control("hidden_size", "hidden units", "whole", 1, 256, 1, 512),
@@ -83,7 +86,10 @@ class State:
     def __post_init__(self):
         for name, value in vars(self).items():
             object.__setattr__(self, name, checked(name, value))  # the record is frozen
-        module = registry.find(self.cell, self.activation)
+        plain = self.activation == "tanh" and not self.forget_bias and self.init == "gaussian"
+        if plain and self._products(gates=MOST_GATES) <= PRODUCTS:
+            return  # right for every cell: the first page need not wait for the compiler's library
+        module = cell(self.cell, self.activation)
         one_of("activation", self.activation, module.activations)
         if self.forget_bias and module.forget is None:
             raise UserError(
@@ -93,22 +99,23 @@ class State:
             raise UserError(f"init={self.init}: the W of fed-back outputs is no square: gaussian")
         self._check_size(max(1, len(module.gates)))
 
+    def _products(self, gates):
+        return gates * self.hidden_size**2 * self.sequence_length
+
     def _check_size(self, gates):
-        each = gates * self.hidden_size**2
-        if (products := each * self.sequence_length) > PRODUCTS:
-            most = int(PRODUCTS / each)
+        if (products := self._products(gates)) > PRODUCTS:
+            most = PRODUCTS * self.sequence_length // products
             raise UserError(
                 f"hidden_size={self.hidden_size} with sequence_length={self.sequence_length} is "
                 f"{products:.1e} products a picture, too slow to follow a slider: a "
-                f"sequence_length up to {most} is not"
+                f"sequence_length up to {most:.0f} is not"
             )
 
     def changed(self, **values) -> "State":
         """The state with other values; what a new cell does not have gives way to what it has."""
         new = vars(self) | values
         if "cell" in values:
-            cell = checked("cell", values["cell"])
-            module = registry.find(cell, "tanh")
+            module = cell(checked("cell", values["cell"]))
             if new["activation"] not in module.activations:
                 new["activation"] = "tanh"
             if module.forget is None:
@@ -137,6 +144,13 @@ class State:
     def options(self) -> dict:
         """What the task is given besides a length."""
         return {"file": self.file or None, "column": self.column or None}
+
+
+def cell(name, activation="tanh"):
+    """The cell of that name. It loads the engine: a page is there before."""
+    from gradlab.nets import registry
+
+    return registry.find(name, activation)
 
 
 def checked(name, value):

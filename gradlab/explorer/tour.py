@@ -13,7 +13,12 @@ class Stop(NamedTuple):
 
     title: str
     text: str
-    state: State
+    controls: dict
+
+    @property
+    def state(self) -> State:
+        """Made when it is gone to: a cell's loops take their time to load."""
+        return State(**self.controls)
 
 
 STOPS = (
@@ -21,14 +26,14 @@ STOPS = (
         "A recurrent network is a dynamical system",
         "Without input, bias and activation h_t = W h_{t-1}: the same matrix again and again. The "
         "radius is 0.9, and the states fade. Move the radius above 1.",
-        State(activation="identity", init="symmetric", spectral_radius=0.9, input_scale=0.0,
+        dict(activation="identity", init="symmetric", spectral_radius=0.9, input_scale=0.0,
               sequence_length=60),
     ),
     Stop(
         "The largest eigenvalue alone remains",
         "W^t h_0 = sum of alpha_i lambda_i^t w_i. With radius 1.1 one eigenvalue lies outside the "
         "circle: after some steps only its direction is left, and it grows.",
-        State(activation="identity", init="symmetric", spectral_radius=1.1, input_scale=0.0,
+        dict(activation="identity", init="symmetric", spectral_radius=1.1, input_scale=0.0,
               sequence_length=60),
     ),
     Stop(
@@ -36,25 +41,25 @@ STOPS = (
         "dL/dW is a sum over all steps, and its early terms pass through W^T and f' at each step "
         "on their way back. tanh' is at most 1: with radius 0.8 the edges of the unrolled network "
         "thin out, and nothing old is felt.",
-        State(spectral_radius=0.8),
+        dict(spectral_radius=0.8),
     ),
     Stop(
         "Above the edge it explodes",
         "At radius 1.6 the same gradient grows on its way back. The input flattens tanh and moves "
         "the edge: make the input scale larger and watch the line fall.",
-        State(spectral_radius=1.6, input_scale=0.1),
+        dict(spectral_radius=1.6, input_scale=0.1),
     ),
     Stop(
         "Clipping bounds the step",
         "Over the seeds the norm of an exploding gradient spreads over decades. The threshold cuts "
         "the step and keeps its direction; a gradient that has vanished stays as small as it is.",
-        State(spectral_radius=1.8, input_scale=0.1, clip_threshold=1.0, seeds=64),
+        dict(spectral_radius=1.8, input_scale=0.1, clip_threshold=1.0, seeds=64),
     ),
     Stop(
         "The LSTM's forget gate keeps the way open",
         "c_t = f c_{t-1} + i g: where f is near 1 the gradient of c passes unchanged. Move the "
         "forget bias from 0 to 4 and see how far back it is felt.",
-        State(cell="lstm", spectral_radius=0.8, forget_bias=3.0),
+        dict(cell="lstm", spectral_radius=0.8, forget_bias=3.0),
     ),
 )  # fmt: skip
 
