@@ -25,6 +25,9 @@ if not browser.CHROMIUM:
     reason = "no Chromium: install Debian's chromium, or name one by GRADLAB_CHROMIUM"
     pytestmark = pytest.mark.skip(reason=reason)
 SMALL = "hidden_size=16&sequence_length=30&seeds=8"
+NETWORKS = """(count) => Array.from(Bokeh.documents[0].get_model_by_name('view_spread')
+    .renderers[0].data_source.data.top).reduce((sum, top) => sum + top, 0) === count"""
+COPIED = "(start) => document.querySelector('#copied pre').textContent.startsWith(start)"
 NUMBERS = ("spectral_radius", "hidden_size", "sequence_length", "input_scale", "forget_bias",
            "clip_threshold", "seed", "seeds")  # fmt: skip
 
@@ -71,6 +74,11 @@ def shows(page, state):
         )  # fmt: skip
     assert said(page) == wanted
     browser.settled(page)
+
+
+def waited(page, code, argument=None):
+    """Until a function of the page is true: a cold compile may take its time."""
+    page.wait_for_function(code, arg=argument, timeout=120_000)
 
 
 def said(page):
@@ -143,26 +151,16 @@ def test_the_forget_bias_the_threshold_and_the_seeds_move_their_views(page):
     move(page, "cell", "lstm")
     move(page, "forget_bias", 3.0)
     shows(page, state(cell="lstm", forget_bias=3.0))
-    tops = "view_spread"
-    before = page.evaluate(
-        "(name) => Array.from(Bokeh.documents[0].get_model_by_name(name).renderers[0]"
-        ".data_source.data.top)",
-        tops,
-    )
-    assert sum(before) == 8
+    waited(page, NETWORKS, 8)
     move(page, "seeds", 20)
-    after = page.evaluate(
-        "(name) => Array.from(Bokeh.documents[0].get_model_by_name(name).renderers[0]"
-        ".data_source.data.top)",
-        tops,
-    )
-    assert sum(after) == 20
+    waited(page, NETWORKS, 20)
     move(page, "clip_threshold", 1)  # the second of the marks: 0.003
-    place = page.evaluate(
-        "() => Bokeh.documents[0].get_model_by_name('view_spread').center"
-        ".find(one => one.type == 'Span').location"
+    waited(
+        page,
+        "(place) => Math.abs(Bokeh.documents[0].get_model_by_name('view_spread').center"
+        ".find(one => one.type == 'Span').location - place) < 1e-6",
+        np.log10(0.003),
     )
-    assert place == pytest.approx(np.log10(0.003), abs=1e-6)
 
 
 def test_a_slider_moves_by_the_keyboard_alone(page):
@@ -216,8 +214,7 @@ def test_the_tour_the_link_and_the_experiment(page, served, tmp_path):
     browser.settled(page)
     shows(page, State(cell="lstm", forget_bias=3.0))
     page.get_by_role("button", name="Copy link").click()
-    page.wait_for_function("!document.getElementById('copied').hidden")
-    page.wait_for_timeout(300)
+    waited(page, COPIED, "http")
     link = page.locator("#copied pre").inner_text()
     assert State.of_query(urlsplit(link).query) == State(cell="lstm", forget_bias=3.0)
     other = served[0].new_page()
@@ -228,7 +225,7 @@ def test_the_tour_the_link_and_the_experiment(page, served, tmp_path):
     move(page, "hidden_size", 8)
     move(page, "seeds", 2)
     page.get_by_role("button", name="Copy as experiment").click()
-    page.wait_for_timeout(800)
+    waited(page, COPIED, \'"""How\')
     file = tmp_path / "copied.py"
     file.write_text(page.locator("#copied pre").inner_text())
     assert set(gradlab.run(file, results=tmp_path).cell) == {"lstm"}
