@@ -225,7 +225,7 @@ def test_the_tour_the_link_and_the_experiment(page, served, tmp_path):
     move(page, "hidden_size", 8)
     move(page, "seeds", 2)
     page.get_by_role("button", name="Copy as experiment").click()
-    waited(page, COPIED, \'"""How\')
+    waited(page, COPIED, '"""How')
     file = tmp_path / "copied.py"
     file.write_text(page.locator("#copied pre").inner_text())
     assert set(gradlab.run(file, results=tmp_path).cell) == {"lstm"}
