@@ -153,14 +153,14 @@ def test_doubling_the_radius_moves_the_line_up_by_log10_2_a_step_where_nothing_b
     calm = SMALL.changed(activation="identity", init="orthogonal", input_scale=0.0)
     low, high = (compute.look(calm.changed(spectral_radius=radius)) for radius in (0.5, 1.0))
     assert high.log10 - low.log10 == pytest.approx(math.log10(2) * low.lag, abs=1e-9)
-    for line in low.lines:  # an orthogonal matrix: radius^lag and the bound are exact
-        assert line.log10 == pytest.approx(low.log10, abs=1e-9)
+    for line in low.lines.values():  # an orthogonal matrix: radius^lag and the bound are exact
+        assert line == pytest.approx(low.log10, abs=1e-9)
 
 
 def test_mean_fields_line_is_the_product_of_its_chi():
     state = State(hidden_size=200, sequence_length=40, spectral_radius=0.7, input_scale=0.3)
     look = compute.look(state)
-    (line,) = (one for one in look.lines if one.label == "mean field")
+    line = look.lines["mean field"]
     W, U = look.net.weights["W"], look.net.weights["U"]
     gain = np.linalg.norm(W) / math.sqrt(len(W))
     z, weight = np.polynomial.hermite_e.hermegauss(60)
@@ -171,7 +171,7 @@ def test_mean_fields_line_is_the_product_of_its_chi():
         q = gain**2 * square + np.mean((U @ x) ** 2)
         chi = gain**2 * (weight @ (1 - np.tanh(math.sqrt(q) * z) ** 2) ** 2)
         logs.append(math.log10(chi) / 2)
-    assert line.log10[1:] == pytest.approx(np.cumsum(logs[::-1]), abs=1e-6)
+    assert line[1:] == pytest.approx(np.cumsum(logs[::-1]), abs=1e-6)
 
 
 @pytest.mark.parametrize("state", CELLS, ids=lambda state: f"{state.cell} {state.task}")

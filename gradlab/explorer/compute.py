@@ -15,9 +15,11 @@ import numpy as np
 
 from gradlab import tasks, theory
 from gradlab.errors import UserError
+from gradlab.learning.clipping import clip
 from gradlab.measures import cliff, last_step, setting
+from gradlab.measures.norms import log2_norms
 from gradlab.measures.predicted import INDEPENDENT
-from gradlab.nets import many, statuses, weights
+from gradlab.nets import many, weights
 from gradlab.nets.network import Network
 from gradlab.theory.mean_field import activation_of
 
@@ -40,13 +42,6 @@ class Block(NamedTuple):
         return len(next(iter(self.points.values())))
 
 
-class Line(NamedTuple):
-    """What theory says of the gradient by lag: log10 of it over its last value, (T+1,)."""
-
-    label: str
-    log10: np.ndarray
-
-
 class Look(NamedTuple):
     """One network and the gradient of a loss at its last step.
 
@@ -54,6 +49,7 @@ class Look(NamedTuple):
                                   ||dL/dh_T||
     horizon    the smallest lag at which it has changed tenfold, or nan; felt: the largest at which
                it is at least 1/10,000
+    lines      what theory says of log10: {mean field, radius^lag or bound: (T+1,)}
     spectra    {gate, or W: (eigenvalues, singular values)}
     states     h_t (T+1, N)
     """
@@ -63,7 +59,7 @@ class Look(NamedTuple):
     lag: np.ndarray
     log10: np.ndarray
     cell_log10: np.ndarray | None
-    lines: list[Line]
+    lines: dict[str, np.ndarray]
     horizon: float
     felt: float
     spectra: dict
@@ -214,11 +210,8 @@ def _descent(threshold, rate, w=5.6, b=-2.6):
     for _ in range(DESCENT):
         at = np.array([w]), np.array([b])
         found = cliff.at(*at, np.array([UNIT_START]), UNIT_STEPS)
-        slope = np.array([found["slope_w"][0], found["slope_b"][0]])
-        norm = np.hypot(*slope)
-        if norm > threshold:
-            slope *= threshold / norm
-        w, b = np.array([w, b]) - rate * slope
+        slopes = np.stack([found["slope_w"], found["slope_b"]], axis=1)
+        w, b = np.array([w, b]) - rate * clip(slopes, threshold, per="lane").gradients[0]
         if not (np.isfinite(w) and abs(w) < 1e3 and abs(b) < 1e3):
             break
         path.append((w, b))
@@ -283,15 +276,11 @@ def _net(sizes, network, seed):
 @functools.lru_cache(maxsize=64)
 def _spectra(*key):
     """{gate, or W: (eigenvalues, singular values)} at radius 1."""
+    net = _net(*key)
     return {
         name: (np.linalg.eigvals(W), np.linalg.svd(W, compute_uv=False))
-        for name, W in matrices(_net(*key)).items()
+        for name, W in weights.square(net.module, net.weights).items()
     }
-
-
-def matrices(net):
-    """{gate, or W: the square matrix that takes the state on} of a network."""
-    return weights.square(net.module, net.weights)
 
 
 def _start(state, seed=None):
@@ -302,9 +291,14 @@ def _start(state, seed=None):
     if state.input_scale:
         return None
     constants = _constants(state) | {"seed": state.seed if seed is None else seed}
-    start = setting.draw(Block({}, constants), state.sequence_length).start
+    start = _drawn_start(tuple(constants.items()), state.sequence_length)
     parts = np.split(start, len(_net(*_key(state, state.seed)).state_parts), axis=-1)
     return tuple(parts) if len(parts) > 1 else parts[0]
+
+
+@functools.lru_cache(maxsize=512)
+def _drawn_start(constants, length):
+    return setting.draw(Block({}, dict(constants)), length).start
 
 
 def _constants(state):
@@ -317,21 +311,14 @@ def _constants(state):
 def _lines(state, own, net, spectra):
     """Theory's lines of a plain cell: of gates it says nothing simple."""
     if net.module.gates:
-        return []
+        return {}
     lag = np.arange(len(own.x) + 1)
     (eigenvalues, singular), *_ = spectra.values()
-    radius = state.spectral_radius
-    largest = radius * np.abs(eigenvalues).max()
-    slope = activation_of(state.activation).steepest
-    lines = [
-        Line(f"radius^lag: {largest:.3g}^lag", lag * np.log10(largest)),
-        Line(
-            f"bound: ({slope * radius * singular[0]:.3g})^lag, the largest singular value",
-            lag * np.log10(slope * radius * singular[0]),
-        ),
-    ]
+    largest = state.spectral_radius * np.abs(eigenvalues).max()
+    bound = activation_of(state.activation).steepest * state.spectral_radius * singular[0]
+    lines = {"radius^lag": lag * np.log10(largest), "bound": lag * np.log10(bound)}
     if state.cell == "elman" and state.init in INDEPENDENT:
-        lines.insert(0, Line("mean field", _mean_field(state, own, net)))
+        lines["mean field"] = _mean_field(state, own, net)
     return lines
 
 
@@ -356,15 +343,8 @@ def _felt(relative):
 
 def _log10_norms(found):
     """log10 of the norm of all weights' gradients of each network of a `Many`."""
-    logs = []
-    for name, array in found.weights.items():
-        flat = array.reshape(len(array), -1)
-        size = np.abs(flat).max(axis=1)
-        scaled = flat / np.where(size > 0, size, 1)[:, None]
-        logs.append(np.log2(np.linalg.norm(scaled, axis=1)) + np.log2(size) + found.exponents[name])
-    return np.logaddexp2.reduce(2 * np.array(logs)) / 2 * LOG10_2
-
-
-def is_dead(look):
-    """Whether the gradient is exactly zero before it has gone back all the way."""
-    return look.status in (statuses.ZERO, statuses.NOT_CONNECTED)
+    squares = [
+        2 * log2_norms(array.reshape(len(array), -1), found.exponents[name])
+        for name, array in found.weights.items()
+    ]
+    return np.logaddexp2.reduce(squares) / 2 * LOG10_2

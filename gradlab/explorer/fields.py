@@ -1,6 +1,7 @@
 """The controls as widgets: a slider and a field for each number, a list for each choice."""
 
 import math
+from html import escape
 
 from bokeh.layouts import column, row
 from bokeh.models.widgets import Div, Select, Slider, TextInput
@@ -80,7 +81,7 @@ class Field:
 
     def refuse(self, error):
         """One line beside the field, which keeps what was typed."""
-        self.error.text = str(error).replace("&", "&amp;").replace("<", "&lt;")
+        self.error.text = escape(str(error), quote=False)
         self.error.visible = True
 
     def _clear(self):

@@ -8,6 +8,7 @@ import numpy as np
 
 from gradlab.explorer import compute
 from gradlab.explorer.state import State
+from gradlab.learning import records
 from gradlab.learning.plan import Plan
 from gradlab.learning.training import ENDED, Training
 from gradlab.nets import draws
@@ -115,7 +116,4 @@ class Lesson:
             return np.median(log10 - log10[0], axis=1)
 
     def _radius(self):
-        matrices = compute.matrices(self.training.net)
-        if not all(np.isfinite(W).all() for W in matrices.values()):
-            return math.nan
-        return max(float(np.abs(np.linalg.eigvals(W)).max()) for W in matrices.values())
+        return records.of_weights(self.training.net)["spectral_radius"]

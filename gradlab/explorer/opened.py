@@ -5,15 +5,15 @@ import html
 import sys
 import webbrowser
 
-from gradlab.errors import UserError, one_of
-from gradlab.explorer.state import CONTROLS, State
+from gradlab.errors import UserError
+from gradlab.explorer.state import State
 
 INSTALL = "explore needs Bokeh: pip install 'gradlab[explore]'"
 
 
 def command(values, port, browser):
     """Serve until the last tab closes or Ctrl-C; 0."""
-    explorer = _server().Explorer(_state(values), port)
+    explorer = _server().Explorer(State.named(values), port)
     print(f"{explorer.url}\nCtrl-C, or closing the page, ends it", flush=True)
     if browser:
         explorer.open_soon(webbrowser.open)
@@ -33,7 +33,7 @@ def explore(**controls):
 
         gradlab.explore(cell="lstm", forget_bias=2.0)
     """
-    shown = Shown(_server().in_background(_state(controls)))
+    shown = Shown(_server().in_background(State.named(controls)))
     if not _is_notebook():
         webbrowser.open(shown.url)
     return shown
@@ -63,12 +63,6 @@ class Shown:
     def wait(self):
         """Until the last tab closes, or Ctrl-C."""
         self._explorer.wait()
-
-
-def _state(values):
-    for name in values:
-        one_of("control", name, CONTROLS)
-    return State().changed(**values)
 
 
 def _server():

@@ -9,6 +9,7 @@ import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -94,8 +95,9 @@ class Page:
     def __init__(self, doc, state: State, problem: str = ""):
         self.doc, self.state = doc, state
         self.fields = fields(state, self.tell)
-        self.views = {name: module.View() for name, module in views.every().items()}
-        self.needs = {name: module.NEEDS for name, module in views.every().items()}
+        modules = views.every()
+        self.views = {name: module.View() for name, module in modules.items()}
+        self.needs = {name: module.NEEDS for name, module in modules.items()}
         self.words = ColumnDataSource({"text": [problem or COMPILING]}, name="words")
         self.errors = {name: self._line(f"error_{name}") for name in self.views}
         self.frame = ColumnDataSource({"number": [0], "picture": [None]}, name="frame")
@@ -108,7 +110,7 @@ class Page:
         self.seen = ColumnDataSource({"names": list(self.views)}, name="seen")
         self.tab = RadioButtonGroup(labels=["Gradient", "Training"], active=0, name="tab")
         self.shown = CheckboxGroup(
-            labels=[views.every()[name].TITLE for name in views.ORDER],
+            labels=[modules[name].TITLE for name in views.ORDER],
             active=list(range(len(views.ORDER))), name="shown", stylesheets=[SHEET],
         )  # fmt: skip
         self.tour = tour.Guide(self.go_to)
@@ -274,9 +276,9 @@ class Page:
 
     def _stale(self, need):
         """Whether what `need` draws would change: the map does not follow its own mark."""
-        return self._done.get(need) != self._seen(need, self.state)
+        return self._done.get(need) != self._followed(need, self.state)
 
-    def _seen(self, need, state):
+    def _followed(self, need, state):
         if need == "regimes":
             return state.changed(spectral_radius=1, sequence_length=100, seeds=32)
         return state
@@ -294,7 +296,7 @@ class Page:
         is_slow = need in ("spread", "regimes")
         if future.cancelled():
             return
-        self._done[need] = self._seen(need, state)
+        self._done[need] = self._followed(need, state)
         error = future.exception()
         if error is not None:
             self._failed(need, error)
@@ -342,7 +344,7 @@ class Page:
             self.words.data = {"text": [text]}
 
     def _say(self, line, text):
-        text = text.replace("&", "&amp;").replace("<", "&lt;")
+        text = escape(text, quote=False)
         if line.text != text:
             line.text = text
 

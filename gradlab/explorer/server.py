@@ -92,13 +92,10 @@ class Explorer:
         )
 
     def _opened(self, doc):
-        request = doc.session_context.request
-        query = "&".join(
-            f"{name}={_quoted(values[0])}" for name, values in (request.arguments or {}).items()
-        )
+        given = doc.session_context.request.arguments or {}
         state, problem = self._state, ""
         try:
-            state = State.of_query(query) if query else State()
+            state = State.named({k: v[0].decode("utf-8", "replace") for k, v in given.items()})
         except UserError as error:
             problem = f"this link: {error}"
         Page(doc, state, problem)
@@ -142,14 +139,8 @@ def in_background(state=None) -> Explorer:
     return found["explorer"]
 
 
-def _quoted(value):
-    from urllib.parse import quote
-
-    return quote(value.decode("utf-8", "replace"))
-
-
 def _is_free(port):
-    """Whether the port can be bound alone: the server shares one that another process waits at."""
+    """Whether the port can be bound: where it cannot, Bokeh's server leaves its socket open."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         if not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

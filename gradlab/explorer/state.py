@@ -135,9 +135,13 @@ class State:
         >>> State.of_query("spectral_radius=1.2").spectral_radius
         1.2
         """
-        values = dict(parse_qsl(text, keep_blank_values=True))
+        return cls.named(dict(parse_qsl(text, keep_blank_values=True)))
+
+    @classmethod
+    def named(cls, values) -> "State":
+        """The state of {control: value}, as a link or a command gives them. Raises UserError."""
         for name in values:
-            one_of("the link's name", name, CONTROLS)
+            one_of("control", name, CONTROLS)
         return cls(**values)
 
     @property

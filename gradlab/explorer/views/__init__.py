@@ -1,6 +1,6 @@
 """One file a view: a figure, what it draws of what was computed, and the formula behind it.
 
-A view has NAME, TITLE, FORMULA, SOURCE, NEEDS (the function of `compute` whose result it draws, or
+A view has TITLE, FORMULA, SOURCE, NEEDS (the function of `compute` whose result it draws, or
 "training"), maybe LEGEND ((colour, dashes, words), ...), and a class View with `figure`, a Bokeh
 figure, and `draw(result)`, which returns what becomes of its models, [(model, {property: value})]:
 the page sends all of it in one message. The page puts the views up in the order of ORDER; a new one

@@ -6,7 +6,7 @@ from bokeh.models.annotations import Span
 
 from gradlab.explorer.views import common
 
-NAME, NEEDS = "lag", "look"
+NEEDS = "look"
 TITLE = "The gradient on its way back"
 FORMULA = (
     "dL/dh_{t-1} = W^T diag(f'(a_t)) dL/dh_t, shown as ||dL/dh_{T-lag}|| / ||dL/dh_T||. Mean "
@@ -50,9 +50,8 @@ class View:
 
     def draw(self, look):
         """A `Look`."""
-        known = {line.label.partition(":")[0]: line.log10 for line in look.lines}
         lines = {self.measured: look.log10, self.cell: look.cell_log10}
-        lines |= {source: known.get(name) for name, source in self.lines.items()}
+        lines |= {source: look.lines.get(name) for name, source in self.lines.items()}
         seen = bool(np.isfinite(look.horizon))
         return [
             *(common.columns(source, **_line(look.lag, line)) for source, line in lines.items()),

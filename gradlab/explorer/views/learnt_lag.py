@@ -5,7 +5,7 @@ from bokeh.models import ColumnDataSource
 
 from gradlab.explorer.views import common
 
-NAME, NEEDS = "learnt_lag", "training"
+NEEDS = "training"
 TITLE = "The gradient on its way back: at the start (grey) and now"
 FORMULA = "||dL/dh_{T-lag}|| / ||dL/dh_T||, median over 20 fresh sequences, always the same ones."
 SOURCE = "`gradlab show omega`"

@@ -5,7 +5,7 @@ from bokeh.models import ColumnDataSource
 
 from gradlab.explorer.views import common
 
-NAME, NEEDS = "loss", "training"
+NEEDS = "training"
 TITLE = "Loss of each minibatch"
 FORMULA = "L, mean over the lanes of a minibatch of 20; w <- w - rate * clip(dL/dw), plain SGD."
 SOURCE = "`gradlab show training_map`"

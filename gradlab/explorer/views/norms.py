@@ -6,7 +6,7 @@ from bokeh.models.annotations import Span
 
 from gradlab.explorer.views import common
 
-NAME, NEEDS = "norms", "training"
+NEEDS = "training"
 TITLE = "Norm of the gradient before clipping; clipped ones are warm"
 FORMULA = (
     "||dL/dw|| of all weights together; above the threshold c the step is c / ||dL/dw|| of it."

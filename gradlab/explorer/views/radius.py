@@ -5,7 +5,7 @@ from bokeh.models.annotations import Span
 
 from gradlab.explorer.views import common
 
-NAME, NEEDS = "radius", "training"
+NEEDS = "training"
 TITLE = "Spectral radius of W as it learns"
 FORMULA = (
     "The largest |eigenvalue| of W (of a cell with gates: the largest over its gates' blocks)."

@@ -11,7 +11,7 @@ from bokeh.models import (
 
 from gradlab.explorer.views import common
 
-NAME, NEEDS = "regimes", "regimes"
+NEEDS = "regimes"
 TITLE = "Where gradients vanish and explode: click to go there"
 FORMULA = (
     "log10 of ||dL/dh_0|| / ||dL/dh_T||: cool where the gradient has vanished on its way over "

@@ -5,7 +5,7 @@ from bokeh.models import ColumnDataSource, Range1d
 
 from gradlab.explorer.views import common
 
-NAME, NEEDS = "spectra", "look"
+NEEDS = "look"
 TITLE = "Eigenvalues and singular values of W"
 FORMULA = (
     "W^t h_0 = sum over i of alpha_i lambda_i^t w_i: what lies inside the unit circle dies "

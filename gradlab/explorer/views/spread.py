@@ -6,7 +6,7 @@ from bokeh.models.annotations import Span
 
 from gradlab.explorer.views import common
 
-NAME, NEEDS = "spread", "spread"
+NEEDS = "spread"
 TITLE = "The gradient's norm over the seeds, and what clipping leaves of it"
 FORMULA = (
     "g <- g min(1, c / ||g||): the norm of all weights' gradients together, of one network a "

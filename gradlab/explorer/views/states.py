@@ -5,7 +5,7 @@ from bokeh.models import ColumnDataSource, LinearColorMapper, Range1d
 
 from gradlab.explorer.views import common
 
-NAME, NEEDS = "states", "look"
+NEEDS = "look"
 TITLE = "The states over time"
 FORMULA = (
     "h_t = f(b + W h_{t-1} + U x_t), a row a unit, a column a step, from -1 (cool) to 1 "

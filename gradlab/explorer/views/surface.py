@@ -7,7 +7,7 @@ from bokeh.models import ColumnDataSource, LinearColorMapper
 
 from gradlab.explorer.views import common
 
-NAME, NEEDS = "surface", "surface"
+NEEDS = "surface"
 TITLE = "One unit's error surface: descent without clipping (warm), clipped (cool)"
 FORMULA = (
     "x_{t+1} = w sigmoid(x_t) + b, E = (sigmoid(x_50) - 0.7)^2 over w and b; dark is low. "

@@ -6,7 +6,7 @@ from bokeh.models.annotations import LabelSet
 
 from gradlab.explorer.views import common
 
-NAME, NEEDS = "unrolled", "look"
+NEEDS = "look"
 TITLE = "The unrolled network: how much of the gradient arrives"
 FORMULA = (
     "dL/dW = sum over t of dL/dW_t: each copy of the cell gets what came back to it. The "
@@ -79,8 +79,4 @@ def _power(log10):
 
 
 def _high(sign):
-    return (
-        "\u207b"
-        if sign == "-"
-        else "\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079"[int(sign)]
-    )
+    return "\u207b" if sign == "-" else HIGH[int(sign)]
