@@ -119,7 +119,7 @@ class Page:
             label: Button(label=label, name=f"button_{label.lower()}", stylesheets=[SHEET])
             for label in ("Start", "Step", "Reset")
         }
-        self.lesson, self.is_training = None, False
+        self.lesson, self.is_training, self._is_open = None, False, True
         self._done: dict = {}  # need -> the state whose result is drawn
         self._busy, self._slow, self._rest, self._awaited = False, False, None, math.inf
         self._fast_worker, self._slow_worker = (ThreadPoolExecutor(1) for _ in range(2))
@@ -179,7 +179,7 @@ class Page:
 
     def close(self):
         """The tab is gone: nothing of it goes on."""
-        self.is_training = False
+        self.is_training = self._is_open = False
         for worker in (self._fast_worker, self._slow_worker):
             worker.shutdown(wait=False, cancel_futures=True)
 
@@ -188,9 +188,7 @@ class Page:
         self._wake()
         self._settle()
         future = self._slow_worker.submit(_found, "committed")
-        future.add_done_callback(
-            lambda done: self.doc.add_next_tick_callback(partial(self._known, done.result()))
-        )
+        future.add_done_callback(lambda done: self._later(lambda: self._known(done.result())))
 
     def _known(self, committed):
         if committed is not None and "regimes" not in self._results:
@@ -289,8 +287,13 @@ class Page:
     def _submit(self, worker, need, job, state):
         future = worker.submit(_alone, job)
         future.add_done_callback(
-            lambda done: self.doc.add_next_tick_callback(partial(self._computed, need, state, done))
+            lambda done: self._later(partial(self._computed, need, state, done))
         )
+
+    def _later(self, call):
+        """Call from a worker's thread in the page's own; a page that is gone takes no more."""
+        if self._is_open:
+            self.doc.add_next_tick_callback(call)
 
     def _computed(self, need, state, future):
         is_slow = need in ("spread", "regimes")
