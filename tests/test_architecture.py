@@ -10,7 +10,7 @@ from sources import ROOT, files, imports, module_name
 ANY_PACKAGE = "any package but numba"
 NUMERIC = {"errors", "numpy", "scipy"}
 CORE = {"nets", "learning", "tasks", "theory"}
-JOINED = {"kernels", "cells", "measures", "suite", "explorer", "cli", "commands"}
+JOINED = {"kernels", "cells", "models", "measures", "suite", "explorer", "cli", "commands"}
 ALL = {*CORE, *JOINED, "", "errors", "version", ANY_PACKAGE}
 
 
@@ -42,14 +42,17 @@ RULES = {
     "gradlab.tasks": Rule({*NUMERIC, "found"}),
     "gradlab.tasks._columns": Rule(NUMERIC, {"pandas"}),
     "gradlab.theory": Rule(NUMERIC),
+    # Other people's files: arrays and names, that know no network.
+    "gradlab.models": Rule({"errors", "files", "given", "numpy"}),
+    "gradlab.models.onnx": Rule({"errors", "models", "numpy"}, {"onnx"}),
     "gradlab.nets": Rule(
-        {"errors", "files", "found", "given", "threads", "kernels", "cells", ANY_PACKAGE}
+        {"errors", "files", "found", "given", "threads", "kernels", "cells", "models", ANY_PACKAGE}
     ),
     # net.plot() and gradients.plot() hand arrays up; what draws them knows no network.
     "gradlab.nets.plotted": Rule({"numpy"}, {"plots"}),
     # An update is one compiled call.
     "gradlab.learning": Rule(
-        {"errors", "found", "given", "kernels", "threads", "nets", ANY_PACKAGE}
+        {"errors", "found", "given", "kernels", "threads", "models", "nets", ANY_PACKAGE}
     ),
     # A training takes a task by its name.
     "gradlab.learning.data": Rule({"errors", "given", "nets", "tasks", "numpy"}),
@@ -160,6 +163,10 @@ WRONG = [
     ("experiments.race.ours", "from gradlab.cells import elman"),
     ("experiments.race.ours", "import speed"),
     ("gradlab.nets.network", "import numba"),
+    ("gradlab.models.pytorch", "from gradlab.nets import chains"),
+    ("gradlab.models.pytorch", "def f():\n    import torch"),
+    ("gradlab.models.onnx", "import onnx"),
+    ("gradlab.models.keras", "def f():\n    import onnx"),
     ("gradlab.cli", "from gradlab._experiments import spectral_radius"),
     ("gradlab.cli", "import pandas"),
     ("gradlab.commands.list", "import pandas"),

@@ -17,7 +17,8 @@ from gradlab.learning.gradient import Found
 from gradlab.learning.omega import omega
 from gradlab.learning.plan import Plan
 from gradlab.learning.training import Training
-from gradlab.nets import draws, files
+from gradlab.models import safetensors
+from gradlab.nets import draws
 
 ORDER = tasks.find("temporal_order")
 SHORT = {"task": "temporal_order", "sequence_length": 12, "batch": 5, "log_every": 4}
@@ -289,7 +290,7 @@ def test_wrong_plans_are_one_line(changes, message):
 
 
 def test_another_file_is_no_training(tmp_path):
-    files.write(tmp_path / "a.safetensors", {"W": np.eye(2)})
+    safetensors.write(tmp_path / "a.safetensors", {"W": np.eye(2)})
     with pytest.raises(UserError, match="holds no training of gradlab's format"):
         Training.load(tmp_path / "a.safetensors", ORDER)
 

@@ -27,7 +27,8 @@ from gradlab.learning.optimizers import optimizer
 from gradlab.learning.plan import Plan
 from gradlab.learning.schedules import factor
 from gradlab.learning.stretch import MOST, ROOM, Stretches, Told, copied, is_plain, size_of
-from gradlab.nets import draws, files
+from gradlab.models import safetensors
+from gradlab.nets import draws
 from gradlab.nets.network import Network
 from gradlab.nets.truncated import Truncation
 from gradlab.threads import one_blas_thread
@@ -208,14 +209,14 @@ class Training:
         }
         metadata = {"gradlab.training": json.dumps(said)}
         try:
-            files.write(Path(path).expanduser(), weights | slots | history, metadata)
+            safetensors.write(Path(path).expanduser(), weights | slots | history, metadata)
         except OSError as error:
             raise UserError(f"{path} cannot be written: {error.strerror}") from None
 
     @classmethod
     def load(cls, path, task, test=None):
         """Take up a training that was saved, on this task. Raises UserError for another file."""
-        arrays, metadata = files.read(Path(path).expanduser())
+        arrays, metadata = safetensors.read(Path(path).expanduser())
         said = json.loads(metadata.get("gradlab.training", "{}"))
         if said.get("version") != VERSION:
             raise UserError(f"{path} holds no training of gradlab's format {VERSION}")
