@@ -37,9 +37,11 @@ CELLS = [
         ({"spectral_radius": -1}, "spectral_radius=-1: must be a number from 0 to 100"),
         ({"spectral_radius": "nan"}, "spectral_radius=nan: must be a number from 0 to 100"),
         ({"spectral_radius": "1e400"}, "spectral_radius=1e400: must be a number from 0 to 100"),
+        ({"seed": 10**400}, ": must be a number from 0 to 1e+09"),
+        ({"spectral_radius": "none"}, "spectral_radius=none: must be a number from 0 to 100"),
         ({"hidden_size": 1.5}, "hidden_size=1.5: must be a whole number from 1 to 512"),
         ({"sequence_length": 0}, "sequence_length=0: must be a number from 1 to 2000"),
-        ({"clip_threshold": 0}, "clip_threshold=0: must be a number above 0, or inf for none"),
+        ({"clip_threshold": 0}, "clip_threshold=0: must be a number above 0, or none"),
         ({"learning_rate": "inf"}, "learning_rate=inf: must be a number from 0 on"),
         ({"task": "ading"}, "did you mean adding?"),
         ({"forget_bias": 1}, "forget_bias=1: cell elman has no gate that forgets"),
@@ -74,17 +76,20 @@ def test_a_link_holds_the_state():
         task="series", file="/a b/ä&c.csv", column="x+y", seed=7,
     )  # fmt: skip
     assert State.of_query(state.query()) == state
+    exact = State(spectral_radius=1 / 3, input_scale=1e-9, seed=123_456_789, clip_threshold=0.7)
+    assert State.of_query(exact.query()) == exact
+    assert State(spectral_radius=-0.0, file=None).query() == "spectral_radius=0"
     assert State().query() == "" and State.of_query("") == State()
     with pytest.raises(UserError, match="did you mean spectral_radius"):
         State.of_query("spectral_radis=1")
 
 
-def test_every_field_of_the_state_is_a_control_and_every_number_can_be_typed():
+@pytest.mark.parametrize("state", [State(), State(clip_threshold=math.inf, seed=123_456_789)])
+def test_every_field_of_the_state_is_a_control_and_every_number_can_be_typed(state):
     assert [field.name for field in dataclasses.fields(State)] == list(CONTROLS)
     for name in CONTROLS:
-        value = getattr(State(), name)
-        typed = "inf" if written(value) == "none" else written(value)
-        assert getattr(State().changed(**{name: typed}), name) == value
+        value = getattr(state, name)
+        assert getattr(State().changed(**{name: written(value)}), name) == value
 
 
 def test_the_activations_are_the_kernels_and_a_first_page_needs_no_compiler():
@@ -204,6 +209,9 @@ def test_the_first_map_is_the_committed_tables():
     assert "64 units" in known.words
 
 
+ONCE = State(
+    activation="identity", init="orthogonal", input_scale=0.0, sequence_length=1, task="noise"
+)
 STILL = State(activation="identity", init="orthogonal", input_scale=0.0, sequence_length=40)
 
 
@@ -222,6 +230,16 @@ STILL = State(activation="identity", init="orthogonal", input_scale=0.0, sequenc
          "on"),
         (State(spectral_radius=100, activation="identity", sequence_length=300), "overflow: radius "
          "100; the states leave float64's range at step"),
+        (ONCE.changed(spectral_radius=1.0), "over 1 step a signal keeps its"),
+        (ONCE.changed(spectral_radius=0.5), "vanishing: radius 0.5; a signal "
+         "halves every 1 step"),
+        (STILL.changed(spectral_radius=0.0625), "a signal shrinks 16 times each step, nothing "
+         "older than 3 steps is felt"),
+        (ONCE.changed(spectral_radius=0.02, sequence_length=3), "older than 2 steps is felt"),
+        (STILL.changed(spectral_radius=1e-5), "each step, nothing but the last step is felt"),
+        (State(activation="relu"), "and relu shuts "),
+        (State(activation="sigmoid", spectral_radius=0.5), "vanishing: radius 0.5, and sigmoid's "
+         "slope is 0.25"),
         (State(cell="lstm", forget_bias=2.0), "radius 0.8 in each gate and forget bias 2"),
         (State(spectral_radius=2.0, input_scale=1.0), "the states flatten tanh to"),
     ],
@@ -230,6 +248,86 @@ def test_the_sentence_names_the_regime_and_why(state, said):
     if state.sequence_length == 40 and state.spectral_radius == 0.8:
         state = state.changed(sequence_length=60)
     assert said in sentence(compute.look(state))
+
+
+def seen(state, log10):
+    """A look at another gradient by lag."""
+    log10 = np.asarray(log10, float)
+    look, lag = compute.look(state), np.arange(len(log10))
+    return look._replace(lag=lag, log10=log10, felt=compute._felt(log10))
+
+
+def test_what_is_felt_is_the_last_lag_above_the_limit_wherever_it_was_below():
+    state = State(
+        activation="identity", spectral_radius=0.9, input_scale=0.0, hidden_size=20,
+        sequence_length=80, task="oscillator", seed=1,
+    )  # fmt: skip
+    log10 = compute.look(state).log10
+    below = np.flatnonzero(log10 < -4)[0]
+    last = max(lag for lag in range(81) if log10[lag] >= -4)
+    assert below < last < 80
+    assert f"nothing older than {last} steps is felt" in sentence(compute.look(state))
+    assert math.isnan(compute._felt(np.array([0.0, -5.0, -3.0])))
+
+
+def test_a_gradient_that_turns_is_said_to_turn():
+    grows = sentence(seen(STILL, [0, -1, -2, -2, 0, 2, 4]))
+    assert "it first shrinks 100 times, up to lag 2; a signal grows 4.64 times each" in grows
+    assert "on average and grows 1e+04 times" in grows
+    falls = sentence(seen(STILL, [0, 1, 400, 2, -1, -3, -9]))
+    assert "it first grows by 400 decades, up to lag 2; a signal" in falls
+    assert "on average, nothing older than 5 steps is felt" in falls
+    assert "first" not in sentence(compute.look(STILL.changed(spectral_radius=0.5)))
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu", "identity"])
+def test_the_slope_of_the_sentence_is_the_activations(activation):
+    from gradlab.explorer.sentence import SLOPES
+    from gradlab.kernels import elementwise
+
+    a = np.array([-1.5, -0.2, 0.3, 2.0])
+    value = {"tanh": np.tanh, "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
+             "relu": lambda a: np.maximum(a, 0), "identity": lambda a: a}[activation]  # fmt: skip
+    measured = (value(a + 1e-6) - value(a - 1e-6)) / 2e-6
+    assert SLOPES[activation](value(a)) == pytest.approx(measured, abs=1e-8)
+    assert set(SLOPES) == set(elementwise.ACTIVATIONS)
+
+
+def test_networks_that_take_too_long_together_say_how_many_do_not():
+    state = State(cell="lstm", hidden_size=512, sequence_length=10, seeds=32)
+    with pytest.raises(UserError, match=r"seeds=32: .* up to 9 do not"):
+        compute.spread(state)
+    one = 4 * 512**2 * (10 + 4 * 512)
+    assert 9 * one <= compute.WORK < 10 * one
+
+
+def test_large_networks_are_not_kept_by_the_hundred():
+    for seed in range(40):
+        compute.drawn(State(hidden_size=compute.LARGE + 1, sequence_length=10, seed=seed))
+    assert compute._large.cache_info().currsize <= 32
+
+
+def series(path, count):
+    values = np.random.default_rng(0).normal(size=count).round(3)
+    path.write_text("a\n" + "\n".join(map(str, values)) + "\n")
+    return SMALL.changed(task="series", file=str(path))
+
+
+def test_a_file_that_cannot_be_used_is_one_line_in_each_view(tmp_path, monkeypatch):
+    short = series(tmp_path / "short.csv", 8)
+    for find in (compute.look, compute.spread, compute.regimes, Lesson):
+        with pytest.raises(UserError, match=r"short.csv has 8 values: sequence_length \d+ needs"):
+            find(short)
+    monkeypatch.setattr(compute, "MOST_BYTES", 20)
+    with pytest.raises(UserError, match=r"has \d+ bytes: the page reads up to 20"):
+        compute.look(short)
+
+
+def test_a_file_that_is_written_anew_is_read_anew(tmp_path):
+    state = series(tmp_path / "own.csv", 100)
+    before = compute.look(state).loss
+    (tmp_path / "own.csv").write_text("a\n" + "\n".join(str(k % 7) for k in range(101)))
+    assert compute.look(state).loss != before
 
 
 @pytest.mark.parametrize("state", [*CELLS, STILL.changed(spectral_radius=0.0)], ids=repr)
@@ -301,6 +399,19 @@ def test_the_copied_experiment_sweeps_what_is_on_the_screen(tmp_path):
     row = table[(table.spectral_radius == 0.9) & (table.seed == 3)].iloc[0]
     assert row.log10_gradient_ratio == pytest.approx(compute.look(state).log10[-1], rel=1e-9)
     assert (tmp_path / "mine.png").stat().st_size > 10_000
+
+
+def test_the_copied_experiment_has_the_very_radius_and_the_whole_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = series(tmp_path / "a 'b' \"c\"{d}\n.csv", 100)
+    state = own.changed(file="a 'b' \"c\"{d}\n.csv", spectral_radius=1 / 3, seeds=2)
+    file = tmp_path / "mine.py"
+    file.write_text(copied.experiment(state))
+    found = compute.look(state).log10[-1]
+    monkeypatch.chdir("/")
+    table = gradlab.run(file, results=tmp_path)
+    row = table[(table.spectral_radius == 1 / 3) & (table.seed == 0)].iloc[0]
+    assert row.log10_gradient_ratio == pytest.approx(found, rel=1e-9)
 
 
 def test_the_tour_has_six_stops_and_each_shows_what_it_says():

@@ -6,8 +6,10 @@ regimes(state)  the gradient over the radius and the length, of this draw
 surface(state)  one unit's error over its weight and bias, and a descent on it
 """
 
+import contextlib
 import functools
 import math
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +17,7 @@ import numpy as np
 
 from gradlab import tasks, theory
 from gradlab.errors import UserError
+from gradlab.explorer.state import SERIES
 from gradlab.learning.clipping import clip
 from gradlab.measures import cliff, last_step, setting
 from gradlab.measures.norms import log2_norms
@@ -27,6 +30,9 @@ LOG10_2 = math.log10(2)
 FELT = -4.0  # decades: a gradient of less than 1/10,000 of the last one is not felt
 RADII = np.linspace(0.1, 3.0, 30)
 LENGTHS = (10, 20, 35, 50, 75, 100, 150, 200, 300, 400, 500)
+WORK = 2e10  # multiplications of all networks of a spread: some 20 s on one core
+LARGE = 128  # hidden units; an LSTM of 512 has 8 MB
+MOST_BYTES = 16_000_000  # of a file of the user's: a CSV is read at some MB a second
 REFERENCE = str(Path(__file__).parents[2] / "results" / "reference")
 UNIT_STEPS, UNIT_START, DESCENT = 50, 0.5, 200  # Pascanu, Mikolov, Bengio (2013), Fig. 6
 UNIT_W, UNIT_B = np.linspace(4, 6.5, 101), np.linspace(-3.6, -1.2, 97)
@@ -48,7 +54,7 @@ class Look(NamedTuple):
     lag 0..T; log10, cell_log10   log10 of ||dL/dh_{T-lag}|| (of an LSTM ||dL/dc_{T-lag}||) over
                                   ||dL/dh_T||
     horizon    the smallest lag at which it has changed tenfold, or nan; felt: the largest at which
-               it is at least 1/10,000
+               it is at least 1/10,000, or nan if that is the whole sequence
     lines      what theory says of log10: {mean field, radius^lag or bound: (T+1,)}
     spectra    {gate, or W: (eigenvalues, singular values)}
     states     h_t (T+1, N)
@@ -136,6 +142,7 @@ def look(state):
 
 def spread(state):
     """The `Spread` of state.seeds networks from state.seed on, all on the same sequence."""
+    _check_work(state)
     seeds = range(state.seed, state.seed + state.seeds)
     draws, loss = [drawn(state, seed) for seed in seeds], tasks.find(state.task).LOSS
     threshold = state.clip_threshold
@@ -151,10 +158,23 @@ def spread(state):
         return Spread(before, np.minimum(before, np.log10(threshold)), threshold)
 
 
+def _check_work(state):
+    """Raises UserError for networks whose draws (eigenvalues) and passes take too long."""
+    one = state.hidden_size**2 * (state.sequence_length + 4 * state.hidden_size)
+    one *= state.gates
+    if state.seeds * one > WORK:
+        raise UserError(
+            f"seeds={state.seeds}: so many networks of this size take too long: up to "
+            f"{max(1, int(WORK / one))} do not"
+        )
+
+
 def regimes(state):
     """The `Regimes` of the draw of a state, up to the longest of LENGTHS that is quick enough."""
     most = max(50, 50_000_000 / state.hidden_size**2 / len(RADII))
     lengths = np.array([T for T in LENGTHS if most >= T and _is_long_enough(state, T)])
+    if not lengths.size:
+        _sequence_of(state, LENGTHS[0])  # says why
     radii, steps = (grid.ravel() for grid in np.meshgrid(RADII, lengths))
     block = Block({"spectral_radius": radii, "sequence_length": steps}, _constants(state))
     columns = last_step.measure(block)
@@ -234,12 +254,25 @@ def drawn(state, seed=None) -> Drawn:
     """The network of a state at radius and scale 1 (of another seed), and the state's sequence."""
     seed = state.seed if seed is None else seed
     task = tasks.find(state.task)
-    x, y = _sequence(state.task, _options(state), state.seed, state.sequence_length)
+    x, y = _sequence_of(state, state.sequence_length)
     return Drawn(_net(*_key(state, seed)), x, y[-1] if task.AT == "every" else y)
 
 
 def _options(state):
     return tuple((name, value) for name, value in state.options.items() if value)
+
+
+def _sequence_of(state, length):
+    """(x, y); a file is looked at each time, for it may have changed."""
+    options = _options(state)
+    if state.task != SERIES:
+        return _sequence(state.task, options, state.seed, length)
+    file, size = dict(options).get("file", ""), 0
+    with contextlib.suppress(OSError, ValueError):  # the task says why
+        size = os.stat(file).st_size
+    if size > MOST_BYTES:
+        raise UserError(f"{file} has {size} bytes: the page reads up to {MOST_BYTES}")
+    return _sequence.__wrapped__(state.task, options, state.seed, length)
 
 
 @functools.lru_cache(maxsize=64)
@@ -251,7 +284,7 @@ def _sequence(task, options, seed, length):
 
 def _is_long_enough(state, length):
     try:
-        _sequence(state.task, _options(state), state.seed, length)
+        _sequence_of(state, length)
     except UserError:
         return False
     return True
@@ -264,13 +297,20 @@ def _key(state, seed):
     return sizes, network, seed
 
 
-@functools.lru_cache(maxsize=512)
 def _net(sizes, network, seed):
+    """The draw, kept: of large networks, which have megabytes, a few."""
+    return (_large if network[3] > LARGE else _small)(sizes, network, seed)
+
+
+def _draw(sizes, network, seed):
     (inputs, outputs), (cell, activation, init, hidden, forget_bias) = sizes, network
     return Network.draw(
         cell, inputs=inputs, hidden=hidden, outputs=outputs, activation=activation, init=init,
         spectral_radius=1.0, forget_bias=forget_bias, seed=seed,
     )  # fmt: skip
+
+
+_small, _large = functools.lru_cache(512)(_draw), functools.lru_cache(32)(_draw)
 
 
 @functools.lru_cache(maxsize=64)
@@ -336,9 +376,9 @@ def _horizon(relative):
 
 
 def _felt(relative):
-    """The largest lag up to which all is at least FELT; nan if the gradient never falls below."""
-    lost = ~(relative >= FELT)
-    return float(max(lost.argmax() - 1, 0)) if lost.any() else math.nan
+    """The largest lag at which it is at least FELT; nan if that is the last one."""
+    heard = np.flatnonzero(relative >= FELT)
+    return float(heard[-1]) if heard.size and heard[-1] < len(relative) - 1 else math.nan
 
 
 def _log10_norms(found):

@@ -82,10 +82,11 @@ if __name__ == "__main__":
 def experiment(state: State) -> str:
     """The file of an experiment that sweeps the radius around a state's, over its seeds."""
     middle = state.spectral_radius
-    radii = sorted({round(max(0.0, middle + 0.1 * k), 4) for k in range(-8, 9)})
+    others = {round(max(0.0, middle + 0.1 * k), 4) for k in range(-8, 9) if k}
+    radii = sorted({middle, *others})
     return FILE.format(
         state=state, radii=radii, last=state.seed + state.seeds,
-        file=state.file or None, column=state.column or None,
+        file=state.options["file"], column=state.options["column"],
     )  # fmt: skip
 
 

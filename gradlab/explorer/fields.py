@@ -147,8 +147,8 @@ def applies(name, state):
 
 def written(value):
     """A value as it stands in a field."""
-    if isinstance(value, str):
-        return value
+    if isinstance(value, str | int):
+        return str(value)
     return "none" if value == math.inf else f"{value:.6g}"
 
 

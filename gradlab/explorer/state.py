@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
@@ -97,7 +98,7 @@ class State:
             )
         if module.reads_out and self.init != "gaussian":
             raise UserError(f"init={self.init}: the W of fed-back outputs is no square: gaussian")
-        self._check_size(max(1, len(module.gates)))
+        self._check_size(self.gates)
 
     def _products(self, gates):
         return gates * self.hidden_size**2 * self.sequence_length
@@ -110,6 +111,11 @@ class State:
                 f"{products:.1e} products a picture, too slow to follow a slider: a "
                 f"sequence_length up to {most:.0f} is not"
             )
+
+    @property
+    def gates(self) -> int:
+        """How many blocks W has."""
+        return max(1, len(cell(self.cell, self.activation).gates))
 
     def changed(self, **values) -> "State":
         """The state with other values; what a new cell does not have gives way to what it has."""
@@ -146,8 +152,9 @@ class State:
 
     @property
     def options(self) -> dict:
-        """What the task is given besides a length."""
-        return {"file": self.file or None, "column": self.column or None}
+        """What the task is given besides a length; a file by its whole path."""
+        file = os.path.abspath(os.path.expanduser(self.file)) if self.file else None
+        return {"file": file, "column": self.column or None}
 
 
 def cell(name, activation="tanh"):
@@ -161,14 +168,16 @@ def checked(name, value):
     """The value of a control in its own type. Raises UserError, one line, for what is none."""
     control = CONTROLS[one_of("control", name, CONTROLS)]
     if control.kind == "text":
-        return str(value)
+        return "" if value is None else str(value)
     if control.kind == "choice":
         return one_of(name, value, control.values)
+    if isinstance(value, str) and value == "none" and math.inf in control.values:
+        return math.inf
     low = LEAST.get(name, control.low)
     most = control.most
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = float(value) + 0.0  # no -0
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if control.values and not number > 0:
         raise UserError(f"{name}={value}: must be a number above 0{_or_inf(control)}")
@@ -184,7 +193,7 @@ def checked(name, value):
 
 
 def _or_inf(control):
-    return ", or inf for none" if math.inf in control.values else ""
+    return ", or none" if math.inf in control.values else ""
 
 
 def _up_to(most):
@@ -192,7 +201,7 @@ def _up_to(most):
 
 
 def _plain(value):
-    return f"{value:.12g}" if isinstance(value, float) else value
+    return repr(value).removesuffix(".0") if isinstance(value, float) else value
 
 
 _START = {field.name: field.default for field in dataclasses.fields(State)}
