@@ -7,6 +7,7 @@ train           train one on a task, or on one's own arrays, by a Plan; returns 
 clip            gradient clipping, in every meaning that users know
 explore         the page of `gradlab explore`, in a notebook or a browser
 lyapunov        the Lyapunov exponents of a network, with standard errors
+watch           what a log of gradient norms says, and what a threshold is there
 """
 
 from importlib import import_module
@@ -21,8 +22,20 @@ _HOMES = {
     "read": "gradlab.runner",
     "run": "gradlab.runner",
     "train": "gradlab.learning.training",
+    "watch": "gradlab.watching.watched",
 }
-__all__ = ["Network", "Plan", "Training", "clip", "explore", "lyapunov", "read", "run", "train"]
+__all__ = [
+    "Network",
+    "Plan",
+    "Training",
+    "clip",
+    "explore",
+    "lyapunov",
+    "read",
+    "run",
+    "train",
+    "watch",
+]
 
 
 def __getattr__(name):

@@ -23,6 +23,7 @@ from gradlab.commands import (
     run,
     show,
     status,
+    watch,
 )
 from gradlab.commands.shared import INTERRUPTED, PIPE_CLOSED, TERMINATED, WRONG_USE, complain
 from gradlab.errors import UserError, did_you_mean
@@ -31,7 +32,7 @@ from gradlab.suite import tell
 COMMANDS = {
     "list": list, "show": show, "run": run, "status": status, "reproduce": reproduce, "diff": diff,
     "plot": plot, "check": check, "new": new, "export": export,
-    "explore": explore,
+    "explore": explore, "watch": watch,
 }  # fmt: skip
 
 

@@ -10,7 +10,9 @@ from sources import ROOT, files, imports, module_name
 ANY_PACKAGE = "any package but numba"
 NUMERIC = {"errors", "numpy", "scipy"}
 CORE = {"nets", "learning", "tasks", "theory"}
-JOINED = {"kernels", "cells", "models", "measures", "suite", "explorer", "cli", "commands"}
+JOINED = {
+    "kernels", "cells", "models", "measures", "suite", "explorer", "watching", "cli", "commands",
+}  # fmt: skip
 ALL = {*CORE, *JOINED, "", "errors", "version", ANY_PACKAGE}
 
 
@@ -70,6 +72,8 @@ RULES = {
         {"errors", "found", "threads", "measures", *CORE, ANY_PACKAGE}, {"runner"}
     ),
     "gradlab.explorer.views": Rule({"explorer", "plots", ANY_PACKAGE}),
+    # A user's log: files, numbers, words; what draws it knows no log.
+    "gradlab.watching": Rule({"errors", "files", "given", ANY_PACKAGE}, {"plots"}),
     "gradlab.commands": Rule({"", "errors", "files", "runner", "suite", "words"}, ALL - {"cli"}),
     "gradlab.cli": Rule({"commands", "errors", "suite"}, ALL),
     "gradlab.__main__": Rule({"cli"}),
@@ -171,6 +175,9 @@ WRONG = [
     ("gradlab.cli", "import pandas"),
     ("gradlab.commands.list", "import pandas"),
     ("gradlab.commands.list", "from gradlab import cli"),
+    ("gradlab.watching.log", "from gradlab.nets import losses"),
+    ("gradlab.watching.watched", "from gradlab.plots import watched"),
+    ("gradlab.plots.watched", "from gradlab.watching import log"),
     ("gradlab.attic.old", "import numpy"),
     ("gradlab", "import pandas"),
     ("experiments.other", "import experiments.spectral_radius"),
