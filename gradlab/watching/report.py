@@ -22,7 +22,7 @@ def text(watched):
     log, found = watched.log, watched.found
     lines = [_head(log), *(f"  {note}" for note in _notes(log)), ""]
     lines += [*_norms(log, found), *_not_finite(log, found), *_spikes(log, found)]
-    lines += [_trend(log, found), "", *_table(watched.thresholds), ""]
+    lines += [*_trend(log, found), "", *_table(watched.thresholds), ""]
     for sentence in watched.advice:
         lines += textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
     return "\n".join(lines)
@@ -148,7 +148,7 @@ def _spikes(log, found):
     largest = f", the largest at updates {', '.join(told)}" if count > LISTED else ""
     few = f", at update{'s' * (count > 1)} {', '.join(told)}" if 0 < count <= LISTED else ""
     chance = 6e-4 * found.finite.sum()
-    noise = f"; log-normal noise alone would give {chance:.1g}" if count and chance >= 0.5 else ""
+    noise = f"; log-normal noise alone would give {chance:,.0f}" if count and chance >= 0.5 else ""
     return [*_hung("Spikes", f"{count:,}{few}{largest}{noise}"), *_hung("", f"spike: {SPIKE}")]
 
 
@@ -158,7 +158,7 @@ def _loss(loss):
 
 def _trend(log, found):
     if found.trend is None:
-        return "Trend       not told: fewer than 20 norms are finite and above 0"
+        return _hung("Trend", "not told: fewer than 20 norms are finite and above 0")
     slope, low, high = found.trend
     reach = log.update[-1] - log.update[0]
     per = float(10.0 ** np.floor(np.log10(max(reach, 1))))
@@ -166,7 +166,8 @@ def _trend(log, found):
     word = ("rises" if slope > 0 else "falls") if sure else "none to speak of"
     interval = f"95 %: {low * per:+.2g} to {high * per:+.2g}"
     unit = f"decades in {number(per)} update{'s' * (per != 1)}"
-    return f"Trend       {word}: {slope * per:+.2g} {unit} ({interval}; Theil-Sen of log10 norm)"
+    said = f"{word}: {slope * per:+.2g} {unit} ({interval}; Theil-Sen of log10 norm)"
+    return _hung("Trend", said)
 
 
 def _hung(name, said):
