@@ -1,13 +1,16 @@
 """A cell with its weights, a linear readout, and the gradients of a loss through both."""
 
 import copy
+import os
 from dataclasses import dataclass
 
 import numpy as np
 
-from gradlab import given
+from gradlab import files, given
 from gradlab.errors import UserError, one_of
 from gradlab.kernels import losses
+from gradlab.models import opened, own
+from gradlab.models.contents import Choice, Model
 from gradlab.nets import chains, draws, plotted, registry, view
 from gradlab.nets import weights as shapes
 from gradlab.nets.batch import Batch, Run, part_of
@@ -54,8 +57,11 @@ class Network:
     (see gradlab.given). `activation` is f: tanh, relu, sigmoid or identity. The gates of `lstm`
     (i, f, g, o) and `gru` (r, z, n) are stacked in U, W and b, and gru has b_recurrent (3N,); the
     W of `jordan` is (N, O), and its `feedback` says what is fed back: output or probability
-    (softmax, or sigmoid of a single output).
+    (softmax, or sigmoid of a single output). `notes` are lines on weights that came from elsewhere:
+    what was assumed of them, and what was left (see `load`).
     """
+
+    notes: tuple[str, ...] = ()
 
     def __init__(self, weights, cell="elman", activation="tanh", feedback="output"):
         self.module = registry.find(cell, activation)
@@ -120,6 +126,90 @@ class Network:
                 f"{', '.join(lost)} of this size leave {dtype}'s range: draw smaller ones"
             )
         return cls(weights, cell, activation, feedback)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike,
+        *,
+        layer: Choice = None,
+        activation: str | None = None,
+        readout: str | bool | None = None,
+    ) -> "Network":
+        """The recurrent network in a .safetensors, .npz or (with `onnx`) .onnx file.
+
+        Read are `save`'s files to the bit; PyTorch's names (rnn.weight_hh_l0) and Keras's
+        (lstm/lstm_cell/recurrent_kernel) in .safetensors and .npz; ONNX's RNN, LSTM and GRU. Their
+        layouts, and what each refuses, stand in gradlab/models. float16 and bfloat16 become
+        float32. Nothing is unpickled or executed.
+
+        layer       which, by its name or the end of it, if there are several; a list of names
+                    stacks them, the lowest first
+        activation  of an RNN whose file does not say it: tanh unless given
+        readout     the linear layer that becomes V (O, N) and c (O,), by its name, or False; unless
+                    given the only one that fits. Without one o = h: V is 1, c is 0
+
+        What was assumed and what was ignored is in `net.notes`. Raises UserError, one line, for
+        every other kind of file, with the line that converts it, and for a layer that is another
+        cell: with projections, peepholes, other activations.
+
+        >>> net = Network.draw("lstm", inputs=2, hidden=3, outputs=1)
+        >>> net.save("net.safetensors")
+        >>> Network.load("net.safetensors")
+        Network(lstm, tanh, 2 -> 3 -> 1, float64)
+        >>> Network.load("net.safetensors", readout=False).notes[0]
+        'no readout, the outputs are the states'
+        """
+        return cls._of(opened.of_file(path).model(layer, activation, readout))
+
+    @classmethod
+    def of(
+        cls,
+        model: object,
+        *,
+        layer: Choice = None,
+        activation: str | None = None,
+        readout: str | bool | None = None,
+    ) -> "Network":
+        """The recurrent network in a program's own object, whose arrays are copied.
+
+        model: a torch.nn.RNN, LSTM or GRU or a module that holds one; a state_dict; a Keras layer
+        or model; a dict of arrays (what has __array__) by PyTorch's or Keras's names. PyTorch and
+        Keras are not imported. The other arguments, notes and errors are those of `load`.
+
+        >>> names = {"weight_ih_l0": np.zeros((6, 2)), "weight_hh_l0": np.zeros((6, 6))}
+        >>> net = Network.of(names, activation="relu")
+        >>> net
+        Network(elman, relu, 2 -> 6 -> 6, float64)
+        """
+        return cls._of(opened.of_object(model).model(layer, activation, readout))
+
+    @classmethod
+    def _of(cls, model: Model) -> "Network":
+        weights = {own.name(key): array for key, array in model.weights.items()}
+        net = cls(weights, model.cell, model.activation, model.feedback)
+        net.notes = model.notes
+        return net
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the weights to a .safetensors file; `load` gives the same bits again.
+
+        elman, lstm and gru by PyTorch's names, so that a module with the parts `rnn` (nn.RNN, LSTM
+        or GRU) and `readout` (nn.Linear) takes the file: module.load_state_dict(
+        safetensors.torch.load_file(path)). A single b is its bias_ih, bias_hh is -0.0. Other cells
+        have the names of net.weights. The file appears whole or not at all, and holds a digest of
+        itself; ~ is the home folder. Raises UserError, one line, for a path that cannot be written
+        or ends otherwise, and for a user's cell.
+        """
+        place = files.expanded(path)
+        if place.suffix != ".safetensors":
+            raise UserError(f"{path}: give a path that ends in .safetensors")
+        said = {"cell": self.cell, "activation": self.activation, "feedback": self.feedback}
+        weights = {own.key_of(name): array for name, array in self.checked().weights.items()}
+        try:
+            own.write(place, said, weights)
+        except OSError as error:
+            raise UserError(f"{path} cannot be written: {error.strerror}") from None
 
     def __repr__(self):
         inputs, outputs = np.shape(self.weights["U"])[1], len(self.weights["c"])

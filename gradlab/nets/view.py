@@ -28,6 +28,7 @@ def network(net):
         ("largest singular value", lambda W: np.linalg.norm(W, 2)),
     ):
         rows[what] = ", ".join(_of_matrix(*named, measured) for named in square.items())
+    rows |= {"notes": "; ".join(net.notes)} if net.notes else {}
     return _table("Network", rows)
 
 
