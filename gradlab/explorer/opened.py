@@ -8,6 +8,7 @@ import webbrowser
 from gradlab.errors import UserError
 from gradlab.explorer.state import State
 
+SWITCH = 5e-4  # seconds that a thread waits for Python: with 5 ms a move waits thrice for one
 INSTALL = "explore needs Bokeh: pip install 'gradlab[explore]'"
 
 
@@ -17,6 +18,7 @@ def command(values, port, browser):
     print(f"{explorer.url}\nCtrl-C, or closing the page, ends it", flush=True)
     if browser:
         explorer.open_soon(webbrowser.open)
+    sys.setswitchinterval(SWITCH)
     with contextlib.suppress(KeyboardInterrupt):
         explorer.run()
     return 0

@@ -157,12 +157,12 @@ class Page:
         roots += [*self.buttons.values(), *self.tour.roots, *self.copies.roots]
         for name, view in self.views.items():
             view.figure.name = f"view_{name}"
-        with self.doc.models.freeze():  # else each looks at all that came before
-            for root in roots:
-                self.doc.add_root(root)
-        self._carry(self.frame, self.painted, self.seen, self.words, self.copies.source)
         said = "document.getElementById('sentence').textContent = cb_obj.data.text[0]"
         self.words.js_on_change("data", CustomJS(code=said))
+        self._carry(self.frame, self.painted, self.seen, self.words, self.copies.source)
+        with self.doc.models.freeze():  # else each looks at all that came before: 0.3 s
+            for root in roots:
+                self.doc.add_root(root)
         self.doc.template_variables["sentence"] = self.words.data["text"][0]
         self.doc.title = "gradlab explore"
         self.doc.template = TEMPLATE.read_text()

@@ -24,6 +24,7 @@ A task whose options decide more than what `sample` draws can say
                               else `sample` draws them
 """
 
+import functools
 import importlib
 import inspect
 import math
@@ -75,5 +76,6 @@ def sizes(name, chosen):
     return task.sizes(**chosen) if hasattr(task, "sizes") else (task.INPUTS, task.OUTPUTS)
 
 
+@functools.cache
 def _own():
     return found.stems(Path(__file__).parent)
