@@ -27,6 +27,13 @@ if not browser.CHROMIUM:
 SMALL = "hidden_size=16&sequence_length=30&seeds=8"
 NETWORKS = """(count) => Array.from(Bokeh.documents[0].get_model_by_name('view_spread')
     .renderers[0].data_source.data.top).reduce((sum, top) => sum + top, 0) === count"""
+ROUND = """() => {
+    const { x_range, y_range, inner_width, inner_height } =
+        Bokeh.documents[0].get_model_by_name('view_spectra');
+    const x = inner_width / (x_range.end - x_range.start);
+    const y = inner_height / (y_range.end - y_range.start);
+    return Math.abs(x / y - 1) < 1e-3;
+}"""
 COPIED = "(start) => document.querySelector('#copied pre').textContent.startsWith(start)"
 NUMBERS = ("spectral_radius", "hidden_size", "sequence_length", "input_scale", "forget_bias",
            "clip_threshold", "seed", "seeds")  # fmt: skip
@@ -294,6 +301,37 @@ def test_nothing_is_wider_than_the_window_and_text_can_be_read(served, width, sc
     assert contrast(ink, paper) > 7
     assert not complaints
     context.close()
+
+
+@pytest.mark.parametrize("width", [1400, 420])
+def test_the_unit_circle_is_one_and_the_controls_stay_at_hand(served, width):
+    chromium, address = served
+    page = chromium.new_page(viewport={"width": width, "height": 900})
+    complaints = browser.opened(page, f"{address}?{SMALL}&spectral_radius=1.4")
+    browser.settled(page)
+    for wide in (width, 600):
+        page.set_viewport_size({"width": wide, "height": 900})
+        waited(page, ROUND)
+    page.mouse.move(wide / 2, 800)
+    page.mouse.wheel(0, 700)
+    page.wait_for_timeout(500)
+    controls = page.locator("aside").bounding_box()
+    assert 0 <= controls["y"] < 20 and controls["height"] < (400 if wide < 760 else 900)
+    assert not complaints
+    page.close()
+
+
+def test_a_link_that_says_what_is_none_says_so_as_long_as_the_page_is_there(served):
+    chromium, address = served
+    page = chromium.new_page()
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    browser.opened(page, f"{address}?hidden_size=<img src=x onerror=alert(1)>")
+    browser.settled(page)
+    assert page.locator("#problem").inner_text() == (
+        "this link: hidden_size=<img src=x onerror=alert(1)>: must be a number from 1 to 512"
+    )
+    assert said(page) == sentence(compute.look(State()))
+    page.close()
 
 
 def contrast(one, other):

@@ -4,7 +4,9 @@ import dataclasses
 import math
 import subprocess
 import sys
+import time
 import urllib.request
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -438,6 +440,103 @@ def test_unknown_controls_and_a_missing_library_are_one_line(monkeypatch, capsys
     monkeypatch.delattr(gradlab.explorer, "server", raising=False)
     assert main(["explore"]) == 2
     assert "pip install 'gradlab[explore]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("port", "said"),
+    [(70_000, "port=70000: must be a number from 1 to 65535"),
+     (65_535, "port=65535: no port from 65535 to 65535 is free")],
+)  # fmt: skip
+def test_a_port_that_is_none_is_one_line(port, said, monkeypatch):
+    from gradlab.explorer import server
+
+    monkeypatch.setattr(server, "_is_free", lambda port: False)
+    with pytest.raises(UserError, match=said):
+        server.Explorer(port=port)
+
+
+def test_only_a_page_that_ran_is_a_tab_and_the_last_one_ends_it(monkeypatch):
+    from gradlab.explorer import server
+
+    monkeypatch.setattr(server, "GRACE", 0)
+    explorer = server.in_background()
+    with urllib.request.urlopen(explorer.url, timeout=60):
+        pass  # as a preview of a link does
+    time.sleep(4)
+    assert not explorer._ended.is_set() and not explorer._tabs
+    loop = explorer._server.io_loop
+    loop.add_callback(explorer._arrived, "a tab", None)
+    loop.add_callback(explorer._left, SimpleNamespace(id="a tab"))
+    time.sleep(0.5)
+    assert not explorer._ended.is_set()  # in a notebook it stays
+    explorer.wait()  # they are closed by now
+    assert explorer._ended.is_set()
+
+
+def page(problem="", **values):
+    """A page without a browser, whose workers are kept still."""
+    from bokeh.document import Document
+
+    from gradlab.explorer.page import Page
+
+    made = Page(Document(), SMALL.changed(**values), problem)
+    made._submit = lambda worker, need, job, state: made.jobs.append((need, job))
+    made.jobs = []
+    return made
+
+
+def test_a_step_and_a_reset_that_come_while_it_computes_are_not_lost():
+    made = page()
+    made._busy = True
+    made._step()
+    made._reset()
+    made._busy = False
+    made._done = {"look": made.state, "surface": made.state}
+    made._wake()
+    assert [(need, job.__name__) for need, job in made.jobs] == [("training", "progress")]
+    assert made._busy and made.lesson.training.update == 0
+
+
+def test_a_training_goes_on_as_it_began_and_says_so():
+    made = page()
+    made._has_lesson()
+    made._settle()
+    assert made.errors["loss"].text == ""
+    made.tell("seeds", 9)  # of the distribution alone
+    assert made.errors["loss"].text == "" and not made._has_moved()
+    made.tell("learning_rate", 0.3)
+    assert made.errors["loss"].text.startswith("The controls have moved")
+    lesson = made.lesson
+    made._reset()
+    made._busy = False
+    made._done = {"look": made.state, "surface": made.state}
+    made._wake()
+    assert made.lesson is not lesson and made.lesson.state.learning_rate == 0.3
+
+
+def test_the_sentence_follows_while_the_training_is_looked_at():
+    made = page()
+    made.tab.active = 1
+    made.jobs, made._busy = [], False
+    made.tell("spectral_radius", 1.2)
+    assert [need for need, _ in made.jobs] == ["look"]
+
+
+def test_a_click_on_the_map_where_no_network_may_stand_is_one_line_beside_it():
+    made = page(cell="lstm", hidden_size=512, sequence_length=10)
+    before = made.state
+    for radius, length, said in ((500, 10, "spectral_radius=500"), (1, 500, "sequence_length=500")):
+        made._tapped(radius, length)
+        assert said in made.errors["regimes"].text and made.state is before
+
+
+def test_the_map_is_not_computed_anew_for_what_it_does_not_show():
+    made = page()
+    for name, value in (("clip_threshold", 3.0), ("learning_rate", 0.3), ("spectral_radius", 1.2)):
+        other = made.state.changed(**{name: value})
+        assert made._followed("regimes", other) == made._followed("regimes", made.state)
+    other = made.state.changed(input_scale=0.3)
+    assert made._followed("regimes", other) != made._followed("regimes", made.state)
 
 
 def test_in_a_notebook_the_page_is_a_frame_and_in_a_script_the_browser_opens(monkeypatch):

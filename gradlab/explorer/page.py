@@ -29,6 +29,7 @@ SLICE = 0.05  # seconds of a training between two pictures
 UNPAINTED = 1000  # milliseconds after which a picture counts as painted: a tab in the background
 TABS = ("gradient", "training")
 COMPILING = "Compiling this cell's loops, once on this machine: 10 to 40 s ..."
+MOVED = "The controls have moved since this training began: Reset trains what they say now."
 TEMPLATE = Path(__file__).with_name("page.html")
 # One message a picture, its numbers in two buffers: a property set from here would be a message,
 # and an array two more. sync: what is set there is not told back.
@@ -98,7 +99,7 @@ class Page:
         modules = views.every()
         self.views = {name: module.View() for name, module in modules.items()}
         self.needs = {name: module.NEEDS for name, module in modules.items()}
-        self.words = ColumnDataSource({"text": [problem or COMPILING]}, name="words")
+        self.words = ColumnDataSource({"text": [COMPILING]}, name="words")
         self.errors = {name: self._line(f"error_{name}") for name in self.views}
         self.frame = ColumnDataSource({"number": [0], "picture": [None]}, name="frame")
         self._targets = [model for view in self.views.values() for model in _models(view)]
@@ -120,10 +121,12 @@ class Page:
             for label in ("Start", "Step", "Reset")
         }
         self.lesson, self.is_training, self._is_open = None, False, True
+        self._asked = ""  # a lesson's method that a button wants next
         self._done: dict = {}  # need -> the state whose result is drawn
         self._busy, self._slow, self._rest, self._awaited = False, False, None, math.inf
         self._fast_worker, self._slow_worker = (ThreadPoolExecutor(1) for _ in range(2))
         self._put_up()
+        doc.template_variables["problem"] = problem
         doc.on_event(DocumentReady, lambda _: self._begin())  # the page is there: now compute
 
     def _line(self, name):
@@ -198,7 +201,6 @@ class Page:
 
     def tell(self, name, value):
         """A user gives a control a value; a wrong one gets a line beside it."""
-        value = "inf" if value == "none" else value
         try:
             state = self.state.changed(**{name: value})
         except UserError as error:
@@ -216,9 +218,24 @@ class Page:
         for field in self.fields.values():
             field.set(self.state)
         self._updates.append(self.views["regimes"].go_to(self.state))
+        self._say_moved()
+
+    def _say_moved(self):
+        """A training goes on as it began, whatever the controls say by now."""
+        self._say(self.errors["loss"], MOVED if self._has_moved() else "")
+
+    def _has_moved(self):
+        began = self.lesson and self._followed("training", self.lesson.state)
+        return bool(began) and began != self._followed("training", self.state)
 
     def _tapped(self, radius, length):
-        self.go_to(self.state.changed(spectral_radius=round(radius, 2), sequence_length=length))
+        there = {"spectral_radius": max(0.0, round(radius, 2)), "sequence_length": length}
+        try:
+            state = self.state.changed(**there)
+        except UserError as error:  # so far out, or so long, that it would freeze the page
+            self._say(self.errors["regimes"], str(error))
+            return
+        self.go_to(state)
 
     def _is_seen(self, name):
         """Whether a view is in the window: by the tab, the list of views, and scrolling."""
@@ -229,7 +246,7 @@ class Page:
         return self.tab.active == 0 and views.ORDER.index(name) in self.shown.active
 
     def _visible(self, need):
-        if need == "look" and self.tab.active == 0:  # the sentence is always there
+        if need == "look":  # the sentence is always there
             return True
         if need == "training":
             return self.tab.active == 1
@@ -251,7 +268,11 @@ class Page:
                 self._busy = True
                 self._compute(self._fast_worker, need)
                 return
-        if self.is_training and self._visible("training"):
+        if self._asked and self._has_lesson():
+            job, self._asked = getattr(self.lesson, self._asked), ""
+            self._busy = True
+            self._submit(self._fast_worker, "training", job, self.state)
+        elif self.is_training and self._visible("training"):
             self._busy = True
             self._submit(self._fast_worker, "training", partial(self.lesson.run, SLICE), self.state)
 
@@ -278,7 +299,11 @@ class Page:
 
     def _followed(self, need, state):
         if need == "regimes":
-            return state.changed(spectral_radius=1, sequence_length=100, seeds=32)
+            state = state.changed(spectral_radius=1, sequence_length=100, clip_threshold=1)
+        if need in ("regimes", "training"):
+            state = state.changed(seeds=32)
+        if need in ("regimes", "spread"):
+            state = state.changed(learning_rate=1)
         return state
 
     def _compute(self, worker, need):
@@ -317,6 +342,7 @@ class Page:
             self._pause()
         self._results[need] = result
         self._draw_seen()
+        self._say_moved()
 
     def _draw_seen(self):
         """What is seen and does not show the last result of its kind yet."""
@@ -389,25 +415,23 @@ class Page:
 
     def _step(self):
         self._pause()
-        if self._has_lesson() and not self._busy:
-            self._busy = True
-            self._submit(self._fast_worker, "training", self.lesson.step, self.state)
+        self._asked = "step"
+        self._wake()
 
     def _reset(self):
         self._pause()
-        self.lesson = None
-        if self._has_lesson() and not self._busy:
-            self._busy = True
-            self._submit(self._fast_worker, "training", self.lesson.progress, self.state)
+        self.lesson, self._asked = None, "progress"
+        self._wake()
 
     def _has_lesson(self):
         """A training of what the controls say, made anew where they have moved since."""
-        if self.lesson is None or self.lesson.state != self.state:
+        if self.lesson is None or self._has_moved():
             from gradlab.explorer.lesson import Lesson
 
             try:
                 self.lesson = Lesson(self.state)
             except UserError as error:
+                self._asked = ""
                 self._failed("training", error)
                 return False
         return True

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from bokeh.application import Application
 from bokeh.application.handlers.function import FunctionHandler
+from bokeh.events import DocumentReady
 from bokeh.server.server import Server
 from bokeh.settings import settings
 
@@ -16,7 +17,7 @@ from gradlab.errors import UserError
 from gradlab.explorer.page import Page
 from gradlab.explorer.state import State
 
-HOST, PORT, TRIED = "127.0.0.1", 5007, 50
+HOST, PORT, TRIED, HIGHEST = "127.0.0.1", 5007, 50, 65_535
 LOADED = ["bokeh", "bokeh-widgets"]  # of BokehJS: the rest, 2.3 MB, draws nothing here
 GRACE = 3000  # milliseconds after the last tab has closed: it may only be a reload
 
@@ -32,7 +33,8 @@ class Explorer:
 
     def __init__(self, state=None, port=PORT):
         self._state = state or State()
-        self._open, self._closing, self._until_closed = 0, None, True
+        self._tabs: set = set()  # ids of the sessions whose page is there
+        self._had_tabs, self._closing, self._until_closed = False, None, True
         self._ended = threading.Event()
         self.token = secrets.token_urlsafe(18)
         self.port, self._server = self._bound(port)
@@ -57,6 +59,7 @@ class Explorer:
     def wait(self):
         """Until `run`, in another thread, ends: by now with the last tab."""
         self._until_closed = True
+        self._server.io_loop.add_callback(self._end_soon)  # they may all be closed by now
         self._ended.wait()
 
     def open_soon(self, browser):
@@ -68,7 +71,10 @@ class Explorer:
         self._server.io_loop.add_callback(self._server.io_loop.stop)
 
     def _bound(self, port):
-        for number in range(port, port + TRIED):
+        if port > HIGHEST:
+            raise UserError(f"port={port}: must be a number from 1 to {HIGHEST}")
+        last = min(port + TRIED - 1, HIGHEST)
+        for number in range(port, last + 1):
             if not _is_free(number):
                 continue
             try:
@@ -76,7 +82,7 @@ class Explorer:
             except OSError as error:
                 if error.errno != errno.EADDRINUSE:
                     raise
-        raise UserError(f"port={port}: no port from {port} to {port + TRIED - 1} is free")
+        raise UserError(f"port={port}: no port from {port} to {last} is free")
 
     def _made(self, port):
         settings.perform_document_validation = False  # 0.4 s a page; tests draw every view
@@ -105,21 +111,25 @@ class Explorer:
         except UserError as error:
             problem = f"this link: {error}"
         Page(doc, state, problem)
-        self._open += 1
+        # No request is a tab yet: a preview of the link runs no script, a browser may be slow.
+        doc.on_event(DocumentReady, partial(self._arrived, doc.session_context.id))
+        doc.on_session_destroyed(self._left)
+
+    def _arrived(self, tab, _event):
+        self._tabs.add(tab)
+        self._had_tabs = True
         if self._closing is not None:
             self._server.io_loop.remove_timeout(self._closing)
             self._closing = None
-        doc.on_session_destroyed(self._closed)
 
-    def _closed(self, _context):
-        self._open -= 1
-        if self._open == 0 and self._until_closed:
+    def _left(self, context):
+        self._tabs.discard(context.id)
+        self._end_soon()
+
+    def _end_soon(self):
+        if self._had_tabs and not self._tabs and self._until_closed and self._closing is None:
             loop = self._server.io_loop
-            self._closing = loop.call_later(GRACE / 1000, partial(self._last, loop))
-
-    def _last(self, loop):
-        if self._open == 0:
-            loop.stop()
+            self._closing = loop.call_later(GRACE / 1000, loop.stop)
 
 
 def in_background(state=None) -> Explorer:

@@ -1,7 +1,7 @@
 """Eigenvalues of W in the complex plane beside the unit circle, and its singular values."""
 
 import numpy as np
-from bokeh.models import ColumnDataSource, Range1d
+from bokeh.models import ColumnDataSource, CustomJS, Range1d
 
 from gradlab.explorer.views import common
 
@@ -13,6 +13,13 @@ FORMULA = (
     "step. Of a cell with gates each gate's block of W; right: singular values by rank."
 )
 SOURCE = "the lectures on W^t h_0; Pascanu, Mikolov, Bengio (ICML 2013), section 2.1"
+# A unit of x has as many pixels as one of y, at any width (match_aspect leaves a Range1d alone).
+ROUND = """
+const half = room.data.half[0], { inner_width: wide, inner_height: high } = figure;
+const unit = Math.max(3.3 * half / wide, 2 * half / high);
+figure.x_range.setv({start: -half, end: unit * wide - half}, {sync: false});
+figure.y_range.setv({start: -unit * high / 2, end: unit * high / 2}, {sync: false});
+"""
 TURNS = np.linspace(0, 2 * np.pi, 90)
 
 
@@ -21,9 +28,14 @@ class View:
 
     def __init__(self):
         self.figure = common.plot(
-            "real part", "imaginary part", TITLE, match_aspect=True,
+            "real part", "imaginary part", TITLE,
             x_range=Range1d(-1.6, 1.6), y_range=Range1d(-1.6, 1.6),
         )  # fmt: skip
+        self.room = ColumnDataSource({"half": [1.6]})
+        fit = CustomJS(args={"figure": self.figure, "room": self.room}, code=ROUND)
+        self.room.js_on_change("data", fit)
+        for size in ("inner_width", "inner_height"):
+            self.figure.js_on_change(size, fit)
         self.figure.line(np.cos(TURNS), np.sin(TURNS), color=common.QUIET, line_width=2)
         self.bound = ColumnDataSource({"x": [], "y": []})
         self.figure.line("x", "y", source=self.bound, color=common.AMBER, line_dash="dashed")
@@ -46,6 +58,5 @@ class View:
             common.columns(self.values, x=values.real, y=values.imag, color=colors),
             common.columns(self.bound, x=x, y=y),
             common.columns(self.singular, x=rank, y=singular),
-            common.limits(self.figure.x_range, -half, 2.3 * half),
-            common.limits(self.figure.y_range, -half, half),
+            common.columns(self.room, half=[float(half)]),
         ]
