@@ -27,6 +27,8 @@ if not browser.CHROMIUM:
 SMALL = "hidden_size=16&sequence_length=30&seeds=8"
 NETWORKS = """(count) => Array.from(Bokeh.documents[0].get_model_by_name('view_spread')
     .renderers[0].data_source.data.top).reduce((sum, top) => sum + top, 0) === count"""
+UPDATES = """(count) => Bokeh.documents[0].get_model_by_name('view_loss').renderers[0]
+    .data_source.data.y.length > count"""
 ROUND = """() => {
     const { x_range, y_range, inner_width, inner_height } =
         Bokeh.documents[0].get_model_by_name('view_spectra');
@@ -242,7 +244,7 @@ def test_the_tour_the_link_and_the_experiment(page, served, tmp_path):
 def test_training_starts_pauses_steps_and_resets(page):
     page.get_by_text("Training", exact=True).click()
     page.get_by_role("button", name="Start", exact=True).click()
-    page.wait_for_timeout(2500)
+    waited(page, UPDATES, 5)  # no fixed time: long curves are thinned
     page.get_by_role("button", name="Pause", exact=True).click()
     page.wait_for_timeout(600)
     losses = browser.data(page, "loss", "y")

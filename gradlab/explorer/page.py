@@ -28,7 +28,7 @@ REST = 250  # milliseconds without a move, after which what is slow is computed
 SLICE = 0.05  # seconds of a training between two pictures
 UNPAINTED = 1000  # milliseconds after which a picture counts as painted: a tab in the background
 TABS = ("gradient", "training")
-COMPILING = "Compiling this cell's loops, once on this machine: 10 to 40 s ..."
+COMPILING = "Loading; a cell's first time on this machine is compiled: 10 to 40 s ..."
 MOVED = "The controls have moved since this training began: Reset trains what they say now."
 TEMPLATE = Path(__file__).with_name("page.html")
 # One message a picture, its numbers in two buffers: a property set from here would be a message,
