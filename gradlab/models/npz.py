@@ -50,6 +50,8 @@ def _looked(path: str | Path, archive: zipfile.ZipFile) -> dict[str, Tensor]:
         raise ValueError(f"{len(entries)} entries, at most {MOST_ENTRIES} are read")
     found: dict[str, Tensor] = {}
     for entry in entries:
+        if "\0" in entry.orig_filename:  # cut there by zipfile: it may have swallowed the next ones
+            raise ValueError(f"the name {entry.orig_filename}")
         if not entry.filename.endswith(".npy"):
             continue
         name = entry.filename.removesuffix(".npy")
