@@ -25,7 +25,7 @@ CHOICES = {
     "optimizer": "gradlab.learning.optimizers:OPTIMIZERS",
     "schedule": "gradlab.learning.schedules:SCHEDULES",
     "truncation": "gradlab.nets.truncated:KINDS",
-    "clip_style": "gradlab.learning.clipping:STYLES",
+    "clip_style": "gradlab.learning.clipping:EVERY",
     "clip_per": "gradlab.learning.clipping:PER",
     "fill": "gradlab.tasks.series:FILLS",
 }

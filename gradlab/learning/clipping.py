@@ -11,10 +11,12 @@ import numpy as np
 from gradlab import given
 from gradlab.errors import UserError, one_of
 from gradlab.learning import fields
+from gradlab.learning.adaptive import ADAPTIVE
 from gradlab.learning.rules import RULES, Case, flat, norm
 
 PER = {"mean": 0, "lane": 1, "step": 2}
-STYLES = tuple(RULES)
+STYLES = tuple(RULES)  # of one gradient alone; compiled too
+EVERY = (*STYLES, *ADAPTIVE)
 FINITE, NOT_FINITE = "ok", "not finite"
 
 
@@ -34,26 +36,36 @@ class Clipped(NamedTuple):
     status: Any
 
 
-def clip(gradients, threshold, style="norm", per="mean", weights=None):
+def clip(gradients, threshold, style="norm", per="mean", weights=None, memory=None):
     """Clip gradients: an array, a list or dict of arrays, or what `Network.gradients` returns.
 
     Tensors are arrays as well; None stands for a weight without a gradient, as in PyTorch.
 
     style        norm, torch, value, per_array, keras_global, optax, pascanu: see
-                 gradlab.learning.rules
+                 gradlab.learning.rules; percentile, adaptive, zscore, whose threshold follows the
+                 training: see gradlab.learning.adaptive
     per="mean"   one norm over all arrays: they are the mean of the lanes
     per="lane"   the first axis of each array counts lanes, each with a norm of its own
     per="step"   the first two axes count steps and lanes, as dL/dh (T+1, B, N) does
 
     Norms are taken in float64 and scaled before squaring, so that float32 does not overflow at
     1.8e19 as its originals do; style "norm" also clips gradients beyond float64's range
-    (Gradients.exponents). weights: {"W": ...}, which style "pascanu" shrinks. Raises UserError for
-    a threshold that is nan or negative, unknown names, what holds no real numbers, and arrays
-    without the axes of `per`.
+    (Gradients.exponents). weights: {"W": ...}, which style "pascanu" shrinks; for "adaptive", all
+    by the gradients' names. memory: a `gradlab.learning.adaptive.Memory`, one for a training, in
+    which percentile and zscore keep its norms. Raises UserError for a threshold that is nan or
+    negative, unknown names, what holds no real numbers, and arrays without the axes of `per`.
+
+        from gradlab.learning.adaptive import Memory
+
+        memory = Memory()
+        for g in (np.array([3.0, 4.0]), np.array([30.0, 40.0])):
+            clip(g, 50, "percentile", memory=memory).norm  # 5, then 50: clipped to their median
     """
     threshold = _threshold(threshold)
-    one_of("style", style, STYLES)
+    one_of("style", style, EVERY)
     one_of("per", per, PER)
+    if style in ADAPTIVE:
+        _check_adaptive(style, per, threshold)
     arrays, exponents = _arrays(gradients)
     kinds = {name: array.dtype for name, array in arrays.items()}
     arrays = {name: _wide(array) for name, array in arrays.items()}
@@ -67,7 +79,8 @@ def clip(gradients, threshold, style="norm", per="mean", weights=None):
         arrays = {name: _times(array, exponents[name]) for name, array in arrays.items()}
     total = norm([flat(array, lead) for array in arrays.values()])
     with np.errstate(all="ignore"):  # inf and nan are the rules' corner cases
-        changed, clipped = RULES[style](Case(arrays, lead, total, threshold, weights))
+        case = Case(arrays, lead, total, threshold, weights)
+        changed, clipped = RULES[style](case) if style in RULES else ADAPTIVE[style](case, memory)
     status = np.where(np.isfinite(total), FINITE, NOT_FINITE)
     with np.errstate(over="ignore"):
         changed = {k: np.asarray(v).astype(kinds[k], copy=False) for k, v in changed.items()}
@@ -104,6 +117,13 @@ def _normal(array, exponent):
     top = np.abs(array).max(initial=0)
     shift = int(np.frexp(top)[1]) if np.isfinite(top) else 0
     return _times(array, -shift), exponent + shift
+
+
+def _check_adaptive(style, per, threshold):
+    if per != "mean":
+        raise UserError(f"style={style!r} needs per='mean', not {per!r}: it follows the updates")
+    if style == "percentile" and threshold > 100:
+        raise UserError(f"clip_threshold={threshold:g}: of style percentile it is from 0 to 100")
 
 
 def _threshold(value):

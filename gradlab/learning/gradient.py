@@ -7,6 +7,7 @@ import numpy as np
 
 from gradlab.errors import UserError
 from gradlab.kernels import updates
+from gradlab.learning.adaptive import ADAPTIVE, Memory
 from gradlab.learning.clipping import NOT_FINITE, STYLES, clip
 from gradlab.learning.plan import Plan
 from gradlab.nets import bptt
@@ -154,17 +155,17 @@ class Found(NamedTuple):
     back: Back
 
 
-def gradient(net, task, minibatch, plan, watch=False):
+def gradient(net, task, minibatch, plan, watch=False, memory=None):
     """The gradients of a minibatch (x, y), or (x, y, lengths), under a plan.
 
-    watch: Omega too, where it is defined.
+    watch: Omega too, where it is defined. memory: that of the training, for styles that have one.
     """
     asked = bool(plan.omega) or (watch and has_omega(net, plan))
     back = Back.of(net, minibatch, task.LOSS, task.AT, plan, asked)
     if plan.omega:
         back.sums["W"] = added([back.sums["W"], (plan.omega * back.omega[1], 0)])
     wanted, level = _vector_of(back.sums)
-    norm, applied, *shares = _clipped(back, wanted.copy(), level, plan)
+    norm, applied, *shares = _clipped(back, (wanted.copy(), level), plan, memory)
     value = back.omega[0] if asked else np.nan
     return Found(back.loss, wanted, applied, norm, *shares, value, back)
 
@@ -216,9 +217,11 @@ def rule_of(plan):
     return STYLES.index(plan.clip_style), plan.clip_threshold
 
 
-def _clipped(back, mean, level, plan):
+def _clipped(back, mean, plan, memory):
     """(norm before, the vector after clipping, the shares clipped and not finite)."""
-    c, layout = plan.clip_threshold, layout_of(back.net.weights)
+    if plan.clip_style in ADAPTIVE and plan.clip_threshold is not None:
+        return _adaptive(plain(*mean), back.net.weights, plan, memory)
+    c, layout, (mean, level) = plan.clip_threshold, layout_of(back.net.weights), mean
     if plan.clip_per == "mean" or c is None:
         total, hit, finite = updates.clip(rule_of(plan), mean, level, *layout)
         return total, mean, float(hit), float(not finite)
@@ -231,3 +234,11 @@ def _clipped(back, mean, level, plan):
     lanes = np.concatenate(rows, axis=1)
     updates.clip_lanes(rule_of(plan), lanes, *layout, found)
     return total, lanes.mean(0), *(found / len(lanes)).tolist()
+
+
+def _adaptive(mean, weights, plan, memory):
+    memory = Memory() if memory is None else memory
+    how = plan.clip_threshold, plan.clip_style
+    found = clip(cut(mean, weights), *how, weights=weights, memory=memory)
+    lost = found.status == NOT_FINITE
+    return found.norm, vector(found.gradients), float(found.clipped), float(lost)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from gradlab.errors import UserError, one_of
 from gradlab.learning import fields
-from gradlab.learning.clipping import PER, STYLES
+from gradlab.learning.adaptive import ADAPTIVE
+from gradlab.learning.clipping import EVERY, PER
 from gradlab.learning.optimizers import OPTIMIZERS, optimizer
 from gradlab.learning.schedules import SCHEDULES
 from gradlab.nets.heads import AT
@@ -41,7 +42,7 @@ CHECKS = {
     "optimizer": _name(OPTIMIZERS),
     "optimizer_options": fields.options,
     "schedule": _name(SCHEDULES),
-    "clip_style": _name(STYLES),
+    "clip_style": _name(EVERY),
     "clip_per": _name(PER),
     "teacher_forcing": fields.truth,
     "omega": fields.finite,
@@ -76,7 +77,8 @@ class Plan:
     schedule          constant, linear, cosine, exponential: see gradlab.learning.schedules
     clip_threshold    None: no clipping; the loss is the mean over lanes, summed over steps
     clip_style        norm, torch, value, per_array, keras_global, optax, pascanu: see
-                      gradlab.learning.rules
+                      gradlab.learning.rules; percentile, adaptive, zscore (threshold 10, 0.01, 2.5
+                      in their papers): see gradlab.learning.adaptive
     clip_per          what is clipped: the "mean" of the lanes, each "lane", dL/dh at each "step"
     truncate          ("window", k) or ("chunk", k): truncated BPTT, as `Network.gradients` has it
     teacher_forcing   feed a jordan cell the targets of every step instead of its own outputs
@@ -152,6 +154,13 @@ class Plan:
     def _check_together(self):
         if self.omega and self.clip_per != "mean":
             raise UserError(f"omega needs clip_per=mean, not {self.clip_per}: it is no lane's own")
+        if self.clip_style in ADAPTIVE and self.clip_per != "mean":
+            raise UserError(
+                f"clip_style={self.clip_style} needs clip_per=mean, not {self.clip_per}"
+            )
+        if self.clip_style == "percentile" and (self.clip_threshold or 0) > 100:
+            given = f"clip_threshold={self.clip_threshold}"
+            raise UserError(f"{given}: of clip_style=percentile it is from 0 to 100")
         for name, value in (("omega", self.omega), ("clip_per", self.clip_per == "step")):
             if self.truncate and value:
                 raise UserError(

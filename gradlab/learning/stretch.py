@@ -9,6 +9,7 @@ import numpy as np
 
 from gradlab.errors import UserError
 from gradlab.kernels.stretch import Minibatches, Weights, stretch
+from gradlab.learning.clipping import STYLES
 from gradlab.learning.gradient import cut, layout_of, vector
 from gradlab.nets import bptt
 from gradlab.nets.batch import Batch, Run
@@ -106,7 +107,8 @@ def _is_possible(net, plan):
 
     Of gradlab's own cells: a user's `prepare` and `sources` may compute what is copied here.
     """
-    clipped = plan.clip_per == "mean" or plan.clip_threshold is None
+    compiled = plan.clip_per == "mean" and plan.clip_style in STYLES
+    clipped = compiled or plan.clip_threshold is None
     low, high = plan.lengths
     fixed = plan.truncate is None and not plan.teacher_forcing and high - low <= KEPT
     own = net.module.compiled and net.module.module.startswith("gradlab.cells.")

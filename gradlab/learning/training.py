@@ -21,6 +21,7 @@ from gradlab import found
 from gradlab.errors import UserError
 from gradlab.kernels import updates
 from gradlab.learning import data, fields, records
+from gradlab.learning.adaptive import ADAPTIVE, Memory
 from gradlab.learning.gradient import cut, gradient, rule_of, vector
 from gradlab.learning.omega import check
 from gradlab.learning.optimizers import optimizer
@@ -93,6 +94,7 @@ class Training:
         self.losses, self.norms, self.shares, self.lost, self.rows = [], [], [], [], []
         self._seconds, self._best, self._waited = 0.0, math.inf, 0
         self._stretches, self._ahead = Stretches(), collections.deque()
+        self._memory = None
 
     def __repr__(self):
         plan, done = self.plan, f"{self.update} of {self.plan.updates} updates"
@@ -305,7 +307,7 @@ class Training:
         logged = self._is_logged(number)
         watch = logged or self._is_due(number)
         try:
-            step = gradient(self.net, self.task, minibatch, plan, watch)
+            step = gradient(self.net, self.task, minibatch, plan, watch, self._remembered())
         except Exception:  # it is of no use; where Ctrl-C came, it is
             self._ahead.popleft()
             raise
@@ -327,6 +329,15 @@ class Training:
             self.status = FINISHED
         if logged or evaluated or self.status != RUNNING:
             self._log(step, change, rate, evaluated)
+
+    def _remembered(self):
+        """What clipping remembers: it follows from the norms, whatever the last update came to."""
+        plan = self.plan
+        if plan.clip_style not in ADAPTIVE or plan.clip_threshold is None:
+            return None
+        if self._memory is None or self._memory.count != len(self.norms):
+            self._memory = Memory.of(plan.clip_style, plan.clip_threshold, self.norms)
+        return self._memory
 
     def _log(self, step, change, rate, evaluated):
         error, loss = evaluated or (math.nan, math.nan)
