@@ -374,6 +374,25 @@ def test_a_lesson_is_the_training_that_a_plan_makes():
     assert found.radius_at.tolist() == [0, 4, 7]
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_training_that_diverges_is_drawn_without_infinities_and_says_so():
+    state = SMALL.changed(
+        activation="identity", task="noise", spectral_radius=3, clip_threshold=math.inf,
+        learning_rate=3.0, sequence_length=60,
+    )  # fmt: skip
+    made = page(**vars(state))
+    assert made._has_lesson()
+    found = made.lesson.step(50)
+    assert np.nanmax(np.abs(found.loss)) > np.finfo(np.float32).max
+    for name in views.TRAINING[:-1]:
+        for model, values in made.views[name].draw(found):
+            for column in values.get("data", values).values():
+                kind = getattr(column, "dtype", np.dtype(int)).kind
+                assert kind != "f" or not np.isinf(column).any(), (name, model)
+    made._say_moved()
+    assert made.errors["loss"].text == f"The training ended at update {found.update}: diverged."
+
+
 def test_long_curves_are_thinned():
     lesson = Lesson(State(hidden_size=2, sequence_length=10))
     found = lesson.step(4000)

@@ -69,6 +69,12 @@ class Lesson:
         """Whether it has ended by itself."""
         return self.training.status in ENDED or self.training.update >= MOST
 
+    @property
+    def ending(self):
+        """How it has ended, in words; nothing before."""
+        update, status = self.training.update, self.training.status
+        return f"The training ended at update {update}: {status}." if self.is_over else ""
+
     def step(self, count=1) -> Progress:
         """So many updates more."""
         if not self.is_over:

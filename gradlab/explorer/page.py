@@ -221,8 +221,9 @@ class Page:
         self._say_moved()
 
     def _say_moved(self):
-        """A training goes on as it began, whatever the controls say by now."""
-        self._say(self.errors["loss"], MOVED if self._has_moved() else "")
+        """A training goes on as it began, whatever the controls say by now; it may have ended."""
+        said = self.lesson.ending if self.lesson else ""
+        self._say(self.errors["loss"], MOVED if self._has_moved() else said)
 
     def _has_moved(self):
         began = self.lesson and self._followed("training", self.lesson.state)

@@ -8,6 +8,7 @@ from gradlab.plots.palette import EXPLODING, MUTED, VANISH_EXPLODE, VANISHING
 
 HEIGHT = 300  # pixels
 WARM, COOL, QUIET = EXPLODING, VANISHING, MUTED
+LARGEST, SMALLEST = 1e38, 1e-37  # what crosses to the browser is float32
 AMBER = "#c77f1f"  # a threshold, a mark: neither cool nor warm
 POWERS = """
 const high = '\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079';
@@ -66,6 +67,11 @@ def columns(source, **arrays):
         for name, array in arrays.items()
     }
     return source, {"data": plain}
+
+
+def drawable(values, low=-LARGEST):
+    """The values; nan, which is not drawn, for those that a float32 does not hold or below low."""
+    return np.where((values >= low) & (values <= LARGEST), values, np.nan)
 
 
 def limits(axis, start, end):

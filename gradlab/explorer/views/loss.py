@@ -1,6 +1,5 @@
 """The loss of each update."""
 
-import numpy as np
 from bokeh.models import ColumnDataSource
 
 from gradlab.explorer.views import common
@@ -21,5 +20,5 @@ class View:
 
     def draw(self, progress):
         """A `Progress`."""
-        loss = np.where(progress.loss > 0, progress.loss, np.nan)
+        loss = common.drawable(progress.loss, common.SMALLEST)
         return [common.columns(self.source, x=progress.at, y=loss)]

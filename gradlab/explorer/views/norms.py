@@ -26,7 +26,7 @@ class View:
 
     def draw(self, progress):
         """A `Progress`."""
-        norm = np.where(progress.norm > 0, progress.norm, np.nan)
+        norm = common.drawable(progress.norm, common.SMALLEST)
         colors = np.where(progress.clipped, common.WARM, common.COOL).tolist()
         seen = bool(np.isfinite(progress.threshold))
         return [

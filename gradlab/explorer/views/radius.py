@@ -26,4 +26,6 @@ class View:
 
     def draw(self, progress):
         """A `Progress`."""
-        return [common.columns(self.source, x=progress.radius_at, y=progress.radius)]
+        return [
+            common.columns(self.source, x=progress.radius_at, y=common.drawable(progress.radius))
+        ]
