@@ -193,6 +193,21 @@ def test_a_keras_layer_is_known_by_its_settings():
     assert "as Keras has them" in model(gru).notes[0]
 
 
+@pytest.mark.parametrize("path", ["", "sequential/bidirectional/"])
+def test_directions_are_paired_by_their_names(path):
+    """As a Keras model is called when it is made, and, without a path, when it was loaded."""
+    ways = [f"{path}{way}_gru" for way in ("forward", "backward")]
+    more = [f"{way}_gru_1" for way in ("forward", "backward")]
+    named = {}
+    for i, layer in enumerate([*ways, *more]):
+        own = keras_names(3, f"{layer}/gru_cell", bias=(2, 3 * N), width=D if i < 2 else 2 * N)
+        named |= {name: array + i for name, array in own.items()}
+    found = model(named, layer=[path.rstrip("/") or "gru", "gru_1"])
+    for i, key in enumerate([Key("W"), Key("W", 0, True), Key("W", 1), Key("W", 1, True)]):
+        z, r, h = np.split(named[f"{[*ways, *more][i]}/gru_cell/recurrent_kernel"].T, 3)
+        np.testing.assert_array_equal(found.weights[key], np.concatenate([r, z, h]))
+
+
 LINES = {
     "model.pt": (pickle.dumps({}), "torch.load('"),
     "model.bin": (b"\x80\x02\x8a\nl\xfc\x9cF", "weights_only=True"),

@@ -131,20 +131,30 @@ def _said_fault(shapes: Mapping[str, tuple[int, ...]], config: dict[str, Any] | 
 
 
 def _both_ways(found: dict[str, Recurrent]) -> list[Recurrent]:
-    """forward_X and backward_X of one path as one network, where both are there."""
+    """forward_X and backward_X of one path as one network, where both are there.
+
+    A model that was loaded has no path before them, so that X tells several apart.
+    """
     nets: list[Recurrent] = []
     for name, net in found.items():
         way = WAY.fullmatch(name)
-        partners = [
-            other
-            for other in found
-            if way and (match := WAY.fullmatch(other)) and match[1] == way[1] and match[2] != way[2]
-        ]
-        if way is None or len(partners) != 1:
+        partner = _partner(found, way) if way else None
+        if way is None or partner is None:
             nets.append(net)
         elif way[2] == "forward":
-            nets.append(_paired(way[1].rstrip("/") or way[3], net, found[partners[0]]))
+            nets.append(_paired(way[1].rstrip("/") or way[3], net, found[partner]))
     return nets
+
+
+def _partner(found: Mapping[str, Recurrent], way: re.Match[str]) -> str | None:
+    """The other direction: of the same name, or else the only one of that path."""
+    others = {
+        name: match[3]
+        for name in found
+        if (match := WAY.fullmatch(name)) and match[1] == way[1] and match[2] != way[2]
+    }
+    same = [name for name, rest in others.items() if rest == way[3]]
+    return same[0] if same else next(iter(others)) if len(others) == 1 else None
 
 
 def _paired(name: str, one: Recurrent, other: Recurrent) -> Recurrent:
