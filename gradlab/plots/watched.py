@@ -36,7 +36,7 @@ def figure(frame, threshold, band, headline, caption):
         style.titles([left, right], ["norms over the updates", "their distribution"])
         if left.get_legend_handles_labels()[0]:
             below = {"loc": "upper left", "bbox_to_anchor": (-0.01, -0.13)}
-            left.legend(fontsize=10, ncols=5, **below)
+            left.legend(fontsize=10, ncols=3, **below)
         style.headline(picture, headline)
         style.caption(picture, caption)
         return picture

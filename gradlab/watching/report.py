@@ -20,7 +20,10 @@ REDUCTIONS = ("sum", "mean")
 def text(watched):
     """The screen: what was read, the numbers, the thresholds and what they mean."""
     log, found = watched.log, watched.found
-    lines = [_head(log), *(f"  {note}" for note in _notes(log)), ""]
+    lines = textwrap.wrap(_head(log), WIDTH, subsequent_indent="  ")
+    for note in _notes(log):
+        lines += textwrap.wrap(note, WIDTH, initial_indent="  ", subsequent_indent="  ")
+    lines.append("")
     lines += [*_norms(log, found), *_not_finite(log, found), *_spikes(log, found)]
     lines += [*_trend(log, found), "", *_table(watched.thresholds), ""]
     for sentence in watched.advice:
