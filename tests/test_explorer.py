@@ -533,6 +533,14 @@ def test_a_training_goes_on_as_it_began_and_says_so():
     assert made.lesson is not lesson and made.lesson.state.learning_rate == 0.3
 
 
+def test_a_page_that_is_gone_is_told_nothing():
+    made = page()
+    made.doc.callbacks.destroy()  # as the server does it, before it tells the page
+    made._later(lambda: None)
+    made.close()
+    made._later(lambda: None)
+
+
 def test_the_sentence_follows_while_the_training_is_looked_at():
     made = page()
     made.tab.active = 1

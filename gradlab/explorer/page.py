@@ -5,6 +5,7 @@ has been painted: none queue. What is slow (many networks, the map) waits until 
 and is computed beside. What is hidden is not computed.
 """
 
+import contextlib
 import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -318,8 +319,9 @@ class Page:
 
     def _later(self, call):
         """Call from a worker's thread in the page's own; a page that is gone takes no more."""
-        if self._is_open:
-            self.doc.add_next_tick_callback(call)
+        with contextlib.suppress(AttributeError):  # a document is taken apart before `close`
+            if self._is_open:
+                self.doc.add_next_tick_callback(call)
 
     def _computed(self, need, state, future):
         is_slow = need in ("spread", "regimes")
