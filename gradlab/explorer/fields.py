@@ -28,7 +28,7 @@ class Field:
 
     def __init__(self, control, state, told):
         self.control, self._told = control, told
-        self._shown = None
+        self._shown, self.is_refused = None, False
         self.error = Div(
             text="", visible=False, sizing_mode="stretch_width", styles={"color": "var(--warm)"}
         )
@@ -62,7 +62,7 @@ class Field:
 
     def _show(self, state):
         value = getattr(state, self.control.name)
-        if value == self._shown and not self.error.visible:
+        if value == self._shown and not self.is_refused:
             return
         self._shown = value
         self._clear()
@@ -82,11 +82,11 @@ class Field:
     def refuse(self, error):
         """One line beside the field, which keeps what was typed."""
         self.error.text = escape(str(error), quote=False)
-        self.error.visible = True
+        self.error.visible = self.is_refused = True
 
     def _clear(self):
-        if self.error.visible:
-            self.error.visible = False
+        if self.is_refused:
+            self.error.visible = self.is_refused = False
             self.error.text = ""
 
     def _from(self, which):

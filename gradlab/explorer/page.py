@@ -8,6 +8,7 @@ and is computed beside. What is hidden is not computed.
 import contextlib
 import logging
 import math
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from html import escape
@@ -22,7 +23,7 @@ from gradlab.errors import UserError, placed
 from gradlab.explorer import copied, tour, views
 from gradlab.explorer.fields import SHEET, fields
 from gradlab.explorer.sentence import sentence
-from gradlab.explorer.state import State
+from gradlab.explorer.state import CONTROLS, State
 from gradlab.threads import one_blas_thread
 
 REST = 250  # milliseconds without a move, after which what is slow is computed
@@ -207,17 +208,19 @@ class Page:
         except UserError as error:
             self.fields[name].refuse(error)
             return
-        self.go_to(state)
+        decides = CONTROLS[name].kind == "choice"  # it may make others idle
+        refused = [other for other, field in self.fields.items() if field.is_refused]
+        self.go_to(state, None if decides else {name, *refused})
 
-    def go_to(self, state: State):
-        """All controls at once; what they show is set while the picture is computed."""
+    def go_to(self, state: State, moved: Iterable[str] | None = None):
+        """The controls at once, or those that moved; they are set while the picture is computed."""
         self.state = state
         self._wake()
-        self._settle()
+        self._settle(moved)
 
-    def _settle(self):
-        for field in self.fields.values():
-            field.set(self.state)
+    def _settle(self, moved=None):
+        for name in self.fields if moved is None else moved:
+            self.fields[name].set(self.state)
         self._updates.append(self.views["regimes"].go_to(self.state))
         self._say_moved()
 
