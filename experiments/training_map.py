@@ -29,7 +29,11 @@ RATES = {
 # What was no worse there by more than its trainings can tell: without clipping the budget decides.
 SLOWER = {30: [(math.inf, 0.01)], 50: [(math.inf, 0.01), (10.0, 0.03)]}
 UPDATES = 20_000
-CLAIMED = [(10, math.inf), (30, 0.1), (30, math.inf)]  # with ten seeds, the rest with five
+CLAIMED = [
+    (10, math.inf, 0.1), (30, 0.1, 1.0), (30, math.inf, 0.03), (30, math.inf, 0.01), (50, 0.1, 1.0),
+    (50, math.inf, 0.01),
+]  # fmt: skip
+# length, threshold and rate with ten seeds; the rest with five
 ABOUT = {
     "spectral_radius": every(RADII), "sequence_length": every(LENGTHS), "task": "temporal_order",
     "cell": "elman", "layers": 1, "bidirectional": False, "dtype": "float64",
@@ -145,7 +149,7 @@ experiment = Experiment(
             "sequence_length": [length],
             "clip_threshold": [threshold],
             "learning_rate": [rate],
-            "seed": range(10 if (length, threshold) in CLAIMED else 5),
+            "seed": range(10 if (length, threshold, rate) in CLAIMED else 5),
         }
         for length, rates in RATES.items()
         for threshold, rate in [*zip(THRESHOLDS, rates, strict=True), *SLOWER.get(length, [])]
