@@ -42,7 +42,7 @@ def by_hand(block, updates, **changes):
 def test_the_outcome_of_a_training():
     grid = SMALL | {
         "clip_threshold": [1.2], "updates": 25, "evaluate_every": 10, "evaluation_size": 20,
-        "stop_below": 0.0,
+        "stop_below": 0.0, "learning_rate": [0.1],
     }  # fmt: skip
     block = block_of("training_map", grid)
     found = {name: values[0] for name, values in learning.outcome(block).items()}

@@ -109,5 +109,5 @@ def test_titles_of_panels_follow_the_table(capsys, tmp_path):
     assert panels[1]["title"] == f"threshold 1: {solved.sum():.0f} of {len(solved)} solved"
     nowhere = json.loads(shown(capsys, "training_map", "--json", "--results", str(tmp_path)))
     assert nowhere["panels"][1]["title"] == "" and nowhere["seconds"]["last_run"] is None
-    assert nowhere["panels"][1]["text"].startswith("Share solved over radius and length")
+    assert nowhere["panels"][1]["text"].startswith("Median updates until solved over")
     assert "{" not in json.dumps([panel["title"] for panel in nowhere["panels"]])

@@ -1,0 +1,17 @@
+"""`training_map` takes its rates from the table of `learning_rate`, from other seeds."""
+
+from test_experiments import REFERENCE
+
+from gradlab.suite import library, store
+from gradlab.suite.survival import fastest
+
+
+def test_the_maps_rates_are_the_fastest_of_the_pilot():
+    pilot = store.read_table(REFERENCE, "learning_rate")
+    grid, used = library.load("training_map").grid, {}
+    for part in grid:  # of a length and threshold with two rates the pilot's own comes first
+        case = part["sequence_length"][0], part["clip_threshold"][0]
+        used.setdefault(case, part["learning_rate"][0])
+    assert used == fastest(pilot, "learning_rate", ["sequence_length", "clip_threshold"])
+    seeds = {seed for part in grid for seed in part["seed"]}
+    assert not seeds & set(pilot.seed)
