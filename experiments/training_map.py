@@ -189,15 +189,16 @@ experiment = Experiment(
         Claim(
             "a threshold reaches longer sequences",
             "T = 50, at most 20,000 updates and 10,000: share solved with threshold 0.1 (rate 1) "
-            "less that without clipping (rate 0.01), low end of the 95 % interval",
+            "less that without clipping (the better of rates 0.03 and 0.01), low end of the 95 % "
+            "interval",
             source="Pascanu, Mikolov, Bengio (ICML 2013), section 3.2 and Fig. 7",
-            measured=more_solved(
-                {"clip_threshold": 0.1},
-                {"clip_threshold": math.inf, "learning_rate": 0.01},
-                sequence_length=50,
+            measured=at_best(
+                more_solved(
+                    {"clip_threshold": 0.1}, {"clip_threshold": math.inf}, sequence_length=50
+                )
             ),
             at_least=0.1,
-            why="21 of 70 trainings against none; none of 35 at rate 0.03 either",
+            why="21 of 70 trainings against none: of 70 at rate 0.01, of 35 at 0.03",
             control=swap("clip_threshold", 0.1, math.inf),
             also=[budget(0.5)],
             about=ABOUT,

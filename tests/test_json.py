@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ COMMANDS = {
     "show": ["spectral_radius"],
     "check": ["spectral_radius"],
     "status": ["spectral_radius"],
+    "watch": ["norms.csv"],
 }
 
 
@@ -39,7 +41,11 @@ def test_these_are_all_that_have_it():
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_keys_are_those_that_help_names(name, capsys):
+def test_the_keys_are_those_that_help_names(name, capsys, tmp_path, monkeypatch):
+    if name == "watch":
+        monkeypatch.chdir(tmp_path)
+        norms = [f"{i},{1 + i % 7 / 10}" for i in range(1, 60)]
+        Path("norms.csv").write_text("\n".join(["update,norm", *norms, "60,nan", "61,9000"]))
     assert cli.main([name, *COMMANDS[name], "--json"]) == 0
     found = keys(json.loads(capsys.readouterr().out))
     expected = named(cli.COMMANDS[name].KEYS)

@@ -288,6 +288,7 @@ def test_truncation_of_a_stack_is_of_all_its_recurrent_weights(settings):
 TRAINED = {
     "spectral_radius": [1.0], "sequence_length": [10], "clip_threshold": [1.0], "seed": [0],
     "hidden_size": 4, "updates": 3, "batch": 2, "evaluate_every": 3, "evaluation_size": 4,
+    "learning_rate": [0.1],
 }  # fmt: skip
 
 

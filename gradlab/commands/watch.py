@@ -8,10 +8,10 @@ from gradlab.errors import UserError
 from gradlab.files import expanded
 
 TEXT = "what a log of gradient norms says: spikes, trend, and what a clipping threshold is there"
-KEYS = """--json: name, columns {role: name}, run, runs, notes, updates, first, last, median, p90,
-p99, mean, largest, largest_update, zero, not_finite {nan [update], inf [update]}, spikes [{update,
-norm, times}], trend {slope, low, high} (decades an update) or null, thresholds [{value, clipped,
-name}], advice"""
+KEYS = """--json: name, columns {update, norm}, run, runs, notes, updates, first, last, median, p90,
+p99, mean, largest, largest_update, zero, not_finite {nan, inf}, spikes [{update, norm, times}],
+trend {slope, low, high}, thresholds [{value, clipped, name}], advice; columns by what they are,
+updates of what is not finite, the trend in decades an update, or null"""
 FORMATS = ("png", "pdf", "svg")
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import html
+import signal
 import sys
 import webbrowser
 
@@ -15,13 +16,25 @@ INSTALL = "explore needs Bokeh: pip install 'gradlab[explore]'"
 def command(values, port, browser):
     """Serve until the last tab closes or Ctrl-C; 0."""
     explorer = _server().Explorer(State.named(values), port)
-    print(f"{explorer.url}\nCtrl-C, or closing the page, ends it", flush=True)
-    if browser:
-        explorer.open_soon(webbrowser.open)
-    sys.setswitchinterval(SWITCH)
-    with contextlib.suppress(KeyboardInterrupt):
+    with _stopped_by_ctrl_c(explorer), contextlib.suppress(KeyboardInterrupt):
+        print(f"{explorer.url}\nCtrl-C, or closing the page, ends it", flush=True)
+        if browser:
+            explorer.open_soon(webbrowser.open)
+        sys.setswitchinterval(SWITCH)
         explorer.run()
     return 0
+
+
+@contextlib.contextmanager
+def _stopped_by_ctrl_c(explorer):
+    """Ctrl-C ends the loop: a KeyboardInterrupt is lost where Python is in a finalizer's call."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda *_: explorer.stop())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def explore(**controls):
