@@ -2,12 +2,14 @@
 
 import dataclasses
 import math
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
 from types import SimpleNamespace
 
+import browser
 import numpy as np
 import pytest
 
@@ -581,3 +583,12 @@ def test_in_a_notebook_the_page_is_a_frame_and_in_a_script_the_browser_opens(mon
     for one in (shown, other):
         one.stop()
         one.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_command_without_a_trace(number):
+    with browser.explorer("--port", "5230") as (process, address):
+        assert address.startswith("http://127.0.0.1:")
+        process.send_signal(number)
+        assert process.wait(timeout=60) == 0
+        assert process.stderr.read() == ""

@@ -16,7 +16,7 @@ INSTALL = "explore needs Bokeh: pip install 'gradlab[explore]'"
 def command(values, port, browser):
     """Serve until the last tab closes or Ctrl-C; 0."""
     explorer = _server().Explorer(State.named(values), port)
-    with _stopped_by_ctrl_c(explorer), contextlib.suppress(KeyboardInterrupt):
+    with _stopped_by_signals(explorer):
         print(f"{explorer.url}\nCtrl-C, or closing the page, ends it", flush=True)
         if browser:
             explorer.open_soon(webbrowser.open)
@@ -26,15 +26,20 @@ def command(values, port, browser):
 
 
 @contextlib.contextmanager
-def _stopped_by_ctrl_c(explorer):
-    """Ctrl-C ends the loop: a KeyboardInterrupt is lost where Python is in a finalizer's call."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, lambda *_: explorer.stop())
+def _stopped_by_signals(explorer):
+    """Ctrl-C and SIGTERM end the loop; one that the parent ignores stays ignored.
+
+    An exception that a signal raises is lost where Python is in a finalizer's call.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {n: own for n in numbers if (own := signal.getsignal(n)) is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, lambda *_: explorer.stop())
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, own in before.items():
+            signal.signal(number, own)
 
 
 def explore(**controls):
