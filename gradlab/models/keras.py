@@ -19,7 +19,7 @@ import numpy as np
 
 from gradlab.models.contents import Key, Linear, Recurrent, Weights
 from gradlab.models.pytorch import CELLS, biases
-from gradlab.models.tensors import Tensor, shown, taken
+from gradlab.models.tensors import Tensor, linear, ordered, shown, taken
 
 CELL = re.compile(r"/[a-z_]*(cell|cell_[0-9]+)$")
 WAY = re.compile(r"((?:.*/)?)(forward|backward)_([^/]+)", re.DOTALL)
@@ -53,7 +53,9 @@ def linears(tensors: Mapping[str, Tensor]) -> list[Linear]:
         bias = f"{prefix}{slash}bias{colon}{rest}"
         has_bias = bias in tensors and tensors[bias].shape == tensor.shape[1:]
         names = (name, bias) if has_bias else (name,)
-        found.append(Linear(prefix, names, *tensor.shape, _dense(tensors, names)))
+        found.append(
+            Linear(prefix, names, *tensor.shape, linear(tensors, names, is_transposed=True))
+        )
     return found
 
 
@@ -176,24 +178,10 @@ def _paired(name: str, one: Recurrent, other: Recurrent) -> Recurrent:
 
 def _weights(cell: str, arrays: dict[str, np.ndarray], parts: dict[str, str]) -> Weights:
     order = ORDER[cell]
-    U, W = (_ordered(arrays[parts[kind]].T, order) for kind in PARTS[:2])
+    U, W = (ordered(arrays[parts[kind]].T, order) for kind in PARTS[:2])
     two = np.zeros((2, len(W)), W.dtype)
     if "bias" in parts:
         bias = arrays[parts["bias"]]
-        two = np.stack([_ordered(row, order) for row in bias.reshape(-1, len(W))])
+        two = np.stack([ordered(row, order) for row in bias.reshape(-1, len(W))])
     own, recurrent = two if len(two) == 2 else (two[0], np.full_like(two[0], -0.0))
     return {Key("U"): U, Key("W"): W} | biases(cell, own, recurrent, 0, False)
-
-
-def _ordered(rows: np.ndarray, order: list[int]) -> np.ndarray:
-    """Blocks of rows in another order, C-ordered."""
-    blocks = np.split(rows, len(order))
-    return np.concatenate([blocks[i] for i in order])
-
-
-def _dense(tensors: Mapping[str, Tensor], names: tuple[str, ...]):
-    def read() -> tuple[np.ndarray, np.ndarray]:
-        kernel, *bias = taken(tensors, names).values()
-        return kernel.T.copy(), bias[0] if bias else np.zeros(kernel.shape[1], kernel.dtype)
-
-    return read

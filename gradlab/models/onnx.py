@@ -20,7 +20,7 @@ import numpy as np
 from gradlab.errors import UserError
 from gradlab.models.contents import Contents, Key, Linear, Recurrent, Weights, stacked
 from gradlab.models.pytorch import biases
-from gradlab.models.tensors import MOST, Tensor, shown, taken
+from gradlab.models.tensors import MOST, Tensor, linear, ordered, shown, taken
 
 CELLS = {"RNN": "elman", "LSTM": "lstm", "GRU": "gru"}
 ORDER = {"elman": [0], "lstm": [0, 2, 3, 1], "gru": [1, 0, 2]}  # our gates among ONNX's
@@ -162,10 +162,11 @@ class _Graph:
         W, R = (arrays[node.input(i)] for i in (1, 2))
         B = arrays[node.input(3)] if node.input(3) else np.zeros((len(W), 2 * W.shape[1]), W.dtype)
         found: Weights = {}
+        order = ORDER[node.cell]
         for way in range(len(W)):
-            b, recurrent = (_ordered(half, node.cell) for half in np.split(B[way], 2))
-            found[Key("U", 0, way == 1)] = _ordered(W[way], node.cell)
-            found[Key("W", 0, way == 1)] = _ordered(R[way], node.cell)
+            b, recurrent = (ordered(half, order) for half in np.split(B[way], 2))
+            found[Key("U", 0, way == 1)] = ordered(W[way], order)
+            found[Key("W", 0, way == 1)] = ordered(R[way], order)
             found |= biases(node.cell, b, recurrent, 0, way == 1)
         return found
 
@@ -192,18 +193,16 @@ class _Graph:
             has_bias = bias in self.tensors and self.tensors[bias].shape == (outputs,)
             names = (matrix, bias) if has_bias else (matrix,)
             name = node.name or matrix
-            found.append(Linear(name, names, inputs, outputs, self._linear(names, turned)))
+            found.append(
+                Linear(
+                    name,
+                    names,
+                    inputs,
+                    outputs,
+                    linear(self.tensors, names, is_transposed=not turned),
+                )
+            )
         return found
-
-    def _linear(
-        self, names: tuple[str, ...], turned: bool
-    ) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
-        def read() -> tuple[np.ndarray, np.ndarray]:
-            matrix, *bias = taken(self.tensors, names).values()
-            V = matrix if turned else matrix.T.copy()
-            return V, bias[0] if bias else np.zeros(len(V), V.dtype)
-
-        return read
 
 
 _PLAIN = {"alpha": 1.0, "beta": 1.0, "transA": 0}  # Gemm without them is a linear layer
@@ -264,9 +263,3 @@ def _over(below: Recurrent | None, net: Recurrent) -> Recurrent | None:
         return replace(stacked([below, net]), name=below.name)
     except UserError:
         return None
-
-
-def _ordered(rows: np.ndarray, cell: str) -> np.ndarray:
-    """Blocks of rows in our order of the gates."""
-    blocks = np.split(rows, len(ORDER[cell]))
-    return np.concatenate([blocks[i] for i in ORDER[cell]])

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.models.contents import Key, Linear, Recurrent, Weights
-from gradlab.models.tensors import Tensor, taken
+from gradlab.models.tensors import Tensor, linear, taken
 
 NAME = re.compile(
     r"((?:.*[./])?)(weight|bias)_(ih|hh|hr)(?:_l([0-9]{1,4}))?(_reverse)?", re.ASCII | re.DOTALL
@@ -61,7 +61,13 @@ def linears(tensors: Mapping[str, Tensor]) -> list[Linear]:
         has_bias = bias in tensors and tensors[bias].shape == tensor.shape[:1]
         names = (name, bias) if has_bias else (name,)
         found.append(
-            Linear(prefix, names, tensor.shape[1], tensor.shape[0], _linear(tensors, names))
+            Linear(
+                prefix,
+                names,
+                tensor.shape[1],
+                tensor.shape[0],
+                linear(tensors, names, is_transposed=False),
+            )
         )
     return found
 
@@ -173,11 +179,3 @@ def biases(cell: str, own: np.ndarray, recurrent: np.ndarray, layer: int, revers
         return {Key("b", layer, reverse): own, Key("b_recurrent", layer, reverse): recurrent.copy()}
     with np.errstate(invalid="ignore", over="ignore"):
         return {Key("b", layer, reverse): own + recurrent}
-
-
-def _linear(tensors: Mapping[str, Tensor], names: tuple[str, ...]):
-    def read() -> tuple[np.ndarray, np.ndarray]:
-        V, *c = taken(tensors, names).values()
-        return V, c[0] if c else np.zeros(len(V), V.dtype)
-
-    return read

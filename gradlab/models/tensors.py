@@ -5,7 +5,7 @@ floats are quantised: what they stand for is not in them, and they are refused.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -53,6 +53,28 @@ def widened(array: np.ndarray) -> np.ndarray:
     """A copy in float64 if it is that, else in float32, C-ordered, in this machine's byte order."""
     single = array.dtype.newbyteorder("=") != np.float64
     return np.array(array, np.float32 if single else np.float64, order="C")
+
+
+def ordered(rows: np.ndarray, order: Sequence[int]) -> np.ndarray:
+    """Blocks of rows, one a gate, in another order, C-ordered."""
+    blocks = np.split(rows, len(order))
+    return np.concatenate([blocks[i] for i in order])
+
+
+def linear(
+    tensors: Mapping[str, Tensor], names: tuple[str, ...], is_transposed: bool
+) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
+    """What reads a linear layer, (V, c), from its matrix (O, N) and its bias, or 0 without one.
+
+    is_transposed: the matrix stands as (N, O).
+    """
+
+    def read() -> tuple[np.ndarray, np.ndarray]:
+        matrix, *bias = taken(tensors, names).values()
+        V = matrix.T.copy() if is_transposed else matrix
+        return V, bias[0] if bias else np.zeros(len(V), V.dtype)
+
+    return read
 
 
 def of_bfloat16(content: bytes) -> np.ndarray:

@@ -201,7 +201,7 @@ def _role(log, found, own):
     if not found.finite.any():
         return ""
     if own is None:
-        low, high = (factor * found.mean for factor in thresholds.RULE_OF_THUMB)
+        low, high = thresholds.band(found)
         return (
             f"No threshold is told (--threshold C). One above {found.p99:.3g} (P99) would be a "
             f"safety net that catches spikes; one below {found.median:.3g} (the median) a limiter "

@@ -19,6 +19,11 @@ class Threshold(NamedTuple):
     name: str
 
 
+def band(found):
+    """(low, high) of the rule of thumb, by the mean of the finite norms."""
+    return tuple(factor * found.mean for factor in RULE_OF_THUMB)
+
+
 def share(log, threshold):
     """Share of the finite norms that the lectures' rule clips: n >= c. threshold: one, or each."""
     finite = np.isfinite(log.norm)
@@ -44,7 +49,7 @@ def used(log, given=()):
 
 def named(log, found, given=()):
     """[Threshold] by their values: given ones, the log's, the rules', and round ones."""
-    low, high = (factor * found.mean for factor in RULE_OF_THUMB)
+    low, high = band(found)
     norms = log.norm[found.finite & (log.norm > 0)]
     listed = [(value, "given: --threshold") for value in given]
     own = used(log)

@@ -137,10 +137,9 @@ class Watched:
         """Norms over the updates, with spikes and thresholds, and their distribution."""
         from gradlab.plots import watched
 
-        low, high = (factor * self.found.mean for factor in thresholds.RULE_OF_THUMB)
         own = thresholds.used(self.log, self.given)
         said = report.headline(self), report.caption(self)
-        return watched.figure(self.table, own, (low, high), *said)
+        return watched.figure(self.table, own, thresholds.band(self.found), *said)
 
     def draw(self, path: str | PathLike) -> None:
         """Write the figure to a .png, .pdf or .svg."""
