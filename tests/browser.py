@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from processes import interruptible
+
 ROOT = Path(__file__).parents[1]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = os.environ.get("GRADLAB_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
@@ -33,9 +35,10 @@ def chromium():
 def explorer(*arguments):
     """(a process of `gradlab explore`, its address)."""
     command = [sys.executable, "-m", "gradlab", "explore", "--no-browser", *arguments]
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    with interruptible():
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
     try:
         yield process, process.stdout.readline().strip()
     finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from processes import interruptible
 
 import gradlab
 from gradlab.cli import main
@@ -259,22 +260,14 @@ def test_a_folder_in_a_files_place_and_a_file_in_a_folders(capsys, name):
 
 
 def start(*arguments):
-    # a shell's background job ignores SIGINT, and so would its children
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return _start(arguments)
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _start(arguments):
-    return subprocess.Popen(
-        [sys.executable, "toy.py", "--results", os.getcwd(), *arguments],
-        cwd=TESTS,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with interruptible():
+        return subprocess.Popen(
+            [sys.executable, "toy.py", "--results", os.getcwd(), *arguments],
+            cwd=TESTS,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
 
 def test_a_script_is_the_command():

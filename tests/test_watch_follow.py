@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from processes import interruptible
 
 from gradlab.watching import follow, sources
 from gradlab.watching.watched import How, Watched
@@ -148,14 +149,11 @@ def test_on_a_terminal_the_screen_takes_the_place_of_the_one_before(monkeypatch,
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_ctrl_c_ends_it_and_the_figure_is_drawn(number, code):
     Path("run.csv").write_text(HEADER + "1,0.5\n")
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+    with interruptible():
         command = [sys.executable, "-m", "gradlab", "watch", "run.csv", "--follow"]
         watch = subprocess.Popen(
             [*command, "--figure", "f.png"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-    finally:
-        signal.signal(signal.SIGINT, before)
     assert watch.stdout.readline().startswith(b"update 1: norm 0.5")
     append("2,0.25\n")
     assert watch.stdout.readline().startswith(b"update 2: norm 0.25")

@@ -2,7 +2,6 @@
 
 import contextlib
 import html
-import signal
 import sys
 import webbrowser
 
@@ -16,30 +15,13 @@ INSTALL = "explore needs Bokeh: pip install 'gradlab[explore]'"
 def command(values, port, browser):
     """Serve until the last tab closes or Ctrl-C; 0."""
     explorer = _server().Explorer(State.named(values), port)
-    with _stopped_by_signals(explorer):
+    with contextlib.suppress(KeyboardInterrupt):
         print(f"{explorer.url}\nCtrl-C, or closing the page, ends it", flush=True)
         if browser:
             explorer.open_soon(webbrowser.open)
         sys.setswitchinterval(SWITCH)
         explorer.run()
     return 0
-
-
-@contextlib.contextmanager
-def _stopped_by_signals(explorer):
-    """Ctrl-C and SIGTERM end the loop; one that the parent ignores stays ignored.
-
-    An exception that a signal raises is lost where Python is in a finalizer's call.
-    """
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {n: own for n in numbers if (own := signal.getsignal(n)) is not signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, lambda *_: explorer.stop())
-    try:
-        yield
-    finally:
-        for number, own in before.items():
-            signal.signal(number, own)
 
 
 def explore(**controls):
