@@ -6,6 +6,7 @@ Network         a recurrent network with all its gradients
 train           train one on a task, or on one's own arrays, by a Plan; returns a Training
 clip            gradient clipping, in every meaning that users know
 explore         the page of `gradlab explore`, in a notebook or a browser
+inspect         where the gradient of somebody's model vanishes or explodes, and why
 lyapunov        the Lyapunov exponents of a network, with standard errors
 watch           what a log of gradient norms says, and what a threshold is there
 """
@@ -18,6 +19,7 @@ _HOMES = {
     "Training": "gradlab.learning.training",
     "clip": "gradlab.learning.clipping",
     "explore": "gradlab.explorer.opened",
+    "inspect": "gradlab.inspecting.inspected",
     "lyapunov": "gradlab.nets.lyapunov",
     "read": "gradlab.runner",
     "run": "gradlab.runner",
@@ -30,6 +32,7 @@ __all__ = [
     "Training",
     "clip",
     "explore",
+    "inspect",
     "lyapunov",
     "read",
     "run",

@@ -16,6 +16,7 @@ from gradlab.commands import (
     diff,
     explore,
     export,
+    inspect,
     list,
     new,
     plot,
@@ -32,7 +33,7 @@ from gradlab.suite import tell
 COMMANDS = {
     "list": list, "show": show, "run": run, "status": status, "reproduce": reproduce, "diff": diff,
     "plot": plot, "check": check, "new": new, "export": export,
-    "explore": explore, "watch": watch,
+    "explore": explore, "inspect": inspect, "watch": watch,
 }  # fmt: skip
 
 

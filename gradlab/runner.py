@@ -94,13 +94,21 @@ def complete(experiment, folder, name=None, workers=None, fresh=False, retry_err
     """(table, verdicts) of a prepared experiment, all written to `folder` as `name`."""
     name = experiment.name if name is None else runs.named(name)
     _load_figures_meanwhile()
-    table, figure, origin = (beside(folder, name, x) for x in ("parquet", "png", "json"))
-    for path in (table, figure, origin):
+    for path in places(folder, name):
         check_place(path)  # now: not when all is measured
     remove_stale(folder)
     frame, origins = sweep(experiment, folder, workers, fresh, retry_errors)
+    keep(experiment, frame, folder, name, provenance.describe(experiment, frame, origins))
+    verdicts = experiment.verdicts(frame)
+    for line in report.lines(name, verdicts, what=report.called(experiment)):
+        say(line)
+    return frame, verdicts
+
+
+def keep(experiment, frame, folder, name, content):
+    """Write a table, its figure, and its provenance `content`, as `name`."""
+    table, figure, origin = places(folder, name)
     digest = store.write(frame, table)
-    content = provenance.describe(experiment, frame, origins)
     store.write_json({**content, store.TABLE: digest}, origin)
     say(f"wrote {table}")
     try:
@@ -109,10 +117,11 @@ def complete(experiment, folder, name=None, workers=None, fresh=False, retry_err
     except drawing().NoRows as lacking:
         say(lacking)
         figure.unlink(missing_ok=True)  # of a table that stood here before
-    verdicts = experiment.verdicts(frame)
-    for line in report.lines(name, verdicts, what=report.called(experiment)):
-        say(line)
-    return frame, verdicts
+
+
+def places(folder, name):
+    """Where the table, the figure and the provenance of a run stand."""
+    return [beside(folder, name, suffix) for suffix in ("parquet", "png", "json")]
 
 
 def beside(folder, name, suffix):

@@ -11,7 +11,8 @@ ANY_PACKAGE = "any package but numba"
 NUMERIC = {"errors", "numpy", "scipy"}
 CORE = {"nets", "learning", "tasks", "theory"}
 JOINED = {
-    "kernels", "cells", "models", "measures", "suite", "explorer", "watching", "cli", "commands",
+    "kernels", "cells", "models", "measures", "suite", "explorer", "watching", "inspecting", "cli",
+    "commands",
 }  # fmt: skip
 ALL = {*CORE, *JOINED, "", "errors", "version", ANY_PACKAGE}
 
@@ -75,6 +76,12 @@ RULES = {
     "gradlab.explorer.views": Rule({"explorer", "plots", ANY_PACKAGE}),
     # A user's log: files, numbers, words; what draws it knows no log.
     "gradlab.watching": Rule({"errors", "files", "given", ANY_PACKAGE}, {"plots"}),
+    # A user's model: what it is shown, numbers, words; what draws it knows no network.
+    "gradlab.inspecting": Rule(
+        {"errors", "files", "given", "threads", "watching", *CORE, ANY_PACKAGE}, {"plots"}
+    ),
+    # What a command writes in an experiment's form.
+    "gradlab.forms": Rule({"errors", "suite", "plots"}),
     "gradlab.commands": Rule({"", "errors", "files", "runner", "suite", "words"}, ALL - {"cli"}),
     "gradlab.cli": Rule({"commands", "errors", "suite"}, ALL),
     "gradlab.__main__": Rule({"cli"}),
@@ -179,6 +186,10 @@ WRONG = [
     ("gradlab.watching.log", "from gradlab.nets import losses"),
     ("gradlab.watching.watched", "from gradlab.plots import watched"),
     ("gradlab.plots.watched", "from gradlab.watching import log"),
+    ("gradlab.inspecting.layers", "from gradlab.suite import store"),
+    ("gradlab.inspecting.inspected", "from gradlab.plots import inspected"),
+    ("gradlab.plots.inspected", "from gradlab.inspecting import layers"),
+    ("gradlab.watching.log", "from gradlab.inspecting import layers"),
     ("gradlab.attic.old", "import numpy"),
     ("gradlab", "import pandas"),
     ("experiments.other", "import experiments.spectral_radius"),

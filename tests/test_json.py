@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import gradlab
 from gradlab import cli
 
 COMMANDS = {
@@ -14,6 +15,7 @@ COMMANDS = {
     "check": ["spectral_radius"],
     "status": ["spectral_radius"],
     "watch": ["norms.csv"],
+    "inspect": ["net.safetensors", "--try"],
 }
 
 
@@ -46,9 +48,14 @@ def test_the_keys_are_those_that_help_names(name, capsys, tmp_path, monkeypatch)
         monkeypatch.chdir(tmp_path)
         norms = [f"{i},{1 + i % 7 / 10}" for i in range(1, 60)]
         Path("norms.csv").write_text("\n".join(["update,norm", *norms, "60,nan", "61,9000"]))
+    if name == "inspect":
+        monkeypatch.chdir(tmp_path)
+        gradlab.Network.draw("lstm", inputs=1, hidden=2, outputs=1).save("net.safetensors")
     assert cli.main([name, *COMMANDS[name], "--json"]) == 0
     found = keys(json.loads(capsys.readouterr().out))
     expected = named(cli.COMMANDS[name].KEYS)
     if name == "status":
         expected -= {"pid", "started"}  # nobody runs it now
+    if name == "inspect":
+        expected |= set("ifgo")  # gates by their names
     assert found == expected

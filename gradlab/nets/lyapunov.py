@@ -142,7 +142,7 @@ def jacobian(run, start, stop):
         raise ValueError(f"a Jacobian needs a pass of one lane (see `lane`), not of {lanes}")
     if not 0 <= start < stop <= steps:
         raise ValueError(f"steps {start} to {stop}: must rise within 0 to T = {steps}")
-    return _back(run, start, stop, np.eye(size, dtype=run.trace.state.dtype))
+    return through(run, start, stop, np.eye(size, dtype=run.trace.state.dtype))
 
 
 def growth(run, count=None, every=4, at=None, discard=0):
@@ -300,7 +300,7 @@ def _backwards(run):
 
     def step(Q, start, stop):
         rows = np.ascontiguousarray(Q.T)
-        grown, exponent = _back(run, steps - stop, steps - start, rows)
+        grown, exponent = through(run, steps - stop, steps - start, rows)
         turned, stretched, clear = _turn(grown.T)
         if clear < ENOUGH and stop - start == 1:
             raise _HiddenError
@@ -309,7 +309,7 @@ def _backwards(run):
     return step
 
 
-def _back(run, start, stop, rows):
+def through(run, start, stop, rows):
     """(product, exponent): rows (k, S) times dh_stop/dh_start = product * 2^exponent.
 
     nan where a state on the way is not finite, for ReLU's slope of nan would be 0; but for a linear

@@ -10,6 +10,7 @@ from gradlab.suite.experiment import Experiment
 
 PACKAGE = Path(__file__).parents[1]
 VALUE_LIKE = 0.75  # of a value where an experiment is asked for: `nope` means no noise, lsmt lstm
+FORMS = PACKAGE / "forms"  # what commands write: found by name, listed nowhere
 INSTALLED_IN = "_experiments"  # the wheel's folder of experiments, within PACKAGE
 DEFAULT = "spectral_radius"  # what `gradlab run` alone runs
 
@@ -45,7 +46,7 @@ def label(experiment):
     Of a file elsewhere it is the bare name: tables are committed, and name no place of a machine.
     """
     file = Path(experiment.file).absolute()
-    known = found.stems(folder()) | found.files("experiment")
+    known = _own() | found.files("experiment")
     own = known.get(experiment.name)
     if not file.is_file() or (own and own.absolute() == file):
         return experiment.name
@@ -91,10 +92,15 @@ def look(file):
 def _find(name):
     if not isinstance(name, str | PathLike):
         raise UserError(f"experiment={name!r}: not a name, the path of a FILE.py or an Experiment")
-    unknown = not str(name).endswith(".py") and str(name) not in names()
+    unknown = not str(name).endswith(".py") and str(name) not in {*names(), *_own()}
     if unknown and (instead := _instead(str(name))):
         raise UserError(f"no experiment {name}: did you mean `gradlab run {instead}`?")
-    return found.find("experiment", name, found.stems(folder()))
+    return found.find("experiment", name, _own())
+
+
+def _own():
+    """name -> file of gradlab's experiments, and of what its commands write."""
+    return found.stems(folder()) | found.stems(FORMS)
 
 
 def _instead(name):

@@ -1,0 +1,139 @@
+"""What the model is shown: inputs and targets, or noise; and how much of it is measured."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from gradlab import files, given
+from gradlab.errors import UserError
+from gradlab.tasks import _columns
+
+STEPS, LANES = 100, 16  # of noise, unless told
+BYTES = 1.0e9  # of the states that one pass over the model leaves, at most
+WORK = 1.2e12  # multiplications, at most: some 20 seconds on two cores
+KINDS = (".npy", ".csv", ".parquet")
+
+
+class Inputs(NamedTuple):
+    """x (T, B, D), time first; y as `Network.gradients` takes it, or None; and words on both."""
+
+    x: np.ndarray
+    y: np.ndarray | None
+    at: str
+    notes: tuple[str, ...]
+
+
+def of(net, x, y, batch_first=False, size=(STEPS, LANES), seed=0):
+    """The `Inputs` of a network: arrays or paths, or noise of unit variance where x is None.
+
+    size: (steps, sequences) of the noise. Raises UserError, one line, for what does not fit.
+    """
+    width, notes = net.weights["U"].shape[1], []
+    if x is None:
+        if y is not None:
+            raise UserError("targets without inputs: give the inputs that they belong to")
+        x = np.random.default_rng(seed).standard_normal((*size, width))
+        notes.append("no inputs given: noise of unit variance; yours (--inputs) may do otherwise")
+    else:
+        x = _by_time("inputs", x, width, batch_first)
+    if not np.isfinite(x).all():
+        raise UserError(f"inputs hold {int((~np.isfinite(x)).sum())} values that are nan or inf")
+    at, targets = "every", None
+    if y is not None:
+        targets, at = _targets(net, y, x.shape[:2], batch_first)
+    return _sampled(net, Inputs(x, targets, at, tuple(notes)))
+
+
+def read(path):
+    """The array of a .npy file, or the columns (T, K) of a .csv or .parquet file.
+
+    Raises UserError, one line, for every other file.
+    """
+    place = files.expanded(path)
+    if place.suffix.lower() not in KINDS:
+        raise UserError(f"{path}: give a .npy, .csv or .parquet file")
+    if place.suffix.lower() == ".npy":
+        return _npy(path, place)
+    found, _ = _columns.found(place)
+    frame, places = _columns.table(found)
+    names = _columns.chosen(frame, "*", found)
+    columns = [_columns.numbers(frame[k], f"column {k} of {path}", places) for k in names]
+    return np.stack(columns, axis=1)
+
+
+def _npy(path, place):
+    try:
+        return np.load(place, allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"no file {path}") from None
+    except (ValueError, OSError, EOFError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(f"{path} is no .npy file of plain numbers: {reason}") from None
+
+
+def _array(name, value):
+    if isinstance(value, str | os.PathLike):
+        return read(Path(value))
+    return given.real(name, np.asarray(value) if isinstance(value, list | tuple) else value)
+
+
+def _by_time(name, value, width, batch_first):
+    """(T, B, D) from that, (B, T, D), (T, D) or (T,)."""
+    array = given.floats(name, _array(name, value))
+    shape = array.shape
+    if array.ndim == 1 and width == 1:
+        array = array[:, None]
+    if array.ndim == 2:
+        array = array[None] if batch_first else array[:, None]
+    if array.ndim == 3 and batch_first:
+        array = array.swapaxes(0, 1)
+    if array.ndim != 3 or array.shape[2] != width or 0 in array.shape:
+        order = "(B, T, D)" if batch_first else "(T, B, D)"
+        hint = "" if batch_first else ", --batch-first where the sequences come first"
+        raise UserError(f"{name} have shape {shape}: the model takes {order}, D = {width}{hint}")
+    return np.ascontiguousarray(array)
+
+
+def _targets(net, value, shape, batch_first):
+    """(y, at): of every step (T, B, O), (T, B), or of the last one (B, O), (B,)."""
+    y, outputs = _array("targets", value), len(net.weights["c"])
+    steps, lanes = shape
+    classes = y.dtype.kind in "iu"
+    if lanes == 1 and y.ndim <= 2 and len(y) == steps > 1 and y.shape[1:] != (1, outputs):
+        y = y[:, None] if not batch_first else y[None]  # columns of a file: one sequence
+    if batch_first and y.shape[:2] == (lanes, steps):
+        y = y.swapaxes(0, 1)
+    right = {(steps, lanes): "every", (lanes,): "last"}
+    if not classes:
+        if y.shape in right and outputs == 1:
+            y = y[..., None]
+        right = {(*place, outputs): at for place, at in right.items()}
+    if y.shape not in right:
+        told = " or ".join(map(str, right))
+        raise UserError(f"targets have shape {np.shape(value) or y.shape}: give {told}")
+    return np.ascontiguousarray(y), right[y.shape]
+
+
+def _sampled(net, inputs):
+    """So many sequences, then so many steps, as memory and patience allow; a note says so."""
+    steps, lanes = inputs.x.shape[:2]
+    size, hidden = net.weights["W"].size, net.hidden
+    values = sum(3 * net.weights[f"W{place.suffix}"].shape[0] for place in net.places)
+    each = max(
+        steps * values * net.weights["W"].dtype.itemsize / BYTES,
+        8 * steps * size * len(net.places) / WORK,
+    )
+    few = max(1, min(lanes, int(1 / each)))
+    short = min(steps, max(1, int(steps / each))) if each > 1 else steps
+    if (few, short) == (lanes, steps):
+        return inputs
+    x, y = inputs.x[:short, :few], inputs.y
+    if y is not None:
+        y = y[:short, :few] if inputs.at == "every" else y[:few]
+    note = (
+        f"sampled, for {hidden:,} units are many: the first {few} of {lanes} sequences, the first "
+        f"{short} of {steps} steps"
+    )
+    return inputs._replace(x=np.ascontiguousarray(x), y=y, notes=(*inputs.notes, note))

@@ -1,0 +1,116 @@
+"""All numbers of one layer and direction, and of the model."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gradlab.inspecting import jacobians, slopes, spectra, units
+from gradlab.inspecting.slopes import Slopes
+from gradlab.inspecting.units import Units
+from gradlab.nets.batch import Batch, Run
+from gradlab.theory import truncation
+
+SHARE = 0.01  # of the gradient at lag 0, down to which it counts as there
+LN2, LOG10_2 = np.log(2), np.log10(2)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer and direction.
+
+    log10      {"h": (T+1,), "c": ...}: log10 of the gradient's norm by lag, root mean square over
+               the sequences: of dL_T/dh_k if there are targets (and the direction is forward), else
+               of dh_T/dh_k, whose norm is the root mean square of its singular values
+    horizon    {"h": steps, "c": steps}: the largest lag at which it is at least `share` of its
+               first one, which is at lag 0 for h, at lag 1 for c, whose own gradient begins there
+    window     steps that truncated backpropagation needs (see gradlab.theory.truncation)
+    """
+
+    name: str
+    layer: int
+    reverse: bool
+    of_loss: bool
+    spectra: dict
+    stretch: jacobians.Stretch
+    units: Units
+    log10: dict
+    horizon: dict
+    log_bias: np.ndarray
+    window: float
+
+    @property
+    def steps(self):
+        """T."""
+        return len(self.log10["h"]) - 1
+
+    @property
+    def reach(self):
+        """The larger one of the horizons."""
+        return max(self.horizon.values())
+
+    @property
+    def whole(self):
+        """log10 of the state's whole gradient by lag, over that at lag 0."""
+        squares = np.logaddexp2.reduce([2 * own / LOG10_2 for own in self.log10.values()])
+        with np.errstate(invalid="ignore"):
+            return (squares - squares[0]) / 2 * LOG10_2
+
+
+@dataclass(frozen=True)
+class Found:
+    """The layers, and what the loss gave if there were targets."""
+
+    layers: list = field(default_factory=list)
+    gradient: Slopes | None = None
+
+
+def of(net, inputs, loss, share=SHARE, bias=truncation.BIAS, told=None):
+    """`Found` of a network and its inputs. told(done, of) is called as layers are through."""
+    gradient = None if inputs.y is None else slopes.of(net, inputs, loss)
+    batch = Batch.of(net, inputs.x, None, None)
+    with np.errstate(over="ignore", invalid="ignore"):
+        run = Run.of(batch, np.arange(batch.x.shape[1]))
+    layers = []
+    for number, chain in enumerate(run.chains):
+        layers.append(_layer(net, chain, gradient, share, bias))
+        if told:
+            told(number + 1, len(run.chains))
+    return Found(layers, gradient)
+
+
+def horizon(log10, share, part="h"):
+    """The largest lag at which log10 (T+1,) is at least log10(share) above its first entry.
+
+    Of c from lag 1 on. 0 where it is not finite.
+    """
+    first = 1 if part == "c" and len(log10) > 1 else 0
+    with np.errstate(invalid="ignore"):
+        there = np.flatnonzero(log10[first:] - log10[first] >= np.log10(share))
+    return int(there.max(initial=0)) + first * bool(there.size)
+
+
+def _layer(net, chain, gradient, share, bias):
+    place = chain.place
+    stretch = jacobians.of(chain, net.state_parts)
+    of_loss = gradient is not None and not place.reverse
+    if of_loss:
+        lanes = gradient.log2[place.layer]
+        log2 = {name: jacobians.mean_log2(2 * own, 1) / 2 for name, own in lanes.items()}
+        squares = np.logaddexp2.reduce([2 * own for own in lanes.values()])
+        log_phi = jacobians.mean_log2(squares / 2, 1) * LN2
+    else:
+        log2 = stretch.log2
+        log_phi = np.logaddexp2.reduce([2 * own for own in log2.values()]) / 2 * LN2
+    log10 = {name: own * LOG10_2 for name, own in log2.items()}
+    log_bias = truncation.log_relative_bias(log_phi)
+    return Layer(
+        name=_name(net, place), layer=place.layer, reverse=place.reverse, of_loss=of_loss,
+        spectra=spectra.of(net, place), stretch=stretch, units=units.of(net, chain), log10=log10,
+        horizon={part: horizon(own, share, part) for part, own in log10.items()},
+        log_bias=log_bias, window=truncation.window(log_phi, bias),
+    )  # fmt: skip
+
+
+def _name(net, place):
+    way = ("reverse" if place.reverse else "forward") if net.bidirectional else ""
+    return " ".join(filter(None, [f"layer {place.layer}", way]))

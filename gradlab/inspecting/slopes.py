@@ -1,0 +1,74 @@
+"""dL/dh of a user's own targets: by lag, and the norms of the weights' gradients."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gradlab.nets.exponents import plain
+from gradlab.watching.thresholds import RULE_OF_THUMB
+
+PARTS = 8  # minibatches that the sequences are cut into, for a mean norm
+
+
+class Slopes(NamedTuple):
+    """Of one loss.
+
+    log2       {layer: {"h": (T+1, B), "c": ...}}: log2 ||dL_T/dh_k|| by lag T - k, of the loss of
+               the last step alone, so that a lag is a lag
+    loss       L, the mean over sequences of the sum over steps
+    norms      {weight: ||dL/d(weight)||}, in log2, and "all" together
+    batches    (k,): log2 norms of all weights together, of k minibatches; their size
+    status     of the sequences
+    """
+
+    log2: dict
+    loss: float
+    norms: dict
+    batches: np.ndarray
+    size: int
+    status: tuple
+
+
+def of(net, inputs, loss):
+    """The `Slopes` of targets. Raises UserError, one line, where loss and targets do not fit."""
+    whole = net.gradients(inputs.x, inputs.y, loss=loss, at=inputs.at)
+    norms = whole.log2_norms | {"all": whole.log2_norm}
+    value, status = whole.loss, tuple(sorted(set(whole.status)))
+    last = whole
+    if inputs.at == "every":
+        del whole
+        last = net.gradients(inputs.x, inputs.y[-1], loss=loss, at="last")
+    batches, size = _batches(net, inputs, loss)
+    if batches is None:
+        batches, size = np.array([norms["all"]]), inputs.x.shape[1]
+    return Slopes(_by_lag(net, last), value, norms, batches, size, status)
+
+
+def _by_lag(net, gradients):
+    found = {}
+    for layer in range(net.layers):
+        found[layer] = {"h": gradients.layer_lag_log2(layer, "forward")[::-1]}
+        if len(net.state_parts) > 1:
+            found[layer]["c"] = gradients.layer_cell_lag_log2(layer, "forward")[::-1]
+    return found
+
+
+def _batches(net, inputs, loss):
+    """(log2 norms, size) of minibatches; None for one sequence, and for large models."""
+    lanes = inputs.x.shape[1]
+    size = -(-lanes // PARTS)
+    if lanes < 2 or net.weights["W"].size > 2**20:
+        return None, 0
+    found = []
+    for first in range(0, lanes - size + 1, size):
+        own = slice(first, first + size)
+        y = inputs.y[:, own] if inputs.at == "every" else inputs.y[own]
+        found.append(net.gradients(inputs.x[:, own], y, loss=loss, at=inputs.at).log2_norm)
+    return np.array(found), size
+
+
+def band(slopes):
+    """(low, high) of the rule of thumb: half to ten times the mean norm of the minibatches."""
+    with np.errstate(over="ignore"):
+        mean = float(np.mean(plain(np.exp2(slopes.batches % 1), slopes.batches // 1)))
+    return tuple(factor * mean for factor in RULE_OF_THUMB)

@@ -1,0 +1,74 @@
+"""What units and gates do along a pass: how many are saturated, how much the state is kept.
+
+A gate is closed below 0.1 and open above 0.9 (Karpathy, Johnson, Fei-Fei 2015, Visualizing and
+Understanding Recurrent Networks); a tanh is saturated where |h| > 0.97, its slope below 0.06.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gradlab.nets.batch import part_of
+
+CLOSED, OPEN = 0.1, 0.9
+TANH = 0.97
+
+
+class Gate(NamedTuple):
+    """Over units, steps and sequences: mean, shares that are closed and open, and ln's mean.
+
+    log: exp of it is the factor that a gate leaves of a state on average, step by step.
+    """
+
+    mean: float
+    closed: float
+    open: float
+    log: float
+
+
+class Units(NamedTuple):
+    """saturated: a share of all states h; dead: share of units that are so all along; gates."""
+
+    saturated: float
+    dead: float
+    gates: dict[str, Gate]
+
+
+def of(net, chain):
+    """The `Units` of a chain's pass."""
+    trace = chain.passed.trace
+    h = part_of(net, trace.state, 0)[1:]
+    if not np.isfinite(h).all():
+        return Units(np.nan, np.nan, {})
+    flat = saturated(net, h)
+    return Units(float(flat.mean()), float(flat.all((0, 1)).mean()), _gates(net, trace.saved))
+
+
+def saturated(net, h):
+    """Where h (...) is on a flat piece of its activation: for ReLU at 0; a linear unit never is."""
+    if net.module.gates or net.activation == "tanh":
+        return np.abs(h) > TANH
+    if net.activation == "relu":
+        return h <= 0
+    if net.activation == "sigmoid":
+        return (h < CLOSED) | (h > OPEN)
+    return np.zeros(h.shape, bool)
+
+
+def _gates(net, saved):
+    """{name: Gate} of the sigmoid gates of lstm and gru, which keep them beside the state."""
+    known = {"lstm": "ifo", "gru": "rz"}.get(net.cell, "")
+    size = net.hidden
+    places = {name: net.module.gates.index(name) for name in known}
+    return {name: _gate(saved[..., at * size : (at + 1) * size]) for name, at in places.items()}
+
+
+def _gate(values):
+    least = np.finfo(values.dtype).tiny
+    log = np.log(np.maximum(values, least)).mean(dtype=np.float64)
+    return Gate(
+        float(values.mean(dtype=np.float64)),
+        float((values < CLOSED).mean()),
+        float((values > OPEN).mean()),
+        float(log),
+    )
