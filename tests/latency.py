@@ -3,8 +3,8 @@
     python tests/latency.py [LINK'S QUERY]      default: hidden_size=128&sequence_length=200
 
 No test, for a machine that others use as well has no fixed pace. A move gives the radius's
-slider a value; it ends with the first frame that the browser paints after the page has taken over
-what was computed for it.
+slider a value. `first view` ends with the browser's frame that first paints a plot of what was
+computed for it, `all views` with the frame that paints the last of them.
 """
 
 import sys
@@ -16,22 +16,29 @@ import numpy as np
 QUERY = "hidden_size=128&sequence_length=200"
 MOVES = """async (count) => {
     const slider = Bokeh.documents[0].get_model_by_name('spectral_radius');
-    const frame = () => window.gradlabFrame;
-    const painted = () => new Promise((done) => requestAnimationFrame(() => {
-        const channel = new MessageChannel();  // after the frame's own work
-        channel.port1.onmessage = done;
+    const pause = (duration) => new Promise((next) => setTimeout(next, duration));
+    let before, painted;
+    const plot = Bokeh.require('models/plots/plot_canvas').PlotView.prototype;
+    const paint = plot._actual_paint;
+    plot._actual_paint = function () {
+        paint.call(this);
+        if (window.gradlabFrame === before) { return; }  // of what was there
+        const channel = new MessageChannel(), { name } = this.model;  // after the frame's own work
+        channel.port1.onmessage = () => painted.set(name, performance.now());
         channel.port2.postMessage(0);
-    }));
-    const took = [];
+    };
+    const moves = [];
     for (let move = 0; move < count; move++) {
-        const before = frame(), started = performance.now();
+        before = window.gradlabFrame, painted = new Map();
+        const started = performance.now();
         slider.value = 0.5 + 0.01 * ((move * 7) % 150);
-        while (frame() === before) { await new Promise((next) => setTimeout(next, 0)); }
-        await painted();
-        took.push(performance.now() - started);
-        await new Promise((next) => setTimeout(next, 100));
+        while (!painted.size) { await pause(0); }
+        await pause(100);
+        const ended = [...painted.values()];
+        moves.push([Math.min(...ended) - started, Math.max(...ended) - started, ended.length]);
     }
-    return took;
+    plot._actual_paint = paint;
+    return moves;
 }"""
 
 
@@ -55,8 +62,10 @@ def measure(page, query):
         browser.painted(page, 1)
         print(f"first picture {time.perf_counter() - started:.1f} s")
         browser.settled(page)
-        took = np.array(page.evaluate(MOVES, 100))
-        print(f"{query}: median {np.median(took):.0f} ms, 95 % {np.percentile(took, 95):.0f} ms")
+        first, every, views = np.array(page.evaluate(MOVES, 100)).T
+        print(query)
+        for name, took in (("first view", first), (f"all {views.min():.0f} views", every)):
+            print(f"{name}: median {np.median(took):.0f} ms, 95 % {np.percentile(took, 95):.0f} ms")
 
 
 if __name__ == "__main__":
