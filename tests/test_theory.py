@@ -99,6 +99,14 @@ def test_activations_of_constant_slope_have_closed_forms(name, share):
     assert np.isfinite(theory.exponents(4.0, np.ones(600), name)).all()
 
 
+def test_a_recursion_of_one_gain_is_that_of_many():
+    gains, drives = np.array([0.0, 0.5, 1.2, 30.0, 1e200]), np.array([0.3, 0.0, 1e-20, 4.0] * 5)
+    for name in ("tanh", "sigmoid"):
+        many = theory.variances(gains, drives[:, None], name)
+        alone = [theory.variances(gain, drives, name) for gain in gains]
+        np.testing.assert_array_equal(np.transpose(alone), many)
+
+
 def test_critical_gain_is_one_without_drive():
     assert theory.critical_gain() == 1
     assert theory.critical_gain_driven(np.zeros(50)) == pytest.approx(1, abs=1e-14)

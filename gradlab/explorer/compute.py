@@ -119,7 +119,6 @@ def look(state):
         cell = None
         if len(net.state_parts) > 1:
             cell = (found.cell_lag_log2[:, 0] * LOG10_2)[::-1] - log10[0]
-        states = net.forward(own.x, h0=h0).states[:, 0]
         lines = _lines(state, own, net, spectra)
     radius = state.spectral_radius
     return Look(
@@ -132,7 +131,7 @@ def look(state):
         _horizon(relative),
         _felt(relative),
         {name: (radius * e, radius * s) for name, (e, s) in spectra.items()},
-        states,
+        found.passed[:, 0],
         found.loss,
         found.log2_norm * LOG10_2,
         str(found.status[0]),

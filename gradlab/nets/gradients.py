@@ -155,6 +155,11 @@ class Gradients:
         """dL/do, (T, B, O)."""
         return self._joined(lambda part: part.slope.outputs())
 
+    @cached_property
+    def passed(self):
+        """h[t], (T+1, B, N): what the way back started from, as `Network.forward` gives it."""
+        return self._joined(lambda part: part.run.hidden)
+
     @property
     def states(self):
         """dL/dh[t], (T+1, B, N); 0 or inf where the dtype ends (`lag_log2` goes on)."""

@@ -13,6 +13,7 @@ all exponents is that of ln|det J|/N: ln g - 1/2 + <ln phi'(sqrt(q) z)>, as ln|d
 ln g - 1/2. What lies between the largest and the mean: gradlab.theory.spectra.
 """
 
+import bisect
 import functools
 from collections.abc import Callable
 from typing import NamedTuple
@@ -194,7 +195,25 @@ def _splines():
 
 def _tanh_square(q):
     r = np.sqrt(q)
-    return _splines()[0](r / (1 + r)) * q / (1 + q)
+    return _scaled_square(r / (1 + r)) * q / (1 + q)
+
+
+def _scaled_square(position):
+    """The first of `_splines` there: of one number, as a recursion asks, in a tenth of the time."""
+    if isinstance(position, np.ndarray) or not 0 <= position < 1:
+        return _splines()[0](position)
+    starts, pieces = _pieces()
+    piece = bisect.bisect_right(starts, position, hi=len(pieces)) - 1
+    far = float(position) - starts[piece]
+    cubic, square, slope, value = pieces[piece]
+    return value + slope * far + square * (far * far) + cubic * (far * far * far)
+
+
+@functools.cache
+def _pieces():
+    """Where the pieces of the first of `_splines` start, and their coefficients."""
+    spline = _splines()[0]
+    return spline.x.tolist(), spline.c.T.tolist()
 
 
 def _sech_fourth(q):
