@@ -33,20 +33,21 @@ TABS = ("gradient", "training")
 COMPILING = "Loading; a cell's first time on this machine is compiled: 10 to 40 s ..."
 MOVED = "The controls have moved since this training began: Reset trains what they say now."
 TEMPLATE = Path(__file__).with_name("page.html")
-# One message a picture, its numbers in two buffers: a property set from here would be a message,
-# and an array two more. sync: what is set there is not told back.
+# One message a picture, all its numbers in one buffer, floats first: a property set from here would
+# be a message, and an array two more. sync: what is set there is not told back.
 PAINTED = """
 const number = frame.data.number[0], picture = frame.data.picture[0];
 if (picture) {
-    const [floats, bytes, updates] = picture;
+    const [packed, floats, updates] = picture;
     const unpacked = (value) => {
         if (!Array.isArray(value) || value[0] !== 'packed') { return value; }
         const [, kind, start, count, columns] = value;
         if (kind == 'u') {
-            const part = new Uint8Array(bytes.buffer, bytes.byteOffset + start, count);
-            return columns ? [new bytes.constructor(part, [count / columns, columns])] : part;
+            const first = packed.byteOffset + 4 * floats + start;
+            const part = new Uint8Array(packed.buffer, first, count);
+            return columns ? [new packed.constructor(part, [count / columns, columns])] : part;
         }
-        return new Float32Array(floats.buffer, floats.byteOffset + 4 * start, count);
+        return new Float32Array(packed.buffer, packed.byteOffset + 4 * start, count);
     };
     for (const [which, names, values] of updates) {
         const changed = {};
@@ -63,8 +64,11 @@ setTimeout(tell, 300);
 """
 
 
+KINDS = {"f": np.float32, "u": np.uint8}  # of arrays that are drawn, as they cross
+
+
 class Pack:
-    """Arrays one after the other in a buffer of floats and one of bytes, and where each stands."""
+    """Arrays one after the other in a buffer, floats and then bytes, and where each stands."""
 
     def __init__(self):
         self.updates = []
@@ -79,17 +83,15 @@ class Pack:
             return value
         kind = value.dtype.kind
         start = self._ends[kind]
-        self._parts[kind].append(value)
+        self._parts[kind].append(np.ascontiguousarray(value, KINDS[kind]))
         self._ends[kind] += value.size
         return ["packed", kind, start, value.size, columns]
 
     def message(self):
-        """[floats, bytes, updates]."""
-        floats, bytes_ = (
-            np.concatenate([*self._parts[kind], np.empty(0, dtype)], dtype=dtype)
-            for kind, dtype in (("f", np.float32), ("u", np.uint8))
-        )
-        return [floats, bytes_, self.updates]
+        """[the buffer, how many floats it has, updates]."""
+        parts = [part.view(np.uint8) for kind in KINDS for part in self._parts[kind]]
+        packed = np.concatenate([np.empty(0, np.uint8), *parts])
+        return [packed, self._ends["f"], self.updates]
 
 
 class Page:
@@ -105,6 +107,8 @@ class Page:
         self.errors = {name: self._line(f"error_{name}") for name in self.views}
         self.frame = ColumnDataSource({"number": [0], "picture": [None]}, name="frame")
         self._targets = [model for view in self.views.values() for model in _models(view)]
+        self._targets.append(self.words)
+        self._said = COMPILING
         self._places = {model.id: place for place, model in enumerate(self._targets)}
         self._updates: list = []  # (model, {property: value}) since the last picture
         self._results: dict = {}  # need -> the last result
@@ -123,6 +127,7 @@ class Page:
             for label in ("Start", "Step", "Reset")
         }
         self.lesson, self.is_training, self._is_open = None, False, True
+        self._is_ready = False
         self._asked = ""  # a lesson's method that a button wants next
         self._done: dict = {}  # need -> the state whose result is drawn
         self._busy, self._slow, self._rest, self._awaited = False, False, None, math.inf
@@ -154,6 +159,8 @@ class Page:
                 document.getElementById('card_' + name).hidden = !cb_obj.active.includes(i);
             })"""))  # fmt: skip
         self.views["regimes"].on_tap(self._tapped)
+        first = self.views[views.ORDER[0]].figure  # laid out: the page has all
+        first.on_change("inner_width", lambda attr, old, new: self._make_ready())
         for label, button in self.buttons.items():
             button.on_click(getattr(self, f"_{label.lower()}"))
         roots = [field.root for field in self.fields.values()]
@@ -168,7 +175,7 @@ class Page:
         with self.doc.models.freeze():  # else each looks at all that came before: 0.3 s
             for root in roots:
                 self.doc.add_root(root)
-        self.doc.template_variables["sentence"] = self.words.data["text"][0]
+        self.doc.template_variables["sentence"] = self._said
         self.doc.title = "gradlab explore"
         self.doc.template = TEMPLATE.read_text()
         self.doc.template_variables["cards"] = views.every()
@@ -187,6 +194,12 @@ class Page:
         self.is_training = self._is_open = False
         for worker in (self._fast_worker, self._slow_worker):
             worker.shutdown(wait=False, cancel_futures=True)
+
+    def _make_ready(self):
+        """Load the engine and what is compiled of it, for a second, while the page is laid out."""
+        if not self._is_ready:
+            self._is_ready = True
+            self._fast_worker.submit(_alone, partial(_found, "look", self.state))
 
     def _begin(self):
         """The first picture; beside it the map of the committed table, until there is an own."""
@@ -375,8 +388,9 @@ class Page:
                 self._say(self.errors[name], said)
 
     def _tell_all(self, text):
-        if self.words.data["text"][0] != text:
-            self.words.data = {"text": [text]}
+        if self._said != text:
+            self._said = text
+            self._updates.append((self.words, {"data": {"text": [text]}}))
 
     def _say(self, line, text):
         text = escape(text, quote=False)

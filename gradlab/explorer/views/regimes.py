@@ -37,6 +37,7 @@ class View:
         self.figure.scatter(
             "x", "y", source=self.here, size=16, marker="circle_cross", line_color="#000000",
             fill_color="#ffffff", line_width=2, fill_alpha=0.7,
+            level="overlay",  # a canvas of its own: where it moves the map is not painted anew
         )  # fmt: skip
         self.figure.grid.visible = False
         self.rows = ColumnDataSource({"length": []})
