@@ -14,7 +14,6 @@ from gradlab.plots import MUTED, RANGE, Panel, counted, medians, page, style
 from gradlab.suite import (
     Claim,
     Experiment,
-    Reading,
     every,
     largest,
     median,
@@ -23,7 +22,7 @@ from gradlab.suite import (
     rows,
     swap,
 )
-from gradlab.suite.survival import cut_off, first_reached, log_rank, times
+from gradlab.suite.survival import cut_off, first_reached, log_rank, more_solved, times
 
 SOLVED = 0.01  # of the fresh sequences wrong
 BELOW, ABOVE = 0.6, 1.75  # radii of the figure: the gradient vanishes, it explodes
@@ -44,33 +43,16 @@ def trainings(frame):
     return first_reached(frame, frame.error < SOLVED, ["omega", "spectral_radius", "seed"])
 
 
-def no_sooner(length):
+def no_sooner(frame):
     """p of the log-rank test between alpha = 2 and none; 1 where those without are solved first."""
-
-    def read(frame):
-        known = trainings(rows(frame, sequence_length=length))
-        middles = [times(rows(known, omega=alpha))[0].mean() for alpha in (STRONG, 0.0)]
-        later = middles[0] >= middles[1]
-        return 1.0 if later else log_rank({"omega": 0.0}, {"omega": STRONG})(known)
-
-    return Reading(f"log-rank p of alpha 2 and none at T = {length}, 1 if alpha is later", read)
+    known = trainings(frame)
+    middles = [times(rows(known, omega=alpha))[0].mean() for alpha in (STRONG, 0.0)]
+    return log_rank({"omega": 0.0}, {"omega": STRONG})(known) if middles[0] < middles[1] else 1.0
 
 
-def learns_sooner(length, budget, updates):
-    """The claim that with alpha = 2 trainings at a length are solved sooner than without."""
-    return Claim(
-        f"then it learns {length} steps sooner",
-        f"rate 0.1, T = {length}, within {budget:,} updates and within {budget // 2:,}: log-rank p "
-        "that trainings with alpha = 2 are solved no sooner than without, all radii",
-        source="Pascanu, Mikolov, Bengio (ICML 2013), Fig. 7 (up to 5 million updates there)",
-        measured=no_sooner(length),
-        at_most=0.02,
-        why="30 trainings each",
-        control=swap("omega", 0.0, STRONG),
-        also=[cut_off(0.5)],
-        about=ABOUT | {"sequence_length": length, "update": every(updates)},
-        seeds=10,
-    )
+def more_learn(frame):
+    """Share solved with alpha = 2 less that without, low end of the 95 % interval."""
+    return more_solved({"omega": STRONG}, {"omega": 0.0})(trainings(frame))
 
 
 def apart(frame):
@@ -142,9 +124,9 @@ figure = page(
     "Omega opens the way back before there is anything to learn from it",
     "task {task}, T = {sequence_length}, {network}, {hidden_size} units, minibatches of {batch}, "
     "{optimizer}, learning rate {learning_rate}, clipped to {clip_threshold}, {seeds}: medians, c: "
-    "and ranges, f: 95 % Wilson intervals\n"
+    "and ranges, f and i: 95 % Wilson intervals\n"
     "gradient by lag: ||dL/dh|| that many steps before the end over that at the end, 200 fresh "
-    "sequences; solved: below 1 % of them wrong at one of the updates shown in c; Omega in the "
+    "sequences; solved: below 1 % of them wrong at one of the updates looked at; Omega in the "
     "normalisation of the authors' code",
     [
         [
@@ -232,8 +214,32 @@ experiment = Experiment(
             about=ABOUT | {"sequence_length": 30},
             seeds=10,
         ),
-        learns_sooner(30, 2000, UPDATES),
-        learns_sooner(50, 6000, LONG),
+        Claim(
+            "then it learns sooner",
+            "rate 0.1, T = 30, within 2,000 updates and within 1,000: log-rank p that trainings "
+            "with alpha = 2 are solved no sooner than without, all radii",
+            source="Pascanu, Mikolov, Bengio (ICML 2013), Fig. 7 (up to 5 million updates there)",
+            measured=no_sooner,
+            at_most=0.02,
+            why="30 trainings each",
+            control=swap("omega", 0.0, STRONG),
+            also=[cut_off(0.5)],
+            about=ABOUT | {"sequence_length": 30, "update": every(UPDATES)},
+            seeds=10,
+        ),
+        Claim(
+            "it learns longer sequences",
+            "rate 0.1, T = 50, within 6,000 updates and within 4,500: share solved with alpha = 2 "
+            "less that without, all radii, low end of the 95 % interval",
+            source="Pascanu, Mikolov, Bengio (ICML 2013), Fig. 7 (up to 5 million updates there)",
+            measured=more_learn,
+            at_least=0.3,
+            why="30 of 30 trainings against 5; within 3,000 hardly any is solved",
+            control=swap("omega", 0.0, STRONG),
+            also=[cut_off(0.75)],
+            about=ABOUT | {"sequence_length": 50, "update": every(LONG)},
+            seeds=10,
+        ),
     ],
 )
 
