@@ -27,14 +27,18 @@ COURSE, END = {"test_length": 0}, {"test_length": above(0)}
 
 def course(column, beside=None, **axes):
     """A column against the update, a line a seed."""
-    line = medians("update", column, "seed", palette="crest", points=None, legend="seed", **axes)
+    line = medians(
+        "thousands", column, "seed", palette="crest", points=None, legend="" if beside else "seed",
+        xlabel="updates (thousands)", **axes,
+    )  # fmt: skip
 
     def draw(panel, frame):
-        line(panel, frame)
+        line(panel, frame.assign(thousands=frame["update"] / 1000))
         if beside:
-            panel.plot(*zip(*beside, strict=True), "s", color=EXPLODING, ms=6, zorder=4,
-                       label="the authors' log")  # fmt: skip
-            panel.legend(loc="upper right", fontsize=9)
+            updates, errors = zip(*beside, strict=True)
+            panel.plot([update / 1000 for update in updates], errors, "s", color=EXPLODING, ms=6,
+                       zorder=4, label="the authors' log")  # fmt: skip
+            panel.legend(loc="lower left", fontsize=9)
 
     draw.__doc__ = f"{column} against the update, a line a seed"
     return draw
@@ -66,24 +70,24 @@ def best_so_far(frame):
 
 
 figure = page(
-    "One model of 50 to 200 steps, by the settings of the authors' program",
+    "Within 400,000 updates it learns an order on 50 to 199 steps, and forgets it again",
     "temporal order, version {version}, start {start}: 50 units, minibatches of 20 of one length "
     "each, {shortest} to {longest} steps; plain SGD at rate 0.01, threshold 1, alpha 2; at most "
     "400,000 updates (5 million in the paper), until none of {evaluation_size} fresh sequences is "
     "wrong; {seeds}\na: of fresh sequences of the same lengths; red: rows of the authors' log; c: "
-    "mean since the last row, before clipping; d: {evaluation_size} fresh sequences of each "
+    "mean since the last row, before clipping; e: {evaluation_size} fresh sequences of each "
     "length; grey line: a guess",
     [
         [
             Panel("share wrong on the training's lengths",
-                  course("error", LOG, xlabel="updates", ylabel="share wrong"), COURSE),
-            Panel("loss", course("mean_loss", xlabel="updates"), COURSE),
+                  course("error", LOG, ylabel="share wrong"), COURSE),
+            Panel("loss", course("mean_loss", ylabel="loss"), COURSE),
         ],
         [
             Panel("norm of the gradient",
-                  course("mean_norm", yscale="log", xlabel="updates"), COURSE),
+                  course("mean_norm", yscale="log", ylabel="norm"), COURSE),
             Panel("spectral radius of W",
-                  course("spectral_radius_now", xlabel="updates", ylabel="radius"), COURSE),
+                  course("spectral_radius_now", ylabel="radius"), COURSE),
             Panel("share wrong at the end, by length", by_length, END),
         ],
     ],
