@@ -217,8 +217,8 @@ def _at_length(training, length):
 def lags(block):
     """One row an update and a lag of the block's training, its axes `update` and `lag`.
 
-    log10_gradient, loss, error and Omega (as gradlab.learning.omega defines it) are taken on PROBE
-    fresh sequences, the same ones at each update (0: before the first).
+    log10_gradient (nan beyond the sequence), loss, error and Omega (as gradlab.learning.omega
+    defines it) are taken on PROBE fresh sequences, the same ones at each update (0: before the first).
     """
     points = [_point(block, i) for i in range(len(block))]
     asked = [(point.pop("update"), point.pop("lag")) for point in points]
@@ -232,8 +232,16 @@ def lags(block):
         if update:
             training.run(until=update)
         found[update] = _by_lag(training, x, y)
-    rows = [found[update][0] | {"log10_gradient": found[update][1][lag]} for update, lag in asked]
+    rows = [
+        found[update][0] | {"log10_gradient": _reached(found[update][1], lag)}
+        for update, lag in asked
+    ]
     return _columns(rows)
+
+
+def _reached(logs, lag):
+    """The gradient at a lag; nan where the sequence is shorter."""
+    return logs[lag] if lag < len(logs) else math.nan
 
 
 def _by_lag(training, x, y):
