@@ -204,8 +204,8 @@ experiment = Experiment(
         ),
         Claim(
             "the gradient arrives",
-            "from radius 0.6, T = 30, after 200 updates: decades of the gradient over 30 steps with "
-            "alpha = 2 above those without",
+            "from radius 0.6, T = 30, after 200 updates: decades of the gradient over 30 steps "
+            "with alpha = 2 above those without",
             source="Pascanu, Mikolov, Bengio (ICML 2013), section 3.3: Omega keeps the norm",
             measured=arrives(STRONG) - arrives(0.0),
             at_least=4.5,

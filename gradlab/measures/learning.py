@@ -218,7 +218,7 @@ def lags(block):
     """One row an update and a lag of the block's training, its axes `update` and `lag`.
 
     log10_gradient (nan beyond the sequence), loss, error and Omega (as gradlab.learning.omega
-    defines it) are taken on PROBE fresh sequences, the same ones at each update (0: before the first).
+    defines it) are taken on PROBE fresh sequences, the same at each update (0: before the first).
     """
     points = [_point(block, i) for i in range(len(block))]
     asked = [(point.pop("update"), point.pop("lag")) for point in points]
