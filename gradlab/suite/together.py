@@ -5,11 +5,15 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import ExitStack, suppress
 from multiprocessing import get_context
+from threading import BoundedSemaphore
 from typing import Any, NamedTuple
 
 from gradlab.files import wait_for_lock
 from gradlab.suite import store
 from gradlab.suite.work import run_block
+
+
+_open = BoundedSemaphore(32)  # claims until their blocks are stored, each an open file
 
 
 class Taken(NamedTuple):
@@ -38,6 +42,9 @@ def run_or_take(path, measure, block, alone, place):
             if found := store.read_shard(path, block):
                 return Taken(*found)
         outcome = run_block(measure, block, alone, place)
+        if not _open.acquire(blocking=False):
+            return outcome
+        stack.callback(_open.release)
         return Claimed(outcome, stack.pop_all().close)
 
 
