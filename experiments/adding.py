@@ -12,7 +12,7 @@ from gradlab.plots import CRITICAL, Panel, medians, page, solved_by
 from gradlab.suite import Experiment
 from gradlab.suite.survival import first_reached
 
-LENGTHS, UPDATES, EVERY = [100], 5000, 100
+LENGTHS, UPDATES, EVERY = [100, 200, 400], 5000, 100
 COLUMNS = ("cell", "activation", "init", "input_scale", "forget_bias", "chrono")
 STARTS = {
     "ReLU, identity": ("elman", "relu", "identity", 0.1, 0.0, False),
@@ -25,7 +25,7 @@ STARTS = {
 INKS = dict(
     zip(STARTS, [CRITICAL, "#4a90c4", "#f0a58f", "#d1483a", "#7d1f1f", "#c77f1f"], strict=True)
 )
-TRIED, PILOT = [0.001, 0.003, 0.01], [100, 101]
+TRIED, PILOT = [0.001, 0.003, 0.01, 0.03], [100, 101]
 # Of each network, one a length: the best on the pilot's seeds (tests/test_learning_rates.py).
 RATES = {name: [0.003] * len(LENGTHS) for name in STARTS}
 TRAINING = [*COLUMNS, "sequence_length", "learning_rate", "seed"]
