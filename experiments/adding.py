@@ -12,7 +12,7 @@ from gradlab.plots import CRITICAL, Panel, medians, page, solved_by
 from gradlab.suite import Experiment
 from gradlab.suite.survival import first_reached
 
-LENGTHS, UPDATES, EVERY = [100, 200], 5000, 100
+LENGTHS, UPDATES, EVERY = [100, 200, 400], 5000, 100
 COLUMNS = ("cell", "activation", "init", "input_scale", "forget_bias", "chrono")
 STARTS = {
     "ReLU, identity": ("elman", "relu", "identity", 0.1, 0.0, False),
