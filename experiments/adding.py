@@ -41,8 +41,8 @@ ABOUT = {
     "clip_style": "norm", "clip_per": "mean", "omega": 0.0, "layers": 1, "bidirectional": False,
     "dtype": "float64", "update": every(range(EVERY, UPDATES + 1, EVERY)),
 }  # fmt: skip
-TALLEC = "Tallec and Ollivier 2018, Fig. 3 (T = 200 and 750 there)"
-LE = "Le, Jaitly, Hinton 2015, Fig. 2 (an LSTM there, without clipping to 1)"
+TALLEC = "Tallec and Ollivier 2018: adding (T = 200 and 750 there)"
+LE = "Le, Jaitly, Hinton 2015, Fig. 2, has the unit matrix beside gates"
 HOCHREITER = "Hochreiter and Schmidhuber 1997, experiment 4: gates bridge 100 steps and more"
 TRAINING = [*COLUMNS, "sequence_length", "learning_rate", "seed"]
 
