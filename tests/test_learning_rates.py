@@ -2,6 +2,7 @@
 
 from test_experiments import REFERENCE
 
+import adding
 from gradlab.suite import library, store
 from gradlab.suite.survival import fastest
 
@@ -18,7 +19,6 @@ def test_the_maps_rates_are_the_fastest_of_the_pilot():
 
 
 def test_addings_rates_are_the_fastest_of_its_own_pilot():
-    adding = found.module(library.path("adding"))
     table = store.read_table(REFERENCE, "adding")
     pilot = adding.trainings(table[table.seed.isin(adding.PILOT)])
     best = fastest(pilot, "learning_rate", ["start", "sequence_length"])
