@@ -2,6 +2,7 @@
 
 from test_experiments import REFERENCE
 
+import adding
 from gradlab.suite import library, store
 from gradlab.suite.survival import fastest
 
@@ -15,3 +16,17 @@ def test_the_maps_rates_are_the_fastest_of_the_pilot():
     assert used == fastest(pilot, "learning_rate", ["sequence_length", "clip_threshold"])
     seeds = {seed for part in grid for seed in part["seed"]}
     assert not seeds & set(pilot.seed)
+
+
+def test_addings_rates_are_the_fastest_of_its_own_pilot():
+    table = store.read_table(REFERENCE, "adding")
+    pilot = adding.trainings(table[table.seed.isin(adding.PILOT)])
+    best = fastest(pilot, "learning_rate", ["start", "sequence_length"])
+    used = {
+        (name, length): rate
+        for name, rates in adding.RATES.items()
+        for length, rate in zip(adding.LENGTHS, rates, strict=False)
+    }
+    assert used == best
+    reported = adding.reported(table)
+    assert not {*reported.seed} & {*adding.PILOT} and reported.seed.nunique() == 10

@@ -19,7 +19,7 @@ from gradlab.nets import draws
 from gradlab.nets.flossing import flossing
 from gradlab.nets.network import Network
 
-DRAWN = ("activation", "init", "spectral_radius", "input_scale", "forget_bias", *NETWORK)
+DRAWN = ("activation", "init", "spectral_radius", "input_scale", "forget_bias", "chrono", *NETWORK)
 STRIDE = 200  # updates between two looks at the clock
 PROBE = 200  # fresh sequences on which the gradient by lag is measured
 FLOSSED = 10  # fresh sequences over which exponents are averaged
