@@ -229,7 +229,7 @@ def log10_thresholds(low, high):
     return [float(f"{m}e{k}") for k in range(low, high) for m in (1, 3)] + [float(f"1e{high}")]
 
 
-SAME = {"seed": range(3), "update": range(0, UPDATES + 1, EVERY)}
+SAME = {"seed": range(10), "update": range(0, UPDATES + 1, EVERY)}
 SAME["update"] = [1, *SAME["update"][1:]]
 ONE = {"spectral_radius": [RADIUS], "clip_threshold": [THRESHOLD]} | SAME
 experiment = Experiment(

@@ -4,6 +4,7 @@ import contextvars
 import os
 import random
 import threading
+import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from toy import experiment as toy
 import gradlab
 from gradlab import runner
 from gradlab.errors import UserError
-from gradlab.suite import machine, plan, progress, running, sweep, tell, work
+from gradlab.suite import Experiment, machine, plan, progress, running, sweep, tell, work
 from gradlab.suite.grid import changed
 
 
@@ -410,3 +411,26 @@ def test_workers_are_a_number_or_an_executor(tmp_path, capsys, undrawn):
     ):
         with pytest.raises(UserError, match=words):
             call(**how)
+
+
+def test_what_is_refused_leaves_no_block_claimed(tmp_path):
+    """The other block ends when nobody stores it any more."""
+    refused, ended = threading.Event(), threading.Event()
+
+    def measure(block):
+        if block.points["seed"][0] == 1:
+            raise UserError("seed=1: refused")
+        refused.wait(20)
+        ended.set()
+        return {"y": block.points["seed"]}
+
+    wrong = Experiment("?", {"seed": [0, 1]}, ["seed"], measure, None, name="wrong")
+    with pytest.raises(UserError, match="refused"):
+        sweep.sweep(wrong, tmp_path, 2)
+    assert len(list(tmp_path.rglob("*.claim"))) == 1
+    refused.set()
+    assert ended.wait(20)
+    until = time.monotonic() + 20
+    while list(tmp_path.rglob("*.claim")):
+        assert time.monotonic() < until, "its claim outlives the sweep"
+        time.sleep(0.01)

@@ -206,7 +206,16 @@ def _run(experiment, found, workers):
             raise
         finally:  # one by one: not every executor knows shutdown(cancel_futures=)
             for future in futures:
-                future.cancel()
+                if not future.cancel():
+                    future.add_done_callback(_let_go)
+
+
+def _let_go(future):
+    """End the claim on a block that nobody stores any more."""
+    if future.cancelled() or future.exception():
+        return
+    if isinstance(outcome := future.result(), Claimed):
+        outcome.let_go()
 
 
 def is_executor(workers):
