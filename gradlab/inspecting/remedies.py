@@ -25,7 +25,8 @@ LARGE = 2**20  # entries of W: 512 units of an LSTM
 class Remedy(NamedTuple):
     """What was tried, and what of it was measured before and after, in words; what it costs.
 
-    horizons: (before, after) in steps, nan where it changes none.
+    horizons: (before, after) in steps, nan where it changes none. net: the Network with it, None
+    where the weights stay.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Remedy(NamedTuple):
     what: str
     cost: str
     horizons: tuple[float, float]
+    net: Network | None = None
 
 
 def of(seen, told=None):
@@ -110,7 +112,7 @@ class Trial:
         ]
         ends = " to ".join(report.power(end) for _, end in (self.before, after))
         what = f"horizon (steps); at the start {ends}"
-        return Remedy(name, *words, what, cost, (self.before[0], after[0]))
+        return Remedy(name, *words, what, cost, (self.before[0], after[0]), net)
 
 
 def _shortest(seen):

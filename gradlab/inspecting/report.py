@@ -60,7 +60,7 @@ def record(seen):
         "loss": seen.found.gradient and seen.found.gradient.loss,
         "threshold": list(band(seen.found.gradient)) if seen.found.gradient else None,
         "rules": [rule._asdict() for rule in seen.rules],
-        "remedies": [{**one._asdict(), "horizons": [*one.horizons]} for one in seen.remedies],
+        "remedies": [_of_remedy(one) for one in seen.remedies],
         "advice": list(seen.advice),
     }  # fmt: skip
 
@@ -74,6 +74,11 @@ def _of_layer(layer):
         "log10_at_start": float(layer.whole[-1]), "saturated": layer.units.saturated,
         "gates": {name: gate._asdict() for name, gate in layer.units.gates.items()},
     }  # fmt: skip
+
+
+def _of_remedy(one):
+    said = {key: value for key, value in one._asdict().items() if key != "net"}
+    return {**said, "horizons": [*one.horizons]}
 
 
 def _head(seen):
