@@ -61,6 +61,8 @@ def best(remedies, enough):
     top = next((one for one in known if one.horizons[1] >= enough), None)
     top = top or max(known, key=lambda one: one.horizons[1])
     before, after = top.horizons
+    if before >= enough:
+        return f"The horizon of {before:.0f} steps is enough as it is, of {enough}."
     if after <= before:
         return f"None of these lengthens the horizon of {before:.0f} steps."
     word = "is the first that is enough" if after >= enough else "helps most, and is not enough"
@@ -111,7 +113,7 @@ class Trial:
             f">= {steps}" if steps >= last else str(steps) for steps, _ in (self.before, after)
         ]
         ends = " to ".join(report.power(end) for _, end in (self.before, after))
-        what = f"horizon (steps); at the start {ends}"
+        what = f"horizon in steps (the start: {ends})"
         return Remedy(name, *words, what, cost, (self.before[0], after[0]), net)
 
 
@@ -274,7 +276,7 @@ def _window(seen, trial):
         f"nothing further back than {steps:.0f} steps is ever learnt; the states of {steps:.0f} of "
         f"{seen.steps} steps are kept, and as many steps gone back"
     )
-    what = f"relative bias of the last step's dL/dW (estimate: {report.percent(seen.bias)})"
+    what = f"bias of the last step's dL/dW (estimate: {report.percent(seen.bias)})"
     return Remedy(
         f"window of {steps:.0f} steps", report.percent(0.0), report.percent(bias), what, cost,
         (np.nan, np.nan),
