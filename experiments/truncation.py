@@ -134,7 +134,7 @@ def enough(panel, frame):
     if math.isfinite(drawn):  # else theory says nothing of this network
         panel.axvline(edge / drawn, ls="--", color=CRITICAL, label="mean field's edge")
     panel.set(yscale="log", xlabel="spectral radius of W", ylabel="steps k")
-    panel.legend()
+    panel.legend(fontsize=9.5)
 
 
 def left_out(frame):
