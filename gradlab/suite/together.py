@@ -12,7 +12,6 @@ from gradlab.files import wait_for_lock
 from gradlab.suite import store
 from gradlab.suite.work import run_block
 
-
 _open = BoundedSemaphore(32)  # claims until their blocks are stored, each an open file
 
 
