@@ -26,7 +26,7 @@ from gradlab.commands import (
     status,
     watch,
 )
-from gradlab.commands.shared import INTERRUPTED, PIPE_CLOSED, TERMINATED, WRONG_USE, complain
+from gradlab.commands.shared import INTERRUPTED, PIPE_CLOSED, WRONG_USE, complain
 from gradlab.errors import UserError, did_you_mean
 from gradlab.suite import tell
 
@@ -37,8 +37,12 @@ COMMANDS = {
 }  # fmt: skip
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, taken like Ctrl-C."""
+class Stopped(KeyboardInterrupt):
+    """SIGTERM, or SIGHUP where the terminal went, taken like Ctrl-C."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.code = 128 + number
 
 
 class Version(argparse.Action):
@@ -60,7 +64,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments=None):
     """Run a command line; returns the exit code."""
-    before = signal.signal(signal.SIGTERM, _terminate)
+    before = {number: signal.signal(number, _stop) for number in _stopping()}
     _draw_into_files()
     try:
         options = _parsed(sys.argv[1:] if arguments is None else arguments)
@@ -74,9 +78,10 @@ def main(arguments=None):
         complain(error)
         return WRONG_USE
     except KeyboardInterrupt as stop:
-        _leave(TERMINATED if isinstance(stop, Terminated) else INTERRUPTED)
+        _leave(getattr(stop, "code", INTERRUPTED))
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def script(experiment):
@@ -90,8 +95,15 @@ def _draw_into_files():
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
-def _terminate(*_):
-    raise Terminated
+def _stopping():
+    """The signals that end a run like Ctrl-C; `nohup` has SIGHUP ignored, and so it stays."""
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    heard = hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN
+    return [signal.SIGTERM, hangup] if heard else [signal.SIGTERM]
+
+
+def _stop(number, _):
+    raise Stopped(number)
 
 
 def _leave(code):

@@ -108,8 +108,7 @@ def complete(experiment, folder, name=None, workers=None, fresh=False, retry_err
 def keep(experiment, frame, folder, name, content):
     """Write a table, its figure, and its provenance `content`, as `name`."""
     table, figure, origin = places(folder, name)
-    digest = store.write(frame, table)
-    store.write_json({**content, store.TABLE: digest}, origin)
+    store.write_run(frame, content, table, origin)
     say(f"wrote {table}")
     try:
         drawing().draw(experiment, frame, figure)

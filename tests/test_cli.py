@@ -277,7 +277,9 @@ def test_a_script_is_the_command():
     assert "FALLS SHORT" in out
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_an_interrupt_keeps_what_is_done(number, code):
     slow = ["--set", "pause=1.5", "--workers", "1"]
     script = start(*slow)

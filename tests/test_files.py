@@ -75,6 +75,39 @@ def test_a_broken_disk_is_told(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_an_error_of_the_disk_names_the_file_and_the_room_it_needs(tmp_path, monkeypatch, code):
+    def fail(path, content):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(OSError) as caught:
+        files.write(tmp_path / "t", bytes(12_345))
+    assert caught.value.filename == str(tmp_path / "t") and not list(tmp_path.iterdir())
+    needs = "12,345 bytes are needed, " in str(caught.value)
+    assert needs == (code == errno.ENOSPC)
+
+
+def test_files_are_replaced_together_or_not_at_all(tmp_path, monkeypatch):
+    paths = [tmp_path / "a", tmp_path / "b"]
+    with files.replacing_together(*paths) as temporaries:
+        for path in temporaries:
+            path.write_text("old")
+    with pytest.raises(OSError), files.replacing_together(*paths) as (first, second):
+        first.write_text("new")
+        second.unlink()  # what a disk refuses, it refuses before the first is replaced
+    assert [path.read_text() for path in paths] == ["old", "old"]
+    paths[1].unlink()
+    paths[1].mkdir()
+    with pytest.raises(OSError), monkeypatch.context() as patched:
+        patched.setattr(files, "check_place", lambda path: None)
+        with files.replacing_together(*paths) as temporaries:
+            for path in temporaries:
+                path.write_text("new")
+    assert paths[0].read_text() == "old"  # it was replaced, and put back
+    assert sorted(tmp_path.iterdir()) == paths
+
+
 KILLED = """
 import os, signal, sys
 from gradlab import files

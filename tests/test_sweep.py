@@ -183,7 +183,7 @@ def test_a_killed_worker_is_rows(tmp_path):
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         frame = run(tmp_path, pool, killed_seed=2)
     failed = frame[frame["status"] == "error"]
-    assert {2} <= set(failed["seed"]) < {0, 1, 2, 3}
+    assert set(failed["seed"]) == {2}  # those beside it run again, in processes of their own
     assert failed["message"].str.startswith("BrokenProcessPool").all()
 
 

@@ -8,7 +8,7 @@ from gradlab import files, words
 from gradlab.errors import UserError, to_stderr
 from gradlab.suite.claims import FALLS_SHORT
 
-FINE, FELL_SHORT, WRONG_USE, INTERRUPTED, PIPE_CLOSED, TERMINATED = 0, 1, 2, 130, 141, 143
+FINE, FELL_SHORT, WRONG_USE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
 
 
 def complain(error):

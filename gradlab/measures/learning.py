@@ -23,11 +23,13 @@ DRAWN = ("activation", "init", "spectral_radius", "input_scale", "forget_bias", 
 STRIDE = 200  # updates between two looks at the clock
 PROBE = 200  # fresh sequences on which the gradient by lag is measured
 FLOSSED = 10  # fresh sequences over which exponents are averaged
+AT_ONCE = 100_000  # steps of fresh sequences that are judged at a time
 PLANNED = {
     "sequence_length", "updates", "batch", "learning_rate", "optimizer", "schedule", "clip_style",
     "clip_per", "omega", "evaluate_every", "evaluation_size", "stop_below", "seed",
 }  # fmt: skip
 METHODS = {"sgd": (False, False), "clipped": (True, False), "regularised": (True, True)}
+COURSE = ("mean_loss", "mean_norm", "share_clipped", "spectral_radius_now", "error")
 CURVES = (
     "loss", "mean_loss", "norm_before", "norm_after", "mean_norm", "clipped", "share_clipped",
     "not_finite", "share_not_finite", "cosine", "spectral_radius_now", "singular_value",
@@ -57,6 +59,10 @@ COLUMNS = {
     "largest_after": "the same after it, before the training",
     "last_before": "the smallest of the exponents that are moved (of one: the largest)",
     "last_after": "the same after it, before the training",
+    # of `generalised`
+    "shortest": "length of the shortest sequences of the training (steps)",
+    "longest": "length of the longest sequences of the training (steps)",
+    "test_length": "length of the fresh sequences judged at the end; 0: the training's own lengths",
     # of `curves`
     "loss": "of the update's minibatch; `lags`: of the fresh sequences",
     "mean_loss": "mean loss since the last row",
@@ -167,11 +173,52 @@ def curves(block):
     return columns | {"status": status.to_numpy()}
 
 
+def generalised(block):
+    """One row an update of the block's training, and one a length at its end: see `reproduced`.
+
+    The lengths of its minibatches are drawn from shortest to longest. test_length 0: the columns of
+    `curves` at the axis `update`, nan after the end. Else, at the last update (nan at others): the
+    error of the network at the end on evaluation_size fresh sequences of that length.
+    """
+    points = [_point(block, i) for i in range(len(block))]
+    asked = [(point.pop("update"), point.pop("test_length")) for point in points]
+    _check_one(points)
+    point, budget = points[0], max(update for update, _ in asked)
+    lengths = point.pop("shortest"), point.pop("longest") + 1
+    point |= {"sequence_length": lengths, "updates": budget}
+    training = _run(point, _training(point, log_every=point["evaluate_every"]))
+    course = {(row["update"], 0): _of_course(row) for row in training.rows}
+    ends = {(u, k): _at_length(training, k) for u, k in asked if k and u == budget}
+    rows = [(course | ends).get(one, _of_course({})) for one in asked]
+    ended = "ok" if training.status == "finished" else training.status
+    return _columns(rows) | {"status": np.full(len(rows), ended)}
+
+
+def _of_course(row):
+    """The columns COURSE of a training's row; nan where there is none."""
+    old = {new: name for name, new in RENAMED.items()}
+    return {name: row.get(old.get(name, name), math.nan) for name in COURSE}
+
+
+def _at_length(training, length):
+    """The error on fresh sequences of one length; the other columns of COURSE are nan."""
+    plan, task = training.plan, training.task
+    stream = draws.stream(seed=plan.seed, purpose="generalisation", test_length=length)
+
+    def sample(count):
+        return task.sample(stream, length, count, **plan.task_options)
+
+    most = max(1, min(records.CHUNK, AT_ONCE // length))
+    sizes = [min(most, plan.evaluation_size - i) for i in range(0, plan.evaluation_size, most)]
+    errors = [records.evaluation(training.net, task, sample, size)[0] for size in sizes]
+    return dict.fromkeys(COURSE, math.nan) | {"error": float(np.average(errors, weights=sizes))}
+
+
 def lags(block):
     """One row an update and a lag of the block's training, its axes `update` and `lag`.
 
-    log10_gradient, loss, error and Omega (as gradlab.learning.omega defines it) are taken on PROBE
-    fresh sequences, the same ones at each update (0: before the first).
+    log10_gradient (nan beyond the sequence), loss, error and Omega (as gradlab.learning.omega
+    defines it) are taken on PROBE fresh sequences, the same at each update (0: before the first).
     """
     points = [_point(block, i) for i in range(len(block))]
     asked = [(point.pop("update"), point.pop("lag")) for point in points]
@@ -185,8 +232,16 @@ def lags(block):
         if update:
             training.run(until=update)
         found[update] = _by_lag(training, x, y)
-    rows = [found[update][0] | {"log10_gradient": found[update][1][lag]} for update, lag in asked]
+    rows = [
+        found[update][0] | {"log10_gradient": _reached(found[update][1], lag)}
+        for update, lag in asked
+    ]
     return _columns(rows)
+
+
+def _reached(logs, lag):
+    """The gradient at a lag; nan where the sequence is shorter."""
+    return logs[lag] if lag < len(logs) else math.nan
 
 
 def _by_lag(training, x, y):
@@ -207,7 +262,9 @@ def estimate(block):
     points = [_point(block, i) for i in range(len(block))]
     looks = {point["update"] for point in points if "update" in point}
     if looks:
-        points = [points[0] | {"updates": int(max(looks)), "rows": len(looks)}]
+        tested = {point.get("test_length", 0) for point in points}
+        own = {"updates": int(max(looks)), "rows": len(looks), "tested": sum(tested)}
+        points = [points[0] | own]
     costs = [_cost(point) for point in points]
     return sum(seconds for seconds, _ in costs), 64 * max(values for _, values in costs) + 2**24
 
@@ -218,6 +275,8 @@ def _cost(point):
         regularised = {"omega": 1.0} if METHODS.get(point["method"], (0, 0))[1] else {}
         own = {"cell": "elman", "hidden_size": presets.HIDDEN, "batch": presets.BATCH}
         point = own | point | regularised
+    if "shortest" in point:
+        point = point | {"sequence_length": (point["shortest"] + point["longest"]) // 2}
     inputs, outputs = tasks.sizes(point["task"], tasks.options(point["task"], point))
     steps, hidden, updates = (point[k] for k in ("sequence_length", "hidden_size", "updates"))
     load = pace.Load(point["cell"], steps, point["batch"], inputs, hidden, outputs)
@@ -235,6 +294,8 @@ def _cost(point):
         rows += point["flossing_updates"] * steps * pace.floss(hidden, point["exponents"])
     if "lag" in point:
         rows += point["rows"] * 2 * pace.update(load._replace(lanes=PROBE), omega=1.0)
+    if "test_length" in point:
+        rows += pace.look(load._replace(steps=point["tested"], lanes=point["evaluation_size"]))
     return seconds + rows, chains * math.prod(load[1:3]) * hidden
 
 

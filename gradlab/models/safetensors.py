@@ -20,8 +20,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from gradlab import files
 from gradlab.errors import UserError
-from gradlab.files import remove_stale, replacing
+from gradlab.files import remove_stale
 from gradlab.models.tensors import Tensor, of_bfloat16, shown
 
 TYPES = {
@@ -57,8 +58,7 @@ def write(
     digest = hashlib.sha256(whole).hexdigest()
     path = Path(path)
     remove_stale(path.parent, path.name)
-    with replacing(path) as temporary:
-        temporary.write_bytes(whole.replace(NONE.encode(), digest.encode(), 1))
+    files.write(path, whole.replace(NONE.encode(), digest.encode(), 1))
 
 
 def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

@@ -10,22 +10,24 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from gradlab.files import locked
+from gradlab.files import locked, telling
 
 
 @contextmanager
 def mark(folder):
     """Say in the folder, which is made, that a run is at work; what dead ones left is removed."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path in _marks(folder):
+    for path in [*_marks(folder), *folder.glob("*.claim")]:
         if not _is_held(path):
             path.unlink(missing_ok=True)
     path = folder / f"{os.getpid()}-{secrets.token_hex(4)}.running"
     try:
         with open(path, "x", encoding="ascii") as file:
             locked(file)
-            json.dump({"pid": os.getpid(), "started": time.strftime("%Y-%m-%dT%H:%M:%S%z")}, file)
-            file.flush()
+            with telling(path):
+                started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+                json.dump({"pid": os.getpid(), "started": started}, file)
+                file.flush()
             yield
     finally:
         path.unlink(missing_ok=True)

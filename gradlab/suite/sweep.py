@@ -14,6 +14,7 @@ from gradlab.files import as_folder, remove_stale
 from gradlab.suite import plan, progress, provenance, reuse, running, sources, store, table
 from gradlab.suite.grid import Block, blocks
 from gradlab.suite.tell import say
+from gradlab.suite.together import Apart, Claimed, Taken, run_or_take
 from gradlab.suite.work import run_block
 from gradlab.threads import one_blas_thread
 
@@ -184,16 +185,21 @@ def _run(experiment, found, workers):
     say(f"{stored} blocks are stored, {len(missing)} to run{much}")
     _tell_why(found)
     order = sorted(range(len(missing)), key=lambda i: -costs[i][0])
+    folder = missing[0].path.parent
+    if others := running.at_work(folder):
+        order.reverse()  # they meet in the middle
+        who = ", ".join(f"{one['pid']} since {one['started']}" for one in others)
+        say(f"another run is at work here (process {who}): each takes what the other stores first")
     hold = nullcontext() if experiment.alone else one_blas_thread()
-    mark = running.mark(missing[0].path.parent)  # its folder is made before the work, not after it
+    mark = running.mark(folder)  # which is made before the work, not after it
     with mark, hold, _executor(workers, threads) as executor:
         local = threads is not None  # a worker elsewhere may not see this disk
         futures = {
-            _submit(executor, experiment, missing[i], local): (missing[i], costs[i][0])
+            _submit(executor, experiment, missing[i], local, found.why): (missing[i], costs[i][0])
             for i in order
         }
         try:
-            _collect(futures, found.done, plan.wait(costs, threads))
+            _collect(experiment, futures, found.done, plan.wait(costs, threads))
         except KeyboardInterrupt:
             left = sum(not part.path.exists() for part in missing)
             say(f"interrupted: the same command, without --fresh, runs the {left} missing blocks")
@@ -221,39 +227,63 @@ def _executor(executor, threads):
         pool.shutdown(wait=False)
 
 
-def _submit(executor, experiment, part, local):
-    place = part.underway if local else None
+def _submit(executor, experiment, part, local, why):
+    what = experiment.measure, part.block, experiment.alone
     try:
-        return executor.submit(run_block, experiment.measure, part.block, experiment.alone, place)
+        if not local:
+            return executor.submit(run_block, *what)
+        if why[part.path] in (FRESH, DAMAGED, ERRORS):
+            return executor.submit(run_block, *what, part.underway)
+        return executor.submit(run_or_take, part.path, *what, part.underway)
     except BrokenExecutor as error:
         failed = Future()
         failed.set_exception(error)
         return failed
 
 
-def _collect(futures, done, wait):
+def _collect(experiment, futures, done, wait):
     """Take results as they come; each future is let go at once, a cluster keeps what is held."""
     origin = provenance.origin()
     total = sum(len(part.block) for part, _ in futures.values())
-    with progress.bar(total, sum(seconds for _, seconds in futures.values()), wait) as bar:
+    expected = sum(seconds for _, seconds in futures.values())
+    with progress.bar(total, expected, wait) as bar, Apart() as apart:
         for future in as_completed(list(futures)):
             part, expected = futures[future]
-            columns, message, seconds = _outcome(future)
-            rows = table.of_block(part.block, columns, message)
-            made = {**origin, "seconds": seconds, "sources": part.files}
-            made = None if columns is None else made
-            if made:
-                store.write(rows, part.path, made)
-                underway.forget(part.underway)
-            done[part.path] = rows, made
+            outcome = _outcome(future, experiment, part, apart)
+            done[part.path] = _stored(outcome, part, origin)
             del futures[future]
             bar.update(len(part.block), expected)
 
 
-def _outcome(future):
-    """What `run_block` returned; a worker that died is a failed block, wrong input is raised."""
+def _stored(outcome, part, origin):
+    """(rows, origin) of what a block came to, in its shard by now unless it failed."""
+    if isinstance(outcome, Taken):
+        return outcome
+    if isinstance(outcome, Claimed):
+        try:
+            return _stored(outcome.outcome, part, origin)
+        finally:
+            outcome.let_go()
+    columns, message, seconds = outcome
+    rows = table.of_block(part.block, columns, message)
+    if columns is None:
+        return rows, None
+    made = {**origin, "seconds": seconds, "sources": part.files}
+    store.write(rows, part.path, made)
+    underway.forget(part.underway)
+    return rows, made
+
+
+def _outcome(future, experiment, part, apart):
+    """What the work returned; a worker that died is a failed block, wrong input is raised.
+
+    Where an executor broke, each of its blocks runs once more in a process of its own.
+    """
     try:
-        return future.result()
+        try:
+            return future.result()
+        except BrokenExecutor:
+            return apart.run(experiment.measure, part.block, experiment.alone)
     except UserError:
         raise
     except Exception as error:
