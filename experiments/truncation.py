@@ -7,6 +7,10 @@ against the full gradient, in untrained networks with a loss at every step.
 For one linear unit, h_t = w h_{t-1} + u x_t under white noise with L_t = (v h_t)^2, the expected
 gradient of a window is 1 - w^(2k) of the full one: sum over lags l < k of w^(2l + 1) E[h^2] 2 v^2.
 A chunk's steps reach back 1, 2, ..., k steps: the mean of that over them.
+
+How long a window must be can be estimated without a full gradient of each one: from the norms of
+dL_T/dh_k by lag (Aicher, Foti, Fox 2019; gradlab/theory/truncation.py). That knows how a gradient
+falls, and nothing of what the task asks for.
 """
 
 import math
@@ -20,6 +24,7 @@ from gradlab.plots.panels import hues
 from gradlab.suite import (
     Claim,
     Experiment,
+    NotMeasured,
     Reading,
     Span,
     above,
@@ -27,6 +32,7 @@ from gradlab.suite import (
     median,
     near,
     rows,
+    scaled,
     slope,
     swap,
 )
@@ -119,13 +125,26 @@ def enough(panel, frame):
             found = [first_within(row) for _, row in table.iterrows()]
             label = f"{kind}s, delay {delay}"
             panel.plot(table.index, found, line, ms=5, color=colour, label=label)
+    estimated = frame.groupby("spectral_radius").window_estimate.median()
+    label = "estimate from lags, bias 10 %"
+    panel.plot(estimated.index, estimated, "--", color=MUTED, lw=2, label=label)
     first = frame.iloc[0]
     edge = theory.critical_gain(first.input_scale**2, first.activation)
     drawn = (frame.gain / frame.spectral_radius).mean()
     if math.isfinite(drawn):  # else theory says nothing of this network
         panel.axvline(edge / drawn, ls="--", color=CRITICAL, label="mean field's edge")
     panel.set(yscale="log", xlabel="spectral radius of W", ylabel="steps k")
-    panel.legend()
+    panel.legend(fontsize=9.5)
+
+
+def left_out(frame):
+    """Largest log10 error of windows of at least the estimated length, radius 0.5 to 1.4."""
+    below = {"spectral_radius": Span(0.5, 1.4), "delay": 1}
+    windows = rows(frame, **TANH, **below, truncation="window")
+    enough = windows[windows.steps >= windows.window_estimate]
+    if enough.empty:
+        raise NotMeasured("has no window of the estimated length")
+    return enough.log10_error.max()
 
 
 def first_within(row):
@@ -294,6 +313,16 @@ experiment = Experiment(
             / angle(spectral_radius=1.0, steps=DELAY),
             at_least=3.0,
             control=swap("delay", 1, DELAY),
+            about=WIDE,
+            seeds=5,
+        ),
+        Claim(
+            "the estimated window",
+            "below the edge windows as long as the lags suggest leave out less than 10 %",
+            source="Aicher, Foti, Fox (UAI 2019), with their strictest tolerance",
+            measured=left_out,
+            at_most=-1.0,
+            control=scaled("window_estimate", 0.1),
             about=WIDE,
             seeds=5,
         ),

@@ -12,7 +12,8 @@ from gradlab.tasks import _columns
 
 STEPS, LANES = 100, 16  # of noise, unless told
 BYTES = 1.0e9  # of the states that one pass over the model leaves, at most
-WORK = 1.2e12  # multiplications, at most: some 20 seconds on two cores
+WORK = 3e11  # multiplications with W, at most: some 20 seconds on two cores
+PASSES = 4  # over the model, in work: forward, and back for the vectors; a loss takes 3 more
 KINDS = (".npy", ".csv", ".parquet")
 
 
@@ -121,9 +122,10 @@ def _sampled(net, inputs):
     steps, lanes = inputs.x.shape[:2]
     size, hidden = net.weights["W"].size, net.hidden
     values = sum(3 * net.weights[f"W{place.suffix}"].shape[0] for place in net.places)
+    passes = PASSES + (0 if inputs.y is None else 6 if inputs.at == "every" else 3)
     each = max(
         steps * values * net.weights["W"].dtype.itemsize / BYTES,
-        8 * steps * size * len(net.places) / WORK,
+        passes * steps * size * len(net.places) / WORK,
     )
     few = max(1, min(lanes, int(1 / each)))
     short = min(steps, max(1, int(steps / each))) if each > 1 else steps
@@ -133,7 +135,7 @@ def _sampled(net, inputs):
     if y is not None:
         y = y[:short, :few] if inputs.at == "every" else y[:few]
     note = (
-        f"sampled, for {hidden:,} units are many: the first {few} of {lanes} sequences, the first "
-        f"{short} of {steps} steps"
+        f"sampled, for {hidden:,} units are many: {few} of {lanes} sequences, {short:,} of "
+        f"{steps:,} steps"
     )
     return inputs._replace(x=np.ascontiguousarray(x), y=y, notes=(*inputs.notes, note))

@@ -93,7 +93,7 @@ class Inspected:
         self.advice = report.advice(self)
 
     def attempt(self) -> "Inspected":
-        """Try remedies; they stand in `remedies` (see inspecting/remedies.py) and in the text."""
+        """Try remedies; they stand in `remedies` (inspecting/remedies.py), each with its `net`."""
         self.remedies = remedies.of(self)
         return self
 

@@ -18,7 +18,7 @@ from gradlab.nets.exponents import plain
 LANES = 1024  # vectors of all sequences together, at most
 WORK = 3e11  # multiplications of the way back, at most
 WHOLE = 128  # units up to which singular values are those of the whole matrix
-ROWS = 32  # random vectors above that
+ROWS = 16  # random vectors above that
 BLOCKS = 10
 LAGS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 

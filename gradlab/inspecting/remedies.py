@@ -25,7 +25,8 @@ LARGE = 2**20  # entries of W: 512 units of an LSTM
 class Remedy(NamedTuple):
     """What was tried, and what of it was measured before and after, in words; what it costs.
 
-    horizons: (before, after) in steps, nan where it changes none.
+    horizons: (before, after) in steps, nan where it changes none. net: the Network with it, None
+    where the weights stay.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Remedy(NamedTuple):
     what: str
     cost: str
     horizons: tuple[float, float]
+    net: Network | None = None
 
 
 def of(seen, told=None):
@@ -59,6 +61,8 @@ def best(remedies, enough):
     top = next((one for one in known if one.horizons[1] >= enough), None)
     top = top or max(known, key=lambda one: one.horizons[1])
     before, after = top.horizons
+    if before >= enough:
+        return f"The horizon of {before:.0f} steps is enough as it is, of {enough}."
     if after <= before:
         return f"None of these lengthens the horizon of {before:.0f} steps."
     word = "is the first that is enough" if after >= enough else "helps most, and is not enough"
@@ -109,8 +113,8 @@ class Trial:
             f">= {steps}" if steps >= last else str(steps) for steps, _ in (self.before, after)
         ]
         ends = " to ".join(report.power(end) for _, end in (self.before, after))
-        what = f"horizon (steps); at the start {ends}"
-        return Remedy(name, *words, what, cost, (self.before[0], after[0]))
+        what = f"horizon in steps (the start: {ends})"
+        return Remedy(name, *words, what, cost, (self.before[0], after[0]), net)
 
 
 def _shortest(seen):
@@ -272,7 +276,7 @@ def _window(seen, trial):
         f"nothing further back than {steps:.0f} steps is ever learnt; the states of {steps:.0f} of "
         f"{seen.steps} steps are kept, and as many steps gone back"
     )
-    what = f"relative bias of the last step's dL/dW (estimate: {report.percent(seen.bias)})"
+    what = f"bias of the last step's dL/dW (estimate: {report.percent(seen.bias)})"
     return Remedy(
         f"window of {steps:.0f} steps", report.percent(0.0), report.percent(bias), what, cost,
         (np.nan, np.nan),

@@ -8,7 +8,7 @@ from gradlab.inspecting import rules
 from gradlab.inspecting.slopes import band
 
 WIDTH = 100
-SHOWN = 6  # layers and directions in a table; of more the first ones
+SHOWN = 4  # layers and directions in a table; of more the first ones
 LEAKY, FLAT = 0.5, 0.1  # of a gate's mean, of saturated states: worth a word
 
 
@@ -60,7 +60,7 @@ def record(seen):
         "loss": seen.found.gradient and seen.found.gradient.loss,
         "threshold": list(band(seen.found.gradient)) if seen.found.gradient else None,
         "rules": [rule._asdict() for rule in seen.rules],
-        "remedies": [{**one._asdict(), "horizons": [*one.horizons]} for one in seen.remedies],
+        "remedies": [_of_remedy(one) for one in seen.remedies],
         "advice": list(seen.advice),
     }  # fmt: skip
 
@@ -74,6 +74,11 @@ def _of_layer(layer):
         "log10_at_start": float(layer.whole[-1]), "saturated": layer.units.saturated,
         "gates": {name: gate._asdict() for name, gate in layer.units.gates.items()},
     }  # fmt: skip
+
+
+def _of_remedy(one):
+    said = {key: value for key, value in one._asdict().items() if key != "net"}
+    return {**said, "horizons": [*one.horizons]}
 
 
 def _head(seen):
@@ -125,8 +130,8 @@ def _numbers(layers, seen):
     more = len(seen.found.layers) - len(layers)
     rows += [f"... and {more} more layers and directions (--json)"] if more else []
     note = (
-        f"horizon: largest lag with at least {percent(seen.share)} of the first norm; window: for "
-        f"truncation with a bias below {percent(seen.bias)}"
+        f"horizon: largest lag with {percent(seen.share)} of the first norm or more; window: for a "
+        f"truncation bias below {percent(seen.bias)}"
     )
     return [*head, *rows, *_wrap(note)]
 
@@ -295,9 +300,9 @@ def _threshold(seen):
 
 def _tried(seen):
     """The table of remedies, and the one that helps most."""
-    lines = [f"{'Tried':32}{'before':>12}{'after':>12}  what"]
+    lines = [f"{'Tried':28}{'before':>10}{'after':>10}  what"]
     for one in seen.remedies:
-        lines.append(f"{one.name:32}{one.before:>12}{one.after:>12}  {one.what}")
+        lines.append(f"{one.name:28}{one.before:>10}{one.after:>10}  {one.what}")
         lines += _wrap(one.cost, "    ")
     return lines + _wrap(seen.remedy)
 

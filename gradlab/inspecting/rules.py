@@ -4,7 +4,8 @@ AutoTrainer (Zhang, Zhai, Ma, Shen, ICSE 2021) takes the ratio of the first laye
 last one's, of their weight matrices and over layers, not steps; a gradient vanishes if it is below
 1e-3 and the first one's norm below 1e-4, and explodes if it is above 70. Here the first matrix is
 U of the lowest layer, the last one V. The same bounds for dL/dh_0 over dL/dh_T, over steps, are
-ours after it.
+ours after it. Saturated units: Glorot and Bengio (2010). Closed gates: Karpathy, Johnson and
+Fei-Fei (2015). An update of about 1e-3 of its weight: Karpathy's notes of Stanford's CS231n.
 """
 
 from typing import NamedTuple
@@ -18,7 +19,7 @@ UPDATE = 1e-3  # of the weight
 FAR = 10.0  # times as much, or as little, is worth a word
 MANY = 0.5  # share of units
 
-AUTOTRAINER = "AutoTrainer, Zhang et al. ICSE 2021"
+AUTOTRAINER = "AutoTrainer, ICSE 2021"
 FLOWS, VANISHES, EXPLODES, FINE, UNKNOWN = "flows", "vanishes", "explodes", "fine", ""
 
 
@@ -39,8 +40,8 @@ def of(found, reads_out, rate=None, weights=None):
     """The `Rule`s of what was found; weights: {name: array} and rate: of an update by plain SGD."""
     far = max(found.layers, key=lambda layer: np.nan_to_num(abs(_end(layer)), posinf=np.inf))
     over_steps = Rule(
-        f"gradient of the first step over the last's, {far.name}: below {LOW:g}, above {HIGH:g}",
-        f"after {AUTOTRAINER}, over steps", _end(far), by_ratio(_end(far)),
+        f"first over last step, {far.name}: below {LOW:g}, above {HIGH:g}",
+        f"after {AUTOTRAINER}", _end(far), by_ratio(_end(far)),
     )  # fmt: skip
     listed = [_over_layers(found, reads_out), over_steps, _update(found, rate, weights)]
     return [*filter(None, listed), *_shares(found)]
@@ -68,7 +69,7 @@ def _over_layers(found, reads_out):
     verdict = by_ratio(ratio)
     if verdict == VANISHES and first >= np.log10(SMALL):
         verdict = FINE
-    name = f"||dL/dU|| over ||dL/dV||: below {LOW:g} (and 1e-4 itself) or above {HIGH:g}"
+    name = f"||dL/dU|| over ||dL/dV||: below {LOW:g}, above {HIGH:g}"
     return Rule(name, AUTOTRAINER, ratio, verdict)
 
 
@@ -83,10 +84,10 @@ def _update(found, rate, weights):
             logs[name] = found.gradient.norms[name] * np.log10(2) - np.log10(norm)
     if not logs:
         return None
-    source, goal = "Karpathy, notes of Stanford's CS231n", np.log10(UPDATE)
+    source, goal = "Karpathy, CS231n", np.log10(UPDATE)
     if rate is None:
         largest = max(logs, key=logs.get)
-        name = f"SGD's rate at which the largest update is {UPDATE:g} of its weight ({largest})"
+        name = f"SGD's rate at which an update of {largest} is {UPDATE:g} of it"
         return Rule(name, source, goal - logs[largest], UNKNOWN)
     far = max(logs, key=lambda name: abs(logs[name] + np.log10(rate) - goal))
     ratio = logs[far] + np.log10(rate)
@@ -100,8 +101,8 @@ def _shares(found):
     worst = max(found.layers, key=lambda layer: np.nan_to_num(layer.units.saturated))
     share = worst.units.saturated
     yield Rule(
-        f"share of saturated states (|tanh| > {TANH:g}), {worst.name}: above {MANY:g}",
-        "Glorot, Bengio 2010", _log10(share),
+        f"saturated states (|tanh| > {TANH:g}), {worst.name}: above {MANY:.0%}",
+        "Glorot 2010", _log10(share),
         "many" if share > MANY else FINE, True,
     )  # fmt: skip
     closed = [
@@ -112,8 +113,8 @@ def _shares(found):
     ]
     if closed:
         share, gate, layer = max(closed, key=lambda one: one[0])
-        name = f"share of closed gates {gate} (below {CLOSED:g}), {layer.name}: above {MANY:g}"
-        source = "Karpathy, Johnson, Fei-Fei 2015"
+        name = f"closed gates {gate} (below {CLOSED:g}), {layer.name}: above {MANY:.0%}"
+        source = "Karpathy et al. 2015"
         yield Rule(name, source, _log10(share), "many" if share > MANY else FINE, True)
 
 

@@ -10,6 +10,7 @@ from gradlab.measures.setting import cell_of, constant, of_network, places_of, t
 from gradlab.nets import registry, statuses
 from gradlab.nets.exponents import log2_norm, plain
 from gradlab.nets.network import Network
+from gradlab.theory import truncation
 
 COLUMNS = {
     "angle": "between the truncated and the full dL/dW, of layers and directions all W's together; "
@@ -17,6 +18,9 @@ COLUMNS = {
     "log10_ratio": "log10 of ||truncated|| / ||full|| (decades)",
     "log10_error": "log10 of ||truncated - full|| / ||full||; -inf where they are equal (decades)",
     "log10_norm": "log10 of ||full||",
+    "window_estimate": "steps that windows must reach back for a relative bias below 10 %, from "
+    "||dL_T/dh_k|| by lag (Aicher, Foti, Fox 2019); of layers and directions the top one's, "
+    "forward; nan if no window is known to be enough (steps)",
 }
 SHARED = ("truncation", "steps")  # axes along which the full gradient is one and the same
 
@@ -35,9 +39,10 @@ def measure(block):
     for group in groups.values():
         net, call = _network(points[group[0]])
         full = net.gradients(**call)
+        needed = _window_estimate(net, call)
         for i in group:
             cut = net.gradients(**call, truncate=(points[i]["truncation"], points[i]["steps"]))
-            rows[i] = _row(net, full, cut)
+            rows[i] = _row(net, full, cut) | {"window_estimate": needed}
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
@@ -73,6 +78,18 @@ def distance(cut, full):
 def _unit(array):
     scaled = array / np.abs(array).max()
     return scaled / np.linalg.norm(scaled)
+
+
+def _window_estimate(net, call):
+    """The adaptive window, from the loss of the last step alone: only there a lag is one."""
+    at_last = call["y"][-1] if call["at"] == "every" else call["y"]
+    gradients = net.gradients(call["x"], at_last, call["loss"], "last")
+    top, log2 = net.layers - 1, [gradients.layer_lag_log2]
+    if len(net.state_parts) > 1:
+        log2.append(gradients.layer_cell_lag_log2)
+    squares = np.logaddexp2.reduce([2 * one(top, "forward")[::-1] for one in log2])
+    mean = np.logaddexp2.reduce(squares / 2, axis=1) - np.log2(squares.shape[1])
+    return truncation.window(mean * math.log(2))
 
 
 def _row(net, full, cut):

@@ -46,7 +46,7 @@ def label(experiment):
     Of a file elsewhere it is the bare name: tables are committed, and name no place of a machine.
     """
     file = Path(experiment.file).absolute()
-    known = _own() | found.files("experiment")
+    known = found.stems(FORMS) | found.stems(folder()) | found.files("experiment")
     own = known.get(experiment.name)
     if not file.is_file() or (own and own.absolute() == file):
         return experiment.name
@@ -92,15 +92,12 @@ def look(file):
 def _find(name):
     if not isinstance(name, str | PathLike):
         raise UserError(f"experiment={name!r}: not a name, the path of a FILE.py or an Experiment")
-    unknown = not str(name).endswith(".py") and str(name) not in {*names(), *_own()}
+    unknown = not str(name).endswith(".py") and str(name) not in names()
+    if unknown and (form := found.stems(FORMS).get(str(name))):
+        return form
     if unknown and (instead := _instead(str(name))):
         raise UserError(f"no experiment {name}: did you mean `gradlab run {instead}`?")
-    return found.find("experiment", name, _own())
-
-
-def _own():
-    """name -> file of gradlab's experiments, and of what its commands write."""
-    return found.stems(folder()) | found.stems(FORMS)
+    return found.find("experiment", name, found.stems(folder()))
 
 
 def _instead(name):

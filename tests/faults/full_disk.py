@@ -89,7 +89,7 @@ def _tmpfs(folder, size):
     try:
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "-l", str(folder)], check=True)  # a thread may hold a file
 
 
 @contextlib.contextmanager

@@ -137,7 +137,7 @@ MUTATIONS = [
         ("another run's table", f"{SUITE}/store.py", "if digest and digest != hashlib",
          "if digest is None and digest != hashlib", "test_store.py"),
         ("grid count", f"{SUITE}/grid.py", "np.linspace(start, stop, count)",
-         "np.linspace(start, stop, count, endpoint=False)", "test_experiment.py test_settings.py"),
+         "np.linspace(start, stop, count, endpoint=False)", "test_experiment.py"),
         ("order of rows", f"{SUITE}/table.py", "np.argsort(np.concatenate(positions))",
          "np.concatenate(positions)", "test_sweep.py"),
         ("stored twice", f"{SUITE}/sources.py", "return _hash(files)[:16]", 'return _hash("")[:16]',
