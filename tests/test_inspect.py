@@ -10,7 +10,7 @@ import pytest
 import gradlab
 from gradlab.cli import main
 from gradlab.errors import UserError
-from gradlab.inspecting import inputs, remedies, report, rules
+from gradlab.inspecting import inputs, inspected, remedies, report, rules
 
 STEPS, LANES = 24, 5
 
@@ -190,6 +190,19 @@ def test_a_large_model_is_sampled_and_says_so(monkeypatch):
     seen = gradlab.inspect(drawn("lstm"), *data())
     assert seen.lanes < LANES and seen.found.layers[0].steps == seen.steps
     assert f"{seen.lanes} of 5 sequences, {seen.steps} of 24 steps" in told(seen)
+
+
+def test_a_large_model_has_a_bar_where_one_is_asked_for(monkeypatch, capsys):
+    from gradlab.suite import progress
+
+    counted = []
+    monkeypatch.setattr(inspected, "SECONDS", 1)
+    monkeypatch.setattr(progress.NoBar, "update", lambda _, points: counted.append(points))
+    monkeypatch.setattr(progress, "bar", lambda total: counted.append(total) or progress.NoBar())
+    gradlab.inspect(drawn("lstm", layers=2), *data(), progress=True).attempt()
+    assert counted == [6, *[1] * 6, 7, *[1] * 7]
+    gradlab.inspect(drawn(), *data())
+    assert len(counted) == 15 and not capsys.readouterr().out
 
 
 def test_what_does_not_fit_is_one_line():

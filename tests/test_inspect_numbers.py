@@ -7,7 +7,6 @@ import pytest
 import gradlab
 from gradlab.inspecting import jacobians, layers, spectra, units
 from gradlab.nets import draws
-from gradlab.nets.batch import Batch, Run
 from gradlab.theory import truncation
 
 STEPS = 30
@@ -22,8 +21,7 @@ def noise(steps=STEPS, lanes=3):
 
 
 def chains(net, x):
-    batch = Batch.of(net, x, None, None)
-    return Run.of(batch, np.arange(x.shape[1])).chains
+    return layers.of_place(layers.passes(net, x), net.places[0])
 
 
 def plain_products(net, x, lane):
@@ -37,8 +35,8 @@ def plain_products(net, x, lane):
 
 def test_the_norm_by_lag_and_the_singular_values_are_those_of_plain_products():
     net, x = drawn(spectral_radius=0.9), noise()
-    (chain,) = chains(net, x)
-    found = jacobians.of(chain, net.state_parts)
+    one = chains(net, x)
+    found = jacobians.of(one, net.state_parts)
     every = np.array([plain_products(net, x, lane) for lane in range(3)])
     squares = (every**2).sum((2, 3)).mean(0) / 4
     np.testing.assert_allclose(found.log2["h"], np.log2(squares) / 2, atol=1e-12)
@@ -50,16 +48,31 @@ def test_the_norm_by_lag_and_the_singular_values_are_those_of_plain_products():
             np.testing.assert_allclose(found.median[i], np.log2(values[1]), atol=1e-4)
 
 
+def test_groups_of_sequences_are_all_counted():
+    net, x = drawn("lstm", 64), noise(20, 64)  # so much work runs in two groups
+    runs = layers.passes(net, x)
+    one = layers.of_place(runs, net.places[0])
+    assert len(one) == 2
+    h = net.forward(x).states[1:]
+    found = units.of(net, one)
+    assert found.saturated == pytest.approx(units.saturated(net, h).mean())
+    saved = np.concatenate([chain.passed.trace.saved for chain in one], 1)[..., 64:128]
+    assert found.gates["f"].mean == pytest.approx(saved.mean())
+    both = jacobians.by_lag(one, net.state_parts)[0]["h"]
+    alone = [jacobians.by_lag([chain], net.state_parts)[0]["h"] for chain in one]
+    assert both.shape[1] == 64 * 16 and [part.shape[1] for part in alone] == [1024, 1024]
+
+
 def test_random_directions_estimate_the_same_from_below_and_on_average():
     net, x = drawn(hidden=40, spectral_radius=1.0), noise(lanes=2)
-    (chain,) = chains(net, x)
-    exact = jacobians.by_lag(chain, net.state_parts)[1]["h"]
+    one = chains(net, x)
+    exact = jacobians.by_lag(one, net.state_parts)[1]["h"]
     seeds = []
     for seed in range(12):
         lanes = jacobians.LANES
         try:
             jacobians.LANES = 16
-            _, log2, whole = jacobians.by_lag(chain, net.state_parts, seed)
+            _, log2, whole = jacobians.by_lag(one, net.state_parts, seed)
         finally:
             jacobians.LANES = lanes
         assert not whole
@@ -70,8 +83,8 @@ def test_random_directions_estimate_the_same_from_below_and_on_average():
 
 def test_dh_dc_of_an_lstm_is_that_of_finite_differences():
     net, x, small = drawn("lstm", 3, forget_bias=1.0), noise(6, 1), 1e-6
-    (chain,) = chains(net, x)
-    log2 = jacobians.by_lag(chain, net.state_parts)[1]
+    one = chains(net, x)
+    log2 = jacobians.by_lag(one, net.state_parts)[1]
     states = net.forward(x)
     for lag in (1, 4):
         start = 6 - lag
@@ -92,8 +105,8 @@ def test_nothing_under_or_overflows():
     x = np.zeros((900, 1, 2))
     for radius in (0.1, 9.0):
         net = drawn("elman", 3, activation="identity", spectral_radius=radius)
-        (chain,) = chains(net, x)
-        found = jacobians.of(chain, net.state_parts)
+        one = chains(net, x)
+        found = jacobians.of(one, net.state_parts)
         with mpmath.workdps(40):
             W = mpmath.matrix(net.weights["W"].tolist()) ** 900
             size = mpmath.log(mpmath.sqrt(sum(v**2 for v in W) / 3), 2)
@@ -104,8 +117,8 @@ def test_nothing_under_or_overflows():
 
 def test_the_exponent_is_that_of_gradlab_lyapunov():
     net, x = drawn(hidden=16, spectral_radius=1.5), noise(400, 2)
-    (chain,) = chains(net, x)
-    value, error = jacobians.of(chain, net.state_parts).exponent
+    one = chains(net, x)
+    value, error = jacobians.of(one, net.state_parts).exponent
     own = gradlab.lyapunov(net, x, 1)
     assert abs(value - own.values[0]) < 3 * error and error < 0.03
 
@@ -144,10 +157,10 @@ def test_spectra_are_those_of_numpy(size, monkeypatch):
 
 def test_a_gate_and_saturated_units_are_counted():
     net, x = drawn("lstm", 3, forget_bias=-3.0), noise()
-    (chain,) = chains(net, x)
-    gates = units.of(net, chain).gates
+    one = chains(net, x)
+    gates = units.of(net, one).gates
     assert set(gates) == set("ifo")
-    saved = chain.passed.trace.saved[..., 3:6]
+    saved = one[0].passed.trace.saved[..., 3:6]
     assert gates["f"].mean == pytest.approx(saved.mean())
     assert gates["f"].closed == pytest.approx((saved < 0.1).mean())
     assert gates["f"].log == pytest.approx(np.log(saved).mean())

@@ -1,5 +1,6 @@
 """What other people's files hold: the right series from them, or one line that says why not."""
 
+import time
 from decimal import Decimal, localcontext
 
 import numpy as np
@@ -103,6 +104,16 @@ def test_another_encoding_is_refused(tmp_path, encoding):
     file.write_bytes("temp in \N{DEGREE SIGN}C\n1\n2\n".encode(encoding))
     with pytest.raises(UserError, match=r"decode.*: save it as UTF-8"):
         series.sample(np.random.default_rng(0), 1, file=file)
+
+
+def test_a_header_of_rubbish_is_refused_at_once(tmp_path):
+    """Counting each of its names among all took minutes."""
+    file = tmp_path / "rubbish.csv"
+    file.write_text("," * 100_000)
+    started = time.process_time()
+    with pytest.raises(UserError, match=r"rubbish\.csv, line 1: 100,001 columns, at most 10,000"):
+        whole(file, 3, "a")
+    assert time.process_time() - started < 20
 
 
 def test_a_folder_is_no_file(tmp_path):

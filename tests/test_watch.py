@@ -224,6 +224,12 @@ def test_a_parquet_bomb_is_refused_before_it_is_unpacked():
     tracemalloc.stop()
 
 
+def test_a_header_of_one_huge_field_is_no_header():
+    Path("huge.csv").write_text("a" * 200_000)
+    with pytest.raises(UserError, match=r"huge.csv begins with no header of names: field larger"):
+        gradlab.watch("huge.csv")
+
+
 def test_a_fifo_or_device_is_no_file():
     with pytest.raises(UserError, match="is no file"):
         sources.status(Path("/dev/null"))

@@ -54,7 +54,7 @@ def command(options):
     seen = inspect(
         options.model, options.inputs, options.targets, options.loss, layer=_layer(options.layer),
         activation=options.activation, readout=options.readout, batch_first=options.batch_first,
-        needs=options.needs, rate=options.rate, bias=options.bias,
+        needs=options.needs, rate=options.rate, bias=options.bias, progress=not options.json,
     )  # fmt: skip
     if options.attempt:
         seen.attempt()

@@ -64,6 +64,13 @@ def read(path):
     return np.stack(columns, axis=1)
 
 
+def work(net, inputs):
+    """Multiplications with W that a look takes."""
+    passes = PASSES + (0 if inputs.y is None else 6 if inputs.at == "every" else 3)
+    steps, lanes = inputs.x.shape[:2]
+    return passes * steps * lanes * net.weights["W"].size * len(net.places)
+
+
 def _npy(path, place):
     try:
         return np.load(place, allow_pickle=False)
@@ -120,12 +127,10 @@ def _targets(net, value, shape, batch_first):
 def _sampled(net, inputs):
     """So many sequences, then so many steps, as memory and patience allow; a note says so."""
     steps, lanes = inputs.x.shape[:2]
-    size, hidden = net.weights["W"].size, net.hidden
     values = sum(3 * net.weights[f"W{place.suffix}"].shape[0] for place in net.places)
-    passes = PASSES + (0 if inputs.y is None else 6 if inputs.at == "every" else 3)
     each = max(
         steps * values * net.weights["W"].dtype.itemsize / BYTES,
-        passes * steps * size * len(net.places) / WORK,
+        work(net, inputs) / lanes / WORK,
     )
     few = max(1, min(lanes, int(1 / each)))
     short = min(steps, max(1, int(steps / each))) if each > 1 else steps
@@ -135,7 +140,7 @@ def _sampled(net, inputs):
     if y is not None:
         y = y[:short, :few] if inputs.at == "every" else y[:few]
     note = (
-        f"sampled, for {hidden:,} units are many: {few} of {lanes} sequences, {short:,} of "
+        f"sampled, for {net.hidden:,} units are many: {few} of {lanes} sequences, {short:,} of "
         f"{steps:,} steps"
     )
     return inputs._replace(x=np.ascontiguousarray(x), y=y, notes=(*inputs.notes, note))

@@ -2,6 +2,7 @@
 
 import html
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from gradlab import files, given
@@ -10,6 +11,8 @@ from gradlab.inspecting import inputs, layers, remedies, report, rules
 from gradlab.nets.losses import LOSSES
 from gradlab.nets.network import Network
 from gradlab.theory.truncation import BIAS
+
+SECONDS = 1e10  # multiplications that take some
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +36,7 @@ def inspect(
     steps: int = inputs.STEPS,
     sequences: int = inputs.LANES,
     seed: int = 0,
+    progress: bool = False,
 ) -> "Inspected":
     """Where the gradient of a recurrent network vanishes or explodes, why, and what follows.
 
@@ -48,6 +52,7 @@ def inspect(
     rate        learning rate of plain SGD, for the size of an update
     share       of the first norm, down to which a gradient counts as there: the horizon's
     bias        of truncated backpropagation, relative, that is tolerated
+    progress    show a bar where a model is large
 
     With targets the gradient is dL/dh_k of the last step's loss, else dh_T/dh_k, whose size is the
     root mean square of its singular values, ||dh_T/dh_k||_F / sqrt(N). Definitions and sources:
@@ -68,7 +73,7 @@ def inspect(
         for key, value in (("steps", steps), ("sequences", sequences))
     )
     shown = inputs.of(net, x, y, batch_first, size, seed)
-    return Inspected(net, name, shown, _loss(loss, shown), how)
+    return Inspected(net, name, shown, _loss(loss, shown), (*how, progress))
 
 
 class Inspected:
@@ -84,18 +89,31 @@ class Inspected:
 
     def __init__(self, net, name, shown, loss, how):
         self.net, self.name, self.inputs, self.loss = net, name, shown, loss
-        self.share, self.bias, self.needs, self.rate = how
+        self.share, self.bias, self.needs, self.rate, self._progress = how
         self.steps, self.lanes = shown.x.shape[:2]
         self.notes, self.remedies = shown.notes, ()
-        self.found = layers.of(net, shown, loss, self.share, self.bias)
+        with self._bar(layers.parts(net)) as told:
+            self.found = layers.of(net, shown, loss, self.share, self.bias, told)
         read = not (net.reads_out or any(note.startswith("no readout") for note in net.notes))
         self.rules = rules.of(self.found, read, self.rate, net.weights)
         self.advice = report.advice(self)
 
     def attempt(self) -> "Inspected":
         """Try remedies; they stand in `remedies` (inspecting/remedies.py), each with its `net`."""
-        self.remedies = remedies.of(self)
+        with self._bar(len(remedies.ATTEMPTS)) as told:
+            self.remedies = remedies.of(self, told)
         return self
+
+    @contextmanager
+    def _bar(self, total):
+        """What counts parts of the work: a bar where it takes seconds and somebody asked."""
+        if not self._progress or inputs.work(self.net, self.inputs) < SECONDS:
+            yield bool
+            return
+        from gradlab.suite import progress, tell
+
+        with tell.aloud(), progress.bar(total) as bar:
+            yield lambda: bar.update(1)
 
     @property
     def remedy(self) -> str:

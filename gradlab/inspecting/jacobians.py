@@ -14,6 +14,7 @@ import numpy as np
 
 from gradlab.nets import bptt, lyapunov
 from gradlab.nets.exponents import plain
+from gradlab.threads import each, one_blas_thread
 
 LANES = 1024  # vectors of all sequences together, at most
 WORK = 3e11  # multiplications of the way back, at most
@@ -41,30 +42,37 @@ class Stretch(NamedTuple):
     exact: bool
 
 
-def of(chain, parts, seed=0):
-    """The `Stretch` of a chain's pass; parts: the names of the parts of its state."""
-    logs, log2, exact = by_lag(chain, parts, seed)
+def of(chains, parts, seed=0):
+    """The `Stretch` of a pass; chains: one a group of sequences; parts: of its state, by name."""
+    logs, log2, exact = by_lag(chains, parts, seed)
     total = mean_log2(np.stack([2 * one for one in logs.values()]), 0) + np.log2(len(logs))
-    size = chain.passed.trace.state.shape[2] // len(parts)
-    found = _singular(chain.passed, len(chain.x), size, seed)
+    passed, steps = chains[0].passed, len(chains[0].x)
+    size = passed.trace.state.shape[2] // len(parts)
+    with one_blas_thread():
+        found = _singular(passed, steps, size, seed)
     return Stretch(log2, _exponent(total / 2), *found, exact)
 
 
-def by_lag(chain, parts, seed=0):
+def by_lag(chains, parts, seed=0):
     """({part: log2 of each vector's length (T+1, L)}, {part: of their root mean square}, exact)."""
-    passed = chain.passed
-    steps, (lanes, size) = len(passed.trace.saved), passed.trace.state.shape[1:]
-    units = size // len(parts)
-    probes = _probes(passed, steps, lanes, units)
+    passed, steps = chains[0].passed, len(chains[0].x)
+    units = passed.trace.state.shape[2] // len(parts)
+    probes = _probes(passed, steps, sum(len(one.lengths) for one in chains), units)
     vectors = _vectors(units, probes, seed)
-    head = np.zeros((probes * lanes, size), passed.trace.state.dtype)
-    head[:, :units] = np.repeat(vectors, lanes, axis=0)
-    adjoint = bptt.back(passed, np.full(len(head), steps), head)
-    logs = {name: bptt.log2_norms(adjoint, i)[::-1] for i, name in enumerate(parts)}
-    finite = bool(np.isfinite(passed.trace.state).all())
-    if not finite:
-        logs = {name: np.full_like(one, np.nan) for name, one in logs.items()}
+    found = each(lambda chain: _lengths(chain.passed, vectors, len(parts)), chains)
+    logs = {name: np.concatenate([own[i] for own in found], 1) for i, name in enumerate(parts)}
     return logs, {name: mean_log2(2 * one, 1) / 2 for name, one in logs.items()}, probes == units
+
+
+def _lengths(passed, vectors, parts):
+    """[log2 of the lengths (T+1, L) by lag] of each part of the state."""
+    steps, (lanes, size) = len(passed.trace.saved), passed.trace.state.shape[1:]
+    if not np.isfinite(passed.trace.state).all():
+        return [np.full((steps + 1, len(vectors) * lanes), np.nan)] * parts
+    head = np.zeros((len(vectors) * lanes, size), passed.trace.state.dtype)
+    head[:, : size // parts] = np.repeat(vectors, lanes, axis=0)
+    adjoint = bptt.back(passed, np.full(len(head), steps), head)
+    return [bptt.log2_norms(adjoint, i)[::-1] for i in range(parts)]
 
 
 def _probes(passed, steps, lanes, units):
@@ -108,8 +116,8 @@ def _exponent(log2):
     means = rates[np.isfinite(rates)]
     if not means.size:
         return np.nan, np.nan
-    each = np.nanmean(np.where(np.isfinite(rates), rates, np.nan), axis=1)
-    return float(means.mean()), float(each.std(ddof=1) / len(each) ** 0.5)
+    block = np.nanmean(np.where(np.isfinite(rates), rates, np.nan), axis=1)
+    return float(means.mean()), float(block.std(ddof=1) / len(block) ** 0.5)
 
 
 def _singular(passed, steps, units, seed):

@@ -9,6 +9,7 @@ from gradlab.inspecting.slopes import Slopes
 from gradlab.inspecting.units import Units
 from gradlab.nets.batch import Batch, Run
 from gradlab.theory import truncation
+from gradlab.threads import each
 
 SHARE = 0.01  # of the gradient at lag 0, down to which it counts as there
 LN2, LOG10_2 = np.log(2), np.log10(2)
@@ -64,18 +65,37 @@ class Found:
     gradient: Slopes | None = None
 
 
-def of(net, inputs, loss, share=SHARE, bias=truncation.BIAS, told=None):
-    """`Found` of a network and its inputs. told(done, of) is called as layers are through."""
+def of(net, inputs, loss, share=SHARE, bias=truncation.BIAS, told=bool):
+    """`Found` of a network and its inputs; told() is called as often as `parts` says."""
     gradient = None if inputs.y is None else slopes.of(net, inputs, loss)
-    batch = Batch.of(net, inputs.x, None, None)
-    with np.errstate(over="ignore", invalid="ignore"):
-        run = Run.of(batch, np.arange(batch.x.shape[1]))
+    told()
+    runs = passes(net, inputs.x)
+    told()
     layers = []
-    for number, chain in enumerate(run.chains):
-        layers.append(_layer(net, chain, gradient, share, bias))
-        if told:
-            told(number + 1, len(run.chains))
+    for place in net.places:
+        chains = of_place(runs, place)
+        stretch = jacobians.of(chains, net.state_parts)
+        told()
+        layers.append(_layer(net, chains, stretch, gradient, (share, bias)))
+        told()
     return Found(layers, gradient)
+
+
+def passes(net, x):
+    """The forward passes of x, one a group of sequences: groups run side by side."""
+    batch = Batch.of(net, x, None, None)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return each(lambda group: Run.of(batch, group), batch.groups)
+
+
+def of_place(runs, place):
+    """The chains of a layer and direction, one a group."""
+    return [chain for run in runs for chain in run.chains if chain.place == place]
+
+
+def parts(net):
+    """How many parts the work of `of` has."""
+    return 2 + 2 * len(net.places)
 
 
 def horizon(log10, share, part="h"):
@@ -89,9 +109,8 @@ def horizon(log10, share, part="h"):
     return int(there.max(initial=0)) + first * bool(there.size)
 
 
-def _layer(net, chain, gradient, share, bias):
-    place = chain.place
-    stretch = jacobians.of(chain, net.state_parts)
+def _layer(net, chains, stretch, gradient, how):
+    place, (share, bias) = chains[0].place, how
     of_loss = gradient is not None and not place.reverse
     if of_loss:
         lanes = gradient.log2[place.layer]
@@ -105,7 +124,7 @@ def _layer(net, chain, gradient, share, bias):
     log_bias = truncation.log_relative_bias(log_phi)
     return Layer(
         name=_name(net, place), layer=place.layer, reverse=place.reverse, of_loss=of_loss,
-        spectra=spectra.of(net, place), stretch=stretch, units=units.of(net, chain), log10=log10,
+        spectra=spectra.of(net, place), stretch=stretch, units=units.of(net, chains), log10=log10,
         horizon={part: horizon(own, share, part) for part, own in log10.items()},
         log_bias=log_bias, window=truncation.window(log_phi, bias),
     )  # fmt: skip

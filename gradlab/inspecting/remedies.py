@@ -12,7 +12,6 @@ from scipy.optimize import bisect
 from gradlab.inspecting import jacobians, layers, report
 from gradlab.learning import presets
 from gradlab.nets import chains, draws, weights
-from gradlab.nets.batch import Batch, Run
 from gradlab.nets.exponents import added, log2_norm, plain
 from gradlab.nets.network import Network
 
@@ -38,15 +37,14 @@ class Remedy(NamedTuple):
     net: Network | None = None
 
 
-def of(seen, told=None):
-    """[Remedy] of an `Inspected`; told() is called as each is through."""
+def of(seen, told=bool):
+    """[Remedy] of an `Inspected`; told() is called as each of ATTEMPTS is through."""
     place = _shortest(seen)
     trial = Trial(seen, place)
     found = []
-    for attempt in (_forget_bias, _chrono, _orthogonal, _smart, _gain, _threshold, _window):
+    for attempt in ATTEMPTS:
         found += filter(None, [attempt(seen, trial)])
-        if told:
-            told()
+        told()
     return tuple(found)
 
 
@@ -95,11 +93,8 @@ class Trial:
 
     def _log2(self, net):
         if self.y is None:
-            batch = Batch.of(net, self.x, None, None)
-            with np.errstate(over="ignore", invalid="ignore"):
-                run = Run.of(batch, np.arange(batch.x.shape[1]))
-            chain = next(chain for chain in run.chains if chain.place == self.place)
-            return jacobians.by_lag(chain, net.state_parts)[1]
+            chains = layers.of_place(layers.passes(net, self.x), self.place)
+            return jacobians.by_lag(chains, net.state_parts)[1]
         got = net.gradients(self.x, self.y, loss=self.loss, at="last")
         found = {"h": got.layer_lag_log2(self.place.layer, "forward")[::-1]}
         if len(net.state_parts) > 1:
@@ -296,3 +291,6 @@ def relative_bias(net, x, y, loss, steps):
     left = log2_norm([array for array, _ in apart], [exponent for _, exponent in apart])
     whole = log2_norm([full.weights[k] for k in names], [full.exponents[k] for k in names])
     return float(np.exp2(left - whole))
+
+
+ATTEMPTS = (_forget_bias, _chrono, _orthogonal, _smart, _gain, _threshold, _window)

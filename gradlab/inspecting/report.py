@@ -9,7 +9,7 @@ from gradlab.inspecting.slopes import band
 
 WIDTH = 100
 SHOWN = 4  # layers and directions in a table; of more the first ones
-LEAKY, FLAT = 0.5, 0.1  # of a gate's mean, of saturated states: worth a word
+LEAKY, FLAT = 0.6, 0.1  # of a gate's mean, of saturated states: worth a word
 
 
 def text(seen):

@@ -34,14 +34,23 @@ class Units(NamedTuple):
     gates: dict[str, Gate]
 
 
-def of(net, chain):
-    """The `Units` of a chain's pass."""
-    trace = chain.passed.trace
-    h = part_of(net, trace.state, 0)[1:]
-    if not np.isfinite(h).all():
-        return Units(np.nan, np.nan, {})
-    flat = saturated(net, h)
-    return Units(float(flat.mean()), float(flat.all((0, 1)).mean()), _gates(net, trace.saved))
+def of(net, chains):
+    """The `Units` of a pass; chains: one a group of sequences."""
+    share, dead, weight, gates = 0.0, True, 0, []
+    for chain in chains:
+        trace, lanes = chain.passed.trace, len(chain.lengths)
+        h = part_of(net, trace.state, 0)[1:]
+        if not np.isfinite(h).all():
+            return Units(np.nan, np.nan, {})
+        flat = saturated(net, h)
+        share, dead = share + lanes * float(flat.mean()), dead & flat.all((0, 1))
+        gates.append((lanes, _gates(net, trace.saved)))
+        weight += lanes
+    means = {
+        name: Gate(*(sum(n * np.array(own[name]) for n, own in gates) / weight).tolist())
+        for name in gates[0][1]
+    }
+    return Units(share / weight, float(np.mean(dead)), means)
 
 
 def saturated(net, h):

@@ -75,7 +75,12 @@ def sweep(experiment, folder, workers=None, fresh=False, retry_errors=False):
     say(f"{experiment.name}: {found.points} points in {len(found.parts)} blocks")
     _tell_errors_stored(found)
     if missing:
-        _run(experiment, found, 1 if experiment.alone else workers)
+        try:
+            _run(experiment, found, 1 if experiment.alone else workers)
+        except KeyboardInterrupt:
+            left = sum(not part.path.exists() for part in missing)
+            say(f"interrupted: the same command, without --fresh, runs the {left} missing blocks")
+            raise
         _tell_errors(found.parts, done)
     else:
         say(f"{len(done)} of {len(found.parts)} blocks are stored, nothing to run")
@@ -200,10 +205,6 @@ def _run(experiment, found, workers):
         }
         try:
             _collect(experiment, futures, found.done, plan.wait(costs, threads))
-        except KeyboardInterrupt:
-            left = sum(not part.path.exists() for part in missing)
-            say(f"interrupted: the same command, without --fresh, runs the {left} missing blocks")
-            raise
         finally:  # one by one: not every executor knows shutdown(cancel_futures=)
             for future in futures:
                 if not future.cancel():

@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+from collections import Counter
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from gradlab.errors import UserError
 
+MOST = 10_000  # columns
 MISSING = {"", "nan", "na", "n/a", "#n/a", "<na>", "null", "none"}  # in any case
 NUMBER = re.compile(
     r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf(inity)?", re.ASCII | re.IGNORECASE
@@ -60,6 +62,8 @@ def _csv(path):
     (first, header), *rows = list(_rows(path)) or [(1, [])]
     if not header:
         raise ValueError("No columns to parse from file")
+    if len(header) > MOST:  # pandas would take minutes over a megabyte of commas
+        raise UserError(f"{path}, line {first}: {len(header):,} columns, at most {MOST:,} are read")
     _check_header(header, f"{path}, line {first}")
     while rows and not rows[-1][1]:
         rows.pop()
@@ -107,9 +111,10 @@ def _check_nameless(header, rows, path):
 
 
 def _check_unequal(names, path):
+    counts = Counter(names)
     for name in names:
-        if names.count(name) > 1:
-            raise UserError(f"{path} has {names.count(name)} columns named {name}: rename them")
+        if counts[name] > 1:
+            raise UserError(f"{path} has {counts[name]} columns named {name}: rename them")
 
 
 def _count(row, header):

@@ -83,8 +83,11 @@ class Csv(_Lines):
         if line.startswith(COMMENT):
             self._comment = line.lstrip(COMMENT).strip()
         elif line:
-            again = all(map(_is_number, _fields(line)[1])) and self._comment
-            self._separator, self._header = _fields(self._comment if again else line)
+            try:
+                again = all(map(_is_number, _fields(line)[1])) and self._comment
+                self._separator, self._header = _fields(self._comment if again else line)
+            except csv.Error as error:  # a field of a megabyte
+                raise UserError(f"{self.where} begins with no header of names: {error}") from None
             if all(map(_is_number, self._header)):
                 held = ",".join(self._header[:6])
                 raise UserError(f"{self.where} begins with {held}: no header? It must name columns")

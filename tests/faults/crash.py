@@ -11,7 +11,7 @@ from gradlab.errors import UserError
 
 WHAT, HOW = "crash", "`kill -9` at a random moment of a sweep or training, then a resume"
 SEEDS = 12
-SWEEPS, TRAININGS = (8, 500), (3, 100)  # short and full
+SWEEPS, TRAININGS = (6, 500), (2, 100)  # short and full
 GRID = ("--set", f"seed={','.join(map(str, range(SEEDS)))}", "--set", "pause=0.02",
         "--workers", "2")  # fmt: skip
 

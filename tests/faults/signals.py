@@ -11,7 +11,7 @@ from faults.crash import SEEDS, Pace, toy, undisturbed
 from faults.tally import Tally, wrong
 
 WHAT, HOW = "signals", "SIGINT, SIGTERM and SIGHUP at random moments of a run, then a resume"
-COUNT = (9, 100)
+COUNT = (6, 100)
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 GO_ON = "the same command, without --fresh, runs the"
 
