@@ -6,9 +6,14 @@ import signal
 
 @contextlib.contextmanager
 def interruptible():
-    """What is started here takes Ctrl-C: a shell's background job ignores it, and its children."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    """What is started here takes Ctrl-C and SIGHUP, which the children of a shell may ignore.
+
+    A shell's background job ignores the one, what `nohup` starts the other.
+    """
+    defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in defaults.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -87,8 +87,9 @@ def _window_estimate(net, call):
     top, log2 = net.layers - 1, [gradients.layer_lag_log2]
     if len(net.state_parts) > 1:
         log2.append(gradients.layer_cell_lag_log2)
-    squares = np.logaddexp2.reduce([2 * one(top, "forward")[::-1] for one in log2])
-    mean = np.logaddexp2.reduce(squares / 2, axis=1) - np.log2(squares.shape[1])
+    with np.errstate(invalid="ignore"):  # a state beyond float64 has no lags, and no window
+        squares = np.logaddexp2.reduce([2 * one(top, "forward")[::-1] for one in log2])
+        mean = np.logaddexp2.reduce(squares / 2, axis=1) - np.log2(squares.shape[1])
     return truncation.window(mean * math.log(2))
 
 
