@@ -202,3 +202,16 @@ def test_the_bias_far_below_what_a_number_holds_is_told():
     log_phi = -50.0 * np.arange(40)
     bias = truncation.log_relative_bias(log_phi)
     assert bias[20] == pytest.approx(-1000, rel=1e-6) and truncation.window(log_phi) == 1
+
+
+@pytest.mark.parametrize("radius", [0.0, 1e200])
+def test_a_matrix_of_any_size_is_looked_at_without_a_warning(radius):
+    net = gradlab.Network.draw(
+        "elman", inputs=2, hidden=6, outputs=1, activation="identity", spectral_radius=radius
+    )
+    seen = gradlab.inspect(net, np.ones((20, 3, 2)), np.ones((3, 1)), loss="squared_error")
+    own, W = seen.layers.iloc[0], net.weights["W"]
+    assert own["spectral_radius"] == pytest.approx(radius, rel=1e-12)
+    largest = np.linalg.norm(W / (radius or 1), 2) * radius
+    assert own["singular_value"] == pytest.approx(largest, rel=1e-12)
+    assert str(seen)

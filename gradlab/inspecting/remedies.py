@@ -86,7 +86,7 @@ class Trial:
         """(horizon in steps, log10 of the gradient at the start over the last step's)."""
         log2 = self._log2(net)
         parts = {name: own * layers.LOG10_2 for name, own in log2.items()}
-        squares = np.logaddexp2.reduce([2 * own for own in log2.values()])
+        squares = layers.together([2 * own for own in log2.values()])
         with np.errstate(invalid="ignore"):
             ends = float((squares[-1] - squares[0]) / 2 * layers.LOG10_2)
         return max(layers.horizon(own, self.share, part) for part, own in parts.items()), ends

@@ -290,6 +290,8 @@ def _threshold(seen):
     if gradient is None:
         return "Give targets (--targets) for dL/dh, the norms of updates and a threshold."
     low, high = band(gradient)
+    if not np.isfinite(high):
+        return "No clipping threshold fits: the gradient's norms are no finite numbers."
     many = f"{len(gradient.batches)} minibatches of {gradient.size}"
     return (
         f"A clipping threshold from {low:.3g} to {high:.3g} fits the norms of {many} (half to ten "

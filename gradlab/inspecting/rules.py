@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.inspecting.units import CLOSED, TANH
+from gradlab.nets.exponents import log2_norm
 
 LOW, SMALL, HIGH = 1e-3, 1e-4, 70.0
 UPDATE = 1e-3  # of the weight
@@ -79,9 +80,9 @@ def _update(found, rate, weights):
         return None
     logs = {}
     for name, array in weights.items():
-        norm = float(np.linalg.norm(array))
-        if array.ndim == 2 and norm > 0 and np.isfinite(found.gradient.norms[name]):
-            logs[name] = found.gradient.norms[name] * np.log10(2) - np.log10(norm)
+        size, norm = log2_norm([array]), found.gradient.norms[name]
+        if array.ndim == 2 and np.isfinite(size) and np.isfinite(norm):
+            logs[name] = (norm - size) * np.log10(2)
     if not logs:
         return None
     source, goal = "Karpathy, CS231n", np.log10(UPDATE)

@@ -68,7 +68,14 @@ def _batches(net, inputs, loss):
 
 
 def band(slopes):
-    """(low, high) of the rule of thumb: half to ten times the mean norm of the minibatches."""
+    """(low, high) of the rule of thumb: half to ten times the mean norm of the minibatches.
+
+    nan where no norm is finite; one that is not is left out.
+    """
+    norms = slopes.batches[slopes.batches < np.inf]  # nan and inf are not
+    if not norms.size:
+        return np.nan, np.nan
+    sizes = norms[norms > -np.inf]
     with np.errstate(over="ignore"):
-        mean = float(np.mean(plain(np.exp2(slopes.batches % 1), slopes.batches // 1)))
+        mean = float(np.sum(plain(np.exp2(sizes % 1), sizes // 1))) / norms.size
     return tuple(factor * mean for factor in RULE_OF_THUMB)

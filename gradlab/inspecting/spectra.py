@@ -38,17 +38,18 @@ def spectrum(W):
         return Spectrum(np.nan, np.nan, np.nan)
     if len(W) > MOST:
         return _iterated(W)
-    kind = np.float32 if len(W) > SINGLE else np.float64
-    W = W.astype(kind)
+    scale = float(np.abs(W).max())
+    if not scale:
+        return Spectrum(0.0, 0.0, 0.0)
+    # by the largest entry first: the squares of 1e200 are beyond the floats' range
+    W = (W / scale).astype(np.float32 if len(W) > SINGLE else np.float64)
     singular, whole = np.linalg.norm(W, 2), np.linalg.norm(W)
     values = np.abs(np.linalg.eigvals(W)).astype(np.float64)
-    if not whole:
-        return Spectrum(0.0, 0.0, 0.0)
     if len(W) <= EXACT:
         departure = draws.departure(W)
     else:  # loses what is below the root of rounding; Schur's form takes twice the time
         departure = np.sqrt(max(float(whole) ** 2 - float((values**2).sum()), 0.0))
-    return Spectrum(float(values.max()), float(singular), float(departure / whole))
+    return Spectrum(scale * float(values.max()), scale * float(singular), float(departure / whole))
 
 
 def _iterated(W):
