@@ -21,6 +21,14 @@ RNG = np.random.default_rng(5)
 elman = registry.find("elman")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_relu_is_zero_from_zero_down_and_keeps_nan(dtype):
+    rows = np.array([[-2.0, -0.5, -1e-30, 0.0, 1e-30, 0.5, np.nan, -7.0]], dtype)
+    elementwise.squash(elementwise.RELU, rows, 7)
+    right = np.array([[0, 0, 0, 0, 1e-30, 0.5, np.nan, -7]], dtype)
+    np.testing.assert_array_equal(rows, right)
+
+
 def elman_pass(W, x, h0, *, activation="tanh", gain=None, **others):
     """Forward pass of lanes over x (T, R or 1, D) from h0 (R, N); U and b are 0 if not given."""
     n, lanes = len(W), len(h0)

@@ -48,6 +48,9 @@ def test_a_dead_run_s_claims_hold_nobody_up(tmp_path):
     with running.mark(folder):
         assert not list(folder.glob("*.claim"))
     assert len(sweep.sweep(toy, tmp_path, 2)[0]) == 12
+    (folder / "1-00000000.running").touch()  # killed after its last block
+    sweep.sweep(toy, tmp_path, 2)
+    assert not list(folder.glob("*.running"))
 
 
 def test_who_reads_between_the_two_files_of_a_run_waits_for_the_second(tmp_path):

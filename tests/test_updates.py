@@ -37,6 +37,21 @@ def test_the_names_are_the_rules_and_the_optimizers():
     assert updates.STYLES == STYLES and tuple(OPTIMIZERS) == updates.OPTIMIZERS
 
 
+def test_the_threshold_itself_is_clipped_as_the_lectures_have_it():
+    """By norm from c on, >=, which changes no number but counts."""
+    g = np.zeros(EDGES[-1])
+    g[:2] = 3.0, 4.0
+    hits = {
+        style: updates.clip((STYLES.index(style), 5.0), g.copy(), 0, EDGES, (EDGES[1], W.ravel()))[
+            1
+        ]
+        for style in ("norm", "pascanu", "value", "keras_global", "optax")
+    }
+    assert hits == {
+        "norm": True, "pascanu": False, "value": False, "keras_global": False, "optax": True,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("threshold", [0.0, 1e-300, 0.5, 4.0, 1e6])

@@ -17,9 +17,7 @@ from gradlab.files import locked, telling
 def mark(folder):
     """Say in the folder, which is made, that a run is at work; what dead ones left is removed."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path in [*_marks(folder), *folder.glob("*.claim")]:
-        if not _is_held(path):
-            path.unlink(missing_ok=True)
+    remove_dead(folder)
     path = folder / f"{os.getpid()}-{secrets.token_hex(4)}.running"
     try:
         with open(path, "x", encoding="ascii") as file:
@@ -31,6 +29,13 @@ def mark(folder):
             yield
     finally:
         path.unlink(missing_ok=True)
+
+
+def remove_dead(folder):
+    """Remove the marks and claims of runs that are dead."""
+    for path in [*_marks(folder), *Path(folder).glob("*.claim")]:
+        if not _is_held(path):
+            path.unlink(missing_ok=True)
 
 
 def at_work(folder):

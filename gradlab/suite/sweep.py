@@ -69,6 +69,7 @@ def sweep(experiment, folder, workers=None, fresh=False, retry_errors=False):
     not fit into memory, and if every block fails.
     """
     remove_stale(_shards(experiment, folder))
+    running.remove_dead(_shards(experiment, folder))  # also where nothing is left to run
     found = survey(experiment, folder, fresh, retry_errors)
     _keep_held(found)
     done, missing = found.done, found.missing

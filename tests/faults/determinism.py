@@ -15,7 +15,7 @@ WHAT, HOW = "determinism", "1, 2 and 8 threads, processes, blocks in random orde
 SETS = {
     "spectral_radius": {"seed": "0,1,2,3", "hidden_size": 12, "sequence_length": "10,25"},
     "sequence_length": {"seed": "0,1,2", "hidden_size": 12},
-    "clipping": {"updates": 40, "evaluate_every": 20, "evaluation_size": 8},
+    "training_map": {"batch": 2, "updates": 40, "evaluate_every": 20, "evaluation_size": 8},
 }
 SHORT = ("spectral_radius",)
 
