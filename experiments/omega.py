@@ -229,14 +229,14 @@ experiment = Experiment(
         ),
         Claim(
             "it learns longer sequences",
-            "rate 0.1, T = 50, within 6,000 updates and within 4,500: share solved with alpha = 2 "
+            "rate 0.1, T = 50, within 6,000 updates and within 3,000: share solved with alpha = 2 "
             "less that without, all radii, low end of the 95 % interval",
             source="Pascanu, Mikolov, Bengio (ICML 2013), Fig. 7 (up to 5 million updates there)",
             measured=more_learn,
-            at_least=0.3,
-            why="30 of 30 trainings against 5; within 3,000 hardly any is solved",
+            at_least=0.15,
+            why="30 of 30 trainings against 5, 17 against 4 within 3,000",
             control=swap("omega", 0.0, STRONG),
-            also=[cut_off(0.75)],
+            also=[cut_off(0.5)],
             about=ABOUT | {"sequence_length": 50, "update": every(LONG)},
             seeds=10,
         ),
