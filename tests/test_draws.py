@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from gradlab.errors import UserError
 from gradlab.nets import draws
+from gradlab.nets.network import Network
 
 
 @pytest.fixture
@@ -126,3 +128,19 @@ def test_the_departure_from_normality_is_henricis():
     assert draws.departure(np.array([[0.9, 3.0], [0.0, 0.9]])) == pytest.approx(3.0, rel=1e-15)
     for init in ("orthogonal", "symmetric", "identity"):
         assert draws.departure(draws.recurrent(np.random.default_rng(0), 20, init)) < 1e-13
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        (
+            {"hidden": 10**9},
+            r"hidden=1000000000, outputs=1: weights of 7\.45e\+09 GiB, at most 2 GiB",
+        ),
+        ({"outputs": 2**53}, "at most 2 GiB"),
+        ({"layers": 10**9}, "layers must be a whole number from 1 to 9999, not 1000000000"),
+    ],
+)
+def test_what_fits_into_no_memory_is_refused_before_it_is_drawn(sizes, message):
+    with pytest.raises(UserError, match=message):
+        Network.draw(**{"inputs": 1, "hidden": 2, "outputs": 1} | sizes)

@@ -96,6 +96,7 @@ class Network:
         whole = {"inputs": inputs, "hidden": hidden, "outputs": outputs, "layers": layers}
         sizes = [given.whole(name, n, "be a whole number from 1", 1) for name, n in whole.items()]
         *sizes, layers = sizes
+        given.whole("layers", layers, "be a whole number from 1 to 9999", 1, 9999)
         dtype = _dtype(dtype)
         input_scale = given.number("input_scale", input_scale)
         forget_bias = given.number("forget_bias", forget_bias)
@@ -106,6 +107,7 @@ class Network:
             raise UserError(f"bidirectional={bidirectional!r}: must be True or False")
         module, places = registry.find(cell, activation), chains.places(layers, bidirectional)
         shapes.check_places(module, places)
+        shapes.check_size(module, sizes, places)
         try:
             stream = draws.stream(seed=seed, init=init, hidden_size=hidden)
         except (TypeError, ValueError) as error:

@@ -5,9 +5,12 @@ added. A network of several layers or directions has the cell's weights for each
 names that gradlab.nets.chains gives. A cell with gates stacks them in W (G N, N).
 """
 
+import math
+
 import numpy as np
 
 from gradlab.errors import UserError
+from gradlab.models.tensors import MOST
 from gradlab.nets import chains, draws
 
 ONE = chains.places(1, False)
@@ -80,6 +83,17 @@ def check_places(cell, places):
     if len(places) > 1 and cell.reads_out:
         alone = "brings its own readout: it has one layer and one direction"
         raise UserError(f"cell {cell.name} {alone}")
+
+
+def check_size(cell, sizes, places):
+    """Raise UserError, one line, for weights of more than 2 GiB, before any is drawn."""
+    size = 8 * sum(math.prod(shape) for shape in shapes(cell, sizes, places).values())
+    if size > MOST:
+        told = ", ".join(
+            f"{name}={value}"
+            for name, value in zip(("inputs", "hidden", "outputs"), sizes, strict=True)
+        )
+        raise UserError(f"{told}: weights of {size / 2**30:.3g} GiB, at most 2 GiB are drawn")
 
 
 def draw(stream, cell, sizes, places=ONE, init="gaussian", spectral_radius=None):
