@@ -49,8 +49,12 @@ def test_a_dead_run_s_claims_hold_nobody_up(tmp_path):
         assert not list(folder.glob("*.claim"))
     assert len(sweep.sweep(toy, tmp_path, 2)[0]) == 12
     (folder / "1-00000000.running").touch()  # killed after its last block
+    stored = sweep.blocks_of(toy, tmp_path)[0].underway
+    for kept in (stored, folder / "another.underway"):
+        kept.mkdir()
     sweep.sweep(toy, tmp_path, 2)
     assert not list(folder.glob("*.running"))
+    assert list(folder.glob("*.underway")) == [folder / "another.underway"]
 
 
 def test_who_reads_between_the_two_files_of_a_run_waits_for_the_second(tmp_path):

@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from gradlab import underway
 from gradlab.files import locked, telling
 
 
@@ -32,10 +33,14 @@ def mark(folder):
 
 
 def remove_dead(folder):
-    """Remove the marks and claims of runs that are dead."""
+    """Remove the marks and claims of runs that are dead, and what they kept of stored blocks."""
     for path in [*_marks(folder), *Path(folder).glob("*.claim")]:
         if not _is_held(path):
             path.unlink(missing_ok=True)
+    if not at_work(folder):
+        for kept in Path(folder).glob("*.underway"):
+            if kept.with_suffix(".parquet").exists():
+                underway.forget(kept)
 
 
 def at_work(folder):

@@ -29,7 +29,8 @@ def table(figures):
         if (record := figures.get(name)) is not None:
             row = importlib.import_module(f"faults.{name}")
             counts = (f"{record[kind]:,}" for kind in ("trials", "lost", "twice", "wrong"))
-            lines.append(f"| {' | '.join([row.WHAT, row.HOW, *counts])} |")
+            lacking = "".join(f"; not tried: {one}" for one in record.get("missing", ()))
+            lines.append(f"| {' | '.join([row.WHAT, row.HOW + lacking, *counts])} |")
     return "".join(f"{line}\n" for line in lines)
 
 
