@@ -214,4 +214,4 @@ def test_a_matrix_of_any_size_is_looked_at_without_a_warning(radius):
     assert own["spectral_radius"] == pytest.approx(radius, rel=1e-12)
     largest = np.linalg.norm(W / (radius or 1), 2) * radius
     assert own["singular_value"] == pytest.approx(largest, rel=1e-12)
-    assert str(seen)
+    assert str(seen.attempt())

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.nets import bptt, lyapunov
-from gradlab.nets.exponents import plain
+from gradlab.nets.exponents import log2_mean, log2_sum, plain
 from gradlab.threads import each, one_blas_thread
 
 LANES = 1024  # vectors of all sequences together, at most
@@ -45,7 +45,7 @@ class Stretch(NamedTuple):
 def of(chains, parts, seed=0):
     """The `Stretch` of a pass; chains: one a group of sequences; parts: of its state, by name."""
     logs, log2, exact = by_lag(chains, parts, seed)
-    total = mean_log2(np.stack([2 * one for one in logs.values()]), 0) + np.log2(len(logs))
+    total = log2_sum([2 * one for one in logs.values()])
     passed, steps = chains[0].passed, len(chains[0].x)
     size = passed.trace.state.shape[2] // len(parts)
     with one_blas_thread():
@@ -61,7 +61,7 @@ def by_lag(chains, parts, seed=0):
     vectors = _vectors(units, probes, seed)
     found = each(lambda chain: _lengths(chain.passed, vectors, len(parts)), chains)
     logs = {name: np.concatenate([own[i] for own in found], 1) for i, name in enumerate(parts)}
-    return logs, {name: mean_log2(2 * one, 1) / 2 for name, one in logs.items()}, probes == units
+    return logs, {name: log2_mean(2 * one, 1) / 2 for name, one in logs.items()}, probes == units
 
 
 def _lengths(passed, vectors, parts):
@@ -88,12 +88,6 @@ def _vectors(units, count, seed):
         return np.eye(units)
     drawn = np.random.default_rng(seed).standard_normal((units, count))
     return np.linalg.qr(drawn)[0].T
-
-
-def mean_log2(log2, axis):
-    """log2 of the mean of 2^log2 along an axis."""
-    with np.errstate(invalid="ignore"):
-        return np.logaddexp2.reduce(log2, axis=axis) - np.log2(log2.shape[axis])
 
 
 def _exponent(log2):

@@ -8,6 +8,7 @@ from gradlab.inspecting import jacobians, slopes, spectra, units
 from gradlab.inspecting.slopes import Slopes
 from gradlab.inspecting.units import Units
 from gradlab.nets.batch import Batch, Run
+from gradlab.nets.exponents import log2_mean, log2_sum
 from gradlab.theory import truncation
 from gradlab.threads import each
 
@@ -52,7 +53,7 @@ class Layer:
     @property
     def whole(self):
         """log10 of the state's whole gradient by lag, over that at lag 0."""
-        squares = together([2 * own / LOG10_2 for own in self.log10.values()])
+        squares = log2_sum([2 * own / LOG10_2 for own in self.log10.values()])
         with np.errstate(invalid="ignore"):
             return (squares - squares[0]) / 2 * LOG10_2
 
@@ -79,12 +80,6 @@ def of(net, inputs, loss, share=SHARE, bias=truncation.BIAS, told=bool):
         layers.append(_layer(net, chains, stretch, gradient, (share, bias)))
         told()
     return Found(layers, gradient)
-
-
-def together(log2):
-    """log2 of the sum of what has these logarithms; nan, without a word, where one is."""
-    with np.errstate(invalid="ignore"):
-        return np.logaddexp2.reduce(log2)
 
 
 def passes(net, x):
@@ -120,12 +115,12 @@ def _layer(net, chains, stretch, gradient, how):
     of_loss = gradient is not None and not place.reverse
     if of_loss:
         lanes = gradient.log2[place.layer]
-        log2 = {name: jacobians.mean_log2(2 * own, 1) / 2 for name, own in lanes.items()}
-        squares = together([2 * own for own in lanes.values()])
-        log_phi = jacobians.mean_log2(squares / 2, 1) * LN2
+        log2 = {name: log2_mean(2 * own, 1) / 2 for name, own in lanes.items()}
+        squares = log2_sum([2 * own for own in lanes.values()])
+        log_phi = log2_mean(squares / 2, 1) * LN2
     else:
         log2 = stretch.log2
-        log_phi = together([2 * own for own in log2.values()]) / 2 * LN2
+        log_phi = log2_sum([2 * own for own in log2.values()]) / 2 * LN2
     log10 = {name: own * LOG10_2 for name, own in log2.items()}
     log_bias = truncation.log_relative_bias(log_phi)
     return Layer(

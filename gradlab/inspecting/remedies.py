@@ -10,9 +10,10 @@ import numpy as np
 from scipy.optimize import bisect
 
 from gradlab.inspecting import jacobians, layers, report
+from gradlab.inspecting.slopes import mean_norm
 from gradlab.learning import presets
 from gradlab.nets import chains, draws, weights
-from gradlab.nets.exponents import added, log2_norm, plain
+from gradlab.nets.exponents import added, log2_mean, log2_norm, log2_sum
 from gradlab.nets.network import Network
 
 GAINS = 6.0  # octaves: a factor on W within 1/64 and 64
@@ -86,7 +87,7 @@ class Trial:
         """(horizon in steps, log10 of the gradient at the start over the last step's)."""
         log2 = self._log2(net)
         parts = {name: own * layers.LOG10_2 for name, own in log2.items()}
-        squares = layers.together([2 * own for own in log2.values()])
+        squares = log2_sum([2 * own for own in log2.values()])
         with np.errstate(invalid="ignore"):
             ends = float((squares[-1] - squares[0]) / 2 * layers.LOG10_2)
         return max(layers.horizon(own, self.share, part) for part, own in parts.items()), ends
@@ -96,10 +97,8 @@ class Trial:
             chains = layers.of_place(layers.passes(net, self.x), self.place)
             return jacobians.by_lag(chains, net.state_parts)[1]
         got = net.gradients(self.x, self.y, loss=self.loss, at="last")
-        found = {"h": got.layer_lag_log2(self.place.layer, "forward")[::-1]}
-        if len(net.state_parts) > 1:
-            found["c"] = got.layer_cell_lag_log2(self.place.layer, "forward")[::-1]
-        return {name: jacobians.mean_log2(2 * own, 1) / 2 for name, own in found.items()}
+        found = got.part_lag_log2(self.place.layer, "forward")
+        return {name: log2_mean(2 * own[::-1], 1) / 2 for name, own in found.items()}
 
     def remedy(self, name, net, cost):
         """The `Remedy` of other weights."""
@@ -245,8 +244,9 @@ def _threshold(seen, _):
     gradient = seen.found.gradient
     if gradient is None:
         return None
-    log2 = gradient.batches
-    mean = float(np.mean(plain(np.exp2(log2 % 1), log2 // 1)))
+    log2, mean = gradient.batches, mean_norm(gradient)
+    if not np.isfinite(mean):
+        return None
     norms = np.exp2(np.minimum(log2, 1000.0))
     clipped = float((norms >= mean).mean())
     cost = (

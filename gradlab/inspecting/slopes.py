@@ -45,12 +45,8 @@ def of(net, inputs, loss):
 
 
 def _by_lag(net, gradients):
-    found = {}
-    for layer in range(net.layers):
-        found[layer] = {"h": gradients.layer_lag_log2(layer, "forward")[::-1]}
-        if len(net.state_parts) > 1:
-            found[layer]["c"] = gradients.layer_cell_lag_log2(layer, "forward")[::-1]
-    return found
+    every = {layer: gradients.part_lag_log2(layer, "forward") for layer in range(net.layers)}
+    return {layer: {k: own[::-1] for k, own in parts.items()} for layer, parts in every.items()}
 
 
 def _batches(net, inputs, loss):
@@ -67,15 +63,17 @@ def _batches(net, inputs, loss):
     return np.array(found), size
 
 
-def band(slopes):
-    """(low, high) of the rule of thumb: half to ten times the mean norm of the minibatches.
-
-    nan where no norm is finite; one that is not is left out.
-    """
+def mean_norm(slopes):
+    """The mean norm of the minibatches; nan where none is finite, one that is not is left out."""
     norms = slopes.batches[slopes.batches < np.inf]  # nan and inf are not
     if not norms.size:
-        return np.nan, np.nan
+        return np.nan
     sizes = norms[norms > -np.inf]
     with np.errstate(over="ignore"):
-        mean = float(np.sum(plain(np.exp2(sizes % 1), sizes // 1))) / norms.size
+        return float(np.sum(plain(np.exp2(sizes % 1), sizes // 1))) / norms.size
+
+
+def band(slopes):
+    """(low, high) of the rule of thumb: half to ten times the mean norm of the minibatches."""
+    mean = mean_norm(slopes)
     return tuple(factor * mean for factor in RULE_OF_THUMB)

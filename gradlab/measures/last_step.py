@@ -182,13 +182,11 @@ def _of_one(shared, task, radius, scale):
     y = shared.targets[-1] if task.AT == "every" else shared.targets
     h0 = None if scale else tuple(np.split(shared.start, len(net.state_parts), axis=1))
     got = net.gradients(x, y, task.LOSS, "last", h0=h0)
-    layer, parts = net.layers - 1, [got.layer_lag_log2]
-    if len(net.state_parts) > 1:
-        parts.append(got.layer_cell_lag_log2)
+    parts = got.part_lag_log2(net.layers - 1, "forward").values()
     early = log2_norm(*_listed(got.first_terms(len(x) // 2)))
     return _Found(
         loss=np.array([got.loss]),
-        parts=[one(layer, "forward") * LOG10_2 for one in parts],
+        parts=[one * LOG10_2 for one in parts],
         weights={name: np.array([log2 * LOG10_2]) for name, log2 in got.log2_norms.items()},
         early=np.array([early * LOG10_2]),
         bad=got.bad_step,

@@ -8,7 +8,7 @@ from gradlab import tasks, theory
 from gradlab.errors import UserError
 from gradlab.measures.setting import cell_of, constant, of_network, places_of, task_stream
 from gradlab.nets import registry, statuses
-from gradlab.nets.exponents import log2_norm, plain
+from gradlab.nets.exponents import log2_mean, log2_norm, log2_sum, plain
 from gradlab.nets.network import Network
 from gradlab.theory import truncation
 
@@ -84,13 +84,9 @@ def _window_estimate(net, call):
     """The adaptive window, from the loss of the last step alone: only there a lag is one."""
     at_last = call["y"][-1] if call["at"] == "every" else call["y"]
     gradients = net.gradients(call["x"], at_last, call["loss"], "last")
-    top, log2 = net.layers - 1, [gradients.layer_lag_log2]
-    if len(net.state_parts) > 1:
-        log2.append(gradients.layer_cell_lag_log2)
-    with np.errstate(invalid="ignore"):  # a state beyond float64 has no lags, and no window
-        squares = np.logaddexp2.reduce([2 * one(top, "forward")[::-1] for one in log2])
-        mean = np.logaddexp2.reduce(squares / 2, axis=1) - np.log2(squares.shape[1])
-    return truncation.window(mean * math.log(2))
+    lags = gradients.part_lag_log2(net.layers - 1, "forward").values()
+    norms = log2_sum([2 * one[::-1] for one in lags]) / 2
+    return truncation.window(log2_mean(norms, 1) * math.log(2))
 
 
 def _row(net, full, cut):

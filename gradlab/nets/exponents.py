@@ -88,6 +88,17 @@ def log2_norm(arrays, exponent=0):
     return float(top + 0.5 * np.log2(np.square(np.exp2(np.subtract(logs, top))).sum()))
 
 
+def log2_sum(log2, axis=0):
+    """log2 of the sum of 2^log2 along an axis; nan, without a warning, where one is."""
+    with np.errstate(invalid="ignore"):
+        return np.logaddexp2.reduce(log2, axis=axis)
+
+
+def log2_mean(log2, axis=0):
+    """log2 of the mean of 2^log2 along an axis; nan, without a warning, where one is."""
+    return log2_sum(log2, axis) - np.log2(np.shape(log2)[axis])
+
+
 def _log2_norm(array, exponent):
     top = _top(array)
     if top == 0 or not np.isfinite(top):

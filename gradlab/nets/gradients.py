@@ -86,6 +86,13 @@ class Gradients:
         one_of("direction", direction, DIRECTIONS)
         return self._joined(lambda part: part.lag_log2(layer, 1, direction))
 
+    def part_lag_log2(self, layer, direction="both"):
+        """{part: lag_log2} of each part of a layer's state: of h, and of an LSTM's c."""
+        found = {"h": self.layer_lag_log2(layer, direction)}
+        if len(self._batch.net.state_parts) > 1:
+            found["c"] = self.layer_cell_lag_log2(layer, direction)
+        return found
+
     def layer_states(self, layer, part="h"):
         """dL/dh[t] of any layer, 0 the lowest, (T+1, B, N or 2N), or dL/dc[t]; row 0: the start."""
         self._check_layer(layer)
