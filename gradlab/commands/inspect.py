@@ -1,6 +1,5 @@
 """gradlab inspect."""
 
-import argparse
 import hashlib
 import re
 import time
@@ -35,9 +34,11 @@ def arguments(inspect):
         "--loss", metavar="NAME", help="squared_error, cross_entropy or binary_cross_entropy"
     )
     inspect.add_argument("--needs", metavar="K", type=shared.positive, help="steps the task needs")
-    inspect.add_argument("--rate", metavar="R", type=_number, help="SGD's, for an update's size")
     inspect.add_argument(
-        "--bias", metavar="D", type=_number, default=0.1, help="tolerated of truncation: 0.1"
+        "--rate", metavar="R", type=shared.number, help="SGD's, for an update's size"
+    )
+    inspect.add_argument(
+        "--bias", metavar="D", type=shared.number, default=0.1, help="tolerated of truncation: 0.1"
     )
     inspect.add_argument("--try", dest="attempt", action="store_true", help="measure remedies")
     inspect.add_argument("--name", metavar="NAME", help="of what --results writes: the model's")
@@ -107,10 +108,3 @@ def _name(options):
 
 def _layer(names):
     return names[0] if names and len(names) == 1 else names
-
-
-def _number(text):
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is not a number") from None

@@ -83,6 +83,14 @@ def positive(text):
     return int(text)
 
 
+def number(text):
+    """A number, whatever its size."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a number") from None
+
+
 def code(verdicts):
     """The exit code of claims."""
     return FELL_SHORT if any(v.outcome == FALLS_SHORT for v in verdicts) else FINE

@@ -1,6 +1,5 @@
 """gradlab watch."""
 
-import argparse
 import sys
 
 from gradlab.commands import shared
@@ -25,7 +24,7 @@ def arguments(watch):
     for role in ("norm", "update", "loss"):
         watch.add_argument(f"--{role}", metavar="COL", help=f"the column of {role}s, if not found")
     watch.add_argument(
-        "--threshold", metavar="C", action="append", default=[], type=_number,
+        "--threshold", metavar="C", action="append", default=[], type=shared.number,
         help="a clipping threshold; the words are about the first one, else about the log's own",
     )  # fmt: skip
     watch.add_argument(
@@ -118,10 +117,3 @@ def _check(options):
 
 def _is_terminal():
     return bool(getattr(sys.stdout, "isatty", bool)())
-
-
-def _number(text):
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is not a number") from None

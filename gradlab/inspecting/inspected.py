@@ -1,6 +1,5 @@
 """`gradlab.inspect`: a model, and what its gradient does."""
 
-import html
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -154,11 +153,9 @@ class Inspected:
         return self.text
 
     def _repr_html_(self):
-        import base64
+        from gradlab.plots import notebook
 
-        picture = base64.b64encode(self.figure()._repr_png_()).decode()
-        image = f'<img src="data:image/png;base64,{picture}" alt="the gradient by lag">'
-        return f"<pre>{html.escape(self.text)}</pre>{image}"
+        return notebook.shown(self.text, self.figure(), "the gradient by lag")
 
 
 def _network(model, layer, activation, readout):

@@ -1,6 +1,5 @@
 """`gradlab.watch`: a log of gradient norms, and what it says."""
 
-import html
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -151,11 +150,9 @@ class Watched:
         return f"gradlab.watch: {report.line(self)}"
 
     def _repr_html_(self):
-        import base64
+        from gradlab.plots import notebook
 
-        picture = base64.b64encode(self.figure()._repr_png_()).decode()
-        image = f'<img src="data:image/png;base64,{picture}" alt="norms over the updates">'
-        return f"<pre>{html.escape(self.text)}</pre>{image}"
+        return notebook.shown(self.text, self.figure(), "norms over the updates")
 
 
 def _rows(source, asked):

@@ -47,8 +47,7 @@ def _sweeps(tally, rng, count, place):
             children.wait_for(lambda f=folder, n=wanted: len(folders.names(f)) >= n)
             time.sleep(rng.uniform(0, 0.03))
         else:
-            time.sleep(rng.uniform(0, 1) * pace.seconds)
-            pace.saw(process.is_alive())
+            pace.wait(rng, process)
         process.kill()
         process.join()
         kept, broken = folders.shards(folder), folders.broken(folder)
@@ -76,9 +75,10 @@ class Pace:
     def __init__(self, seconds):
         self.seconds = seconds
 
-    def saw(self, is_alive):
-        """A run was alive at a random moment, or not."""
-        self.seconds *= 1.02 if is_alive else 0.8
+    def wait(self, rng, process):
+        """Until a random moment of a run that has just begun, which may be over by then."""
+        time.sleep(rng.uniform(0, 1) * self.seconds)
+        self.seconds *= 1.02 if process.is_alive() else 0.8
 
 
 def undisturbed(words):
@@ -112,8 +112,7 @@ def _trainings(tally, rng, count, place):
             children.wait_for(lambda f=folder: any(f.rglob("*.safetensors")))
             time.sleep(rng.uniform(0, 0.5))
         else:
-            time.sleep(rng.uniform(0, 1) * pace.seconds)
-            pace.saw(process.is_alive())
+            pace.wait(rng, process)
         process.kill()
         process.join()
         committed = folders.shards(folder, "small")

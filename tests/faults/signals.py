@@ -4,7 +4,6 @@ import os
 import random
 import shutil
 import signal
-import time
 
 from faults import children, folders
 from faults.crash import SEEDS, Pace, toy, undisturbed
@@ -28,8 +27,7 @@ def run(full, place):
         folder, out = place / f"run{trial}", place / f"run{trial}.txt"
         process = children.start(_announced, toy(folder), folder, out=out)
         children.wait_for((place / f"run{trial}.started").exists)
-        time.sleep(rng.uniform(0, 1) * pace.seconds)
-        pace.saw(process.is_alive())
+        pace.wait(rng, process)
         if process.is_alive():
             os.kill(process.pid, number)
         code, said = children.ended(process), out.read_text(errors="replace")
