@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradlab.errors import UserError, placed
 from gradlab.files import as_folder, check_place, expanded, remove_stale
-from gradlab.suite import library, provenance, runs, store, tell
+from gradlab.suite import cluster, library, provenance, runs, store, tell
 from gradlab.suite import verdicts as report
 from gradlab.suite.experiment import Experiment
 from gradlab.suite.grid import changed
@@ -41,7 +41,7 @@ def run(
     quick        with its quick values, into results/quick.
     set          name -> value, values or text such as "0.5:1.5:21" for axes and constants.
     workers      how many threads run blocks; None: one a core, as memory allows.
-    executor     any concurrent.futures.Executor that runs them instead.
+    executor     any concurrent.futures.Executor, or Dask client, that runs them instead.
     fresh        do not use the blocks that a former run stored.
     retry_errors run stored blocks again that hold a row with status "error".
     progress     print what the command prints, and show a bar; else nothing is printed.
@@ -83,6 +83,7 @@ def _workers(workers, executor):
     """The one that is given. Raises UserError if both are, and for what is no executor."""
     if executor is None:
         return workers
+    executor = cluster.of(executor)
     if workers is not None:
         raise UserError(f"workers={workers!r} and an executor: give one of them")
     if not is_executor(executor):

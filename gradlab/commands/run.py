@@ -1,5 +1,7 @@
 """gradlab run."""
 
+from contextlib import nullcontext
+
 from gradlab.commands import shared
 from gradlab.errors import UserError
 
@@ -21,6 +23,9 @@ def arguments(run):
     run.add_argument("--name", metavar="NAME", help="keep this run apart, as DIR/NAME.parquet ...")
     run.add_argument("--quick", action="store_true", help="a small grid, into DIR/quick")
     run.add_argument("--workers", metavar="N", type=shared.positive, help="default: all cores")
+    run.add_argument(
+        "--cluster", metavar="ADDRESS", help="a Dask scheduler's, tcp://HOST:8786: its workers run"
+    )
     run.add_argument("--fresh", action="store_true", help="run blocks again that are stored")
     run.add_argument(
         "--retry-errors", action="store_true", help="run stored blocks again with rows of error"
@@ -47,11 +52,25 @@ def _run_one(options, name):
     folder = runner.place(options.results, options.quick)
     if options.name is not None:
         runs.named(options.name)
-    how = options.workers, options.fresh, options.retry_errors
-    if options.dry_run:
-        print("\n".join(sweep.foretell(experiment, folder, *how)))
-        return shared.FINE
-    return shared.code(runner.complete(experiment, folder, options.name, *how)[1])
+    with _workers(options, experiment) as workers:
+        how = workers, options.fresh, options.retry_errors
+        if options.dry_run:
+            print("\n".join(sweep.foretell(experiment, folder, *how)))
+            return shared.FINE
+        return shared.code(runner.complete(experiment, folder, options.name, *how)[1])
+
+
+def _workers(options, experiment):
+    """For a `with` statement: threads, or the workers of a cluster."""
+    from gradlab.suite import cluster
+
+    if options.cluster is None:
+        return nullcontext(options.workers)
+    if options.workers is not None:
+        raise UserError(f"--workers {options.workers} and --cluster: give one of them")
+    if experiment.alone:
+        raise UserError(f"{experiment.name} times this machine: it runs here, without --cluster")
+    return cluster.connected(options.cluster)
 
 
 def _run_all(options):

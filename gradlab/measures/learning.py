@@ -382,7 +382,7 @@ def _run(point, training):
         before = training.update
         training.run(until=before + STRIDE)
         underway.did(training.update - before)
-        if file is not None and time.monotonic() - kept > underway.KEEP_EVERY:
+        if file is not None and time.monotonic() - kept > underway.keep_every():
             training.save(file)
             kept = time.monotonic()
     return training

@@ -33,6 +33,8 @@ class Experiment:
     alone      blocks run here one after the other, each with the whole machine: BLAS keeps its
                threads. For measures of time, whose claims are benchmarks: what they read is the
                machine's, and no theory's.
+    save_every seconds between two times that a training keeps its state, from which it goes on
+               after a stop; None: 30.
 
     Raises ValueError for axes that differ between products, and for unknown names in `split`
     or `quick`.
@@ -49,6 +51,7 @@ class Experiment:
     name: str | None = None
     file: str | None = None
     alone: bool = False
+    save_every: float | None = None
     base: "Experiment | None" = None
 
     def __post_init__(self):

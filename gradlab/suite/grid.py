@@ -77,13 +77,16 @@ def changed(experiment, values):
 
     values: name -> a value, a list of values, or text: "0.5", "1,2,4", "0.5:1.5:21" (from, to, how
     many). They take the type of what they replace; None is replaced by text. A constant with
-    several values becomes an axis that splits the grid. Raises UserError for unknown names, values
-    of a wrong type, and what cannot be anywhere: no such cell, a size of 0.
+    several values becomes an axis that splits the grid. `save_every` is of every experiment: it
+    says how often a training keeps its state, and changes no number of a table. Raises UserError
+    for unknown names, values of a wrong type, and what cannot be anywhere: no such cell, a size of
+    0.
     """
     if not isinstance(values, Mapping):
         raise UserError(f"set={values!r}: not a mapping of names to values")
     axes, opened = {}, []
     constants = dict(experiment.constants)
+    values, save_every = _without_save_every(experiment, values)
     for name, value in values.items():
         if name in experiment.axes:
             axes[name] = _axis(name, value, experiment.grid[0][name][0])
@@ -103,7 +106,19 @@ def changed(experiment, values):
     _check_number([len(part[axis]) for axis in experiment.axes] for part in grid)
     base = experiment.base or experiment
     split = [*opened, *experiment.split]
-    return replace(experiment, grid=grid, split=split, constants=constants, base=base)
+    given = {"grid": grid, "split": split, "constants": constants, "save_every": save_every}
+    return replace(experiment, base=base, **given)
+
+
+def _without_save_every(experiment, values):
+    """(values without it, seconds): how often a training keeps its state."""
+    if "save_every" not in values or "save_every" in (*experiment.axes, *experiment.constants):
+        return values, experiment.save_every
+    values = dict(values)
+    seconds = _convert("save_every", values.pop("save_every"), 0.0)
+    if seconds < 0:
+        raise UserError(f"save_every={seconds:g}: seconds, at least 0")
+    return values, seconds
 
 
 def _is_several(name, value, default):

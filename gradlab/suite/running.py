@@ -16,7 +16,10 @@ from gradlab.files import locked, telling
 
 @contextmanager
 def mark(folder):
-    """Say in the folder, which is made, that a run is at work; what dead ones left is removed."""
+    """Say in the folder, which is made, that a run is at work; what dead ones left is removed.
+
+    It is the path of the mark, which is there for as long as the run is.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     remove_dead(folder)
     path = folder / f"{os.getpid()}-{secrets.token_hex(4)}.running"
@@ -27,7 +30,7 @@ def mark(folder):
                 started = time.strftime("%Y-%m-%dT%H:%M:%S%z")
                 json.dump({"pid": os.getpid(), "started": started}, file)
                 file.flush()
-            yield
+            yield path
     finally:
         path.unlink(missing_ok=True)
 

@@ -1,8 +1,8 @@
 """Grid -> blocks -> executor -> rows. Only the driver, which is here, writes."""
 
 from collections import Counter
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, nullcontext
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,8 @@ from gradlab import underway
 from gradlab.errors import UserError, named
 from gradlab.files import as_folder, remove_stale
 from gradlab.suite import plan, progress, provenance, reuse, running, sources, store, table
+from gradlab.suite.elsewhere import Elsewhere, Keeping, Others, refuse, run_elsewhere, stamp
+from gradlab.suite.flight import ahead_of, in_flight
 from gradlab.suite.grid import Block, blocks
 from gradlab.suite.tell import say
 from gradlab.suite.together import Apart, Claimed, Taken, run_or_take
@@ -20,6 +22,10 @@ from gradlab.threads import one_blas_thread
 
 FRESH, DAMAGED, ERRORS = "--fresh is given", "damaged", "rows with status error, to try again"
 NEW = "not run yet"
+GONE = (
+    "the executor cancelled its blocks, as a cluster does whose scheduler is gone: what was stored "
+    "stays, the same command, without --fresh, runs the missing blocks"
+)
 
 
 class Part(NamedTuple):
@@ -180,6 +186,8 @@ def _costs(experiment, missing, workers):
     """What each block costs, and how many threads run them, None for an executor."""
     waiting = [part.block for part in missing]
     costs = plan.estimates(experiment.measure, waiting)
+    if hasattr(workers, "check"):
+        workers.check(costs)
     return costs, None if is_executor(workers) else plan.threads(costs, workers, waiting)
 
 
@@ -197,19 +205,26 @@ def _run(experiment, found, workers):
         who = ", ".join(f"{one['pid']} since {one['started']}" for one in others)
         say(f"another run is at work here (process {who}): each takes what the other stores first")
     hold = nullcontext() if experiment.alone else one_blas_thread()
-    mark = running.mark(folder)  # which is made before the work, not after it
-    with mark, hold, _executor(workers, threads) as executor:
-        local = threads is not None  # a worker elsewhere may not see this disk
-        futures = {
-            _submit(executor, experiment, missing[i], local, found.why): (missing[i], costs[i][0])
-            for i in order
-        }
-        try:
-            _collect(experiment, futures, found.done, plan.wait(costs, threads))
-        finally:  # one by one: not every executor knows shutdown(cancel_futures=)
-            for future in futures:
-                if not future.cancel():
-                    future.add_done_callback(_let_go)
+    with running.mark(folder) as mark, hold, _executor(workers, threads) as executor:
+        where = None if threads else mark  # a worker elsewhere may not see this disk
+
+        def submit(i):
+            return _submit(executor, experiment, missing[i], found.why, where)
+
+        expected = sum(seconds for seconds, _ in costs)
+        points = sum(len(part.block) for part in missing)
+        ended = in_flight(submit, order, ahead_of(executor), _let_go)
+        with (
+            closing(ended),
+            progress.bar(points, expected, plan.wait(costs, threads)) as bar,
+            Apart() as apart,
+        ):
+            origin = provenance.origin()
+            for i, future in ended:
+                outcome = _outcome(future, experiment, missing[i], apart)
+                del future  # a cluster keeps what is held
+                found.done[missing[i].path] = _stored(outcome, missing[i], origin)
+                bar.update(len(missing[i].block), costs[i][0])
 
 
 def _let_go(future):
@@ -238,32 +253,21 @@ def _executor(executor, threads):
         pool.shutdown(wait=False)
 
 
-def _submit(executor, experiment, part, local, why):
+def _submit(executor, experiment, part, why, mark):
+    """The future of a part; `mark`, a file near its shard, if the executor is not our threads."""
     what = experiment.measure, part.block, experiment.alone
+    keep = part.underway.absolute(), experiment.save_every
     try:
-        if not local:
-            return executor.submit(run_block, *what)
+        if mark:
+            files = stamp(experiment.measure, part.block)
+            return executor.submit(run_elsewhere, *what, files, Keeping(*keep, mark.absolute()))
         if why[part.path] in (FRESH, DAMAGED, ERRORS):
-            return executor.submit(run_block, *what, part.underway)
-        return executor.submit(run_or_take, part.path, *what, part.underway)
+            return executor.submit(run_block, *what, *keep)
+        return executor.submit(run_or_take, part.path, *what, *keep)
     except BrokenExecutor as error:
         failed = Future()
         failed.set_exception(error)
         return failed
-
-
-def _collect(experiment, futures, done, wait):
-    """Take results as they come; each future is let go at once, a cluster keeps what is held."""
-    origin = provenance.origin()
-    total = sum(len(part.block) for part, _ in futures.values())
-    expected = sum(seconds for _, seconds in futures.values())
-    with progress.bar(total, expected, wait) as bar, Apart() as apart:
-        for future in as_completed(list(futures)):
-            part, expected = futures[future]
-            outcome = _outcome(future, experiment, part, apart)
-            done[part.path] = _stored(outcome, part, origin)
-            del futures[future]
-            bar.update(len(part.block), expected)
 
 
 def _stored(outcome, part, origin):
@@ -275,6 +279,8 @@ def _stored(outcome, part, origin):
             return _stored(outcome.outcome, part, origin)
         finally:
             outcome.let_go()
+    if isinstance(outcome, Elsewhere):
+        return _stored(outcome.outcome, part, outcome.origin)
     columns, message, seconds = outcome
     rows = table.of_block(part.block, columns, message)
     if columns is None:
@@ -288,15 +294,21 @@ def _stored(outcome, part, origin):
 def _outcome(future, experiment, part, apart):
     """What the work returned; a worker that died is a failed block, wrong input is raised.
 
-    Where an executor broke, each of its blocks runs once more in a process of its own.
+    Where an executor broke, each of its blocks runs once more in a process of its own. One that
+    cancels what it was given, as a cluster whose scheduler is gone, ends the sweep.
     """
     try:
         try:
-            return future.result()
+            outcome = future.result()
         except BrokenExecutor:
             return apart.run(experiment.measure, part.block, experiment.alone)
+        if isinstance(outcome, Others):
+            refuse(stamp(experiment.measure, part.block), outcome)
+        return outcome
     except UserError:
         raise
+    except CancelledError:
+        raise UserError(GONE) from None
     except Exception as error:
         return None, named(error), 0.0
 

@@ -29,7 +29,7 @@ class Claimed(NamedTuple):
     let_go: Callable[[], None]
 
 
-def run_or_take(path, measure, block, alone, place):
+def run_or_take(path, measure, block, alone, place, every=None):
     """Measure a block as `Claimed`, or get it as `Taken` if another run has stored it by now.
 
     A block that another run is at is waited for: two runs of one sweep share its blocks, and
@@ -40,7 +40,7 @@ def run_or_take(path, measure, block, alone, place):
         with suppress(store.Damaged):
             if found := store.read_shard(path, block):
                 return Taken(*found)
-        outcome = run_block(measure, block, alone, place)
+        outcome = run_block(measure, block, alone, place, every)
         if not _open.acquire(blocking=False):
             return outcome
         stack.callback(_open.release)

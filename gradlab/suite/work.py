@@ -73,10 +73,10 @@ def columns(measure):
     return getattr(function, "COLUMNS", beside)
 
 
-def run_block(measure, block, alone=False, place=None):
+def run_block(measure, block, alone=False, place=None, every=None):
     """(columns, message, seconds): what was measured, or None and why not.
 
-    place: a folder where long work is kept as it goes (gradlab.underway).
+    place, every: a folder where long work is kept as it goes, and how often (gradlab.underway).
     A block that runs alone has the whole machine, and sets its own limits. A UserError is raised:
     it would meet every block alike.
     """
@@ -89,7 +89,7 @@ def run_block(measure, block, alone=False, place=None):
         hold = nullcontext() if alone else one_blas_thread()
         with (
             hold,
-            underway.at(place),
+            underway.at(place, every),
             np.errstate(all="ignore"),
         ):  # what explodes says so by its status
             columns = _checked(resolve(measure)[0](block), block)

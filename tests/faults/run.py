@@ -23,8 +23,8 @@ if __name__ == "__main__":
 FIGURES = HERE / "figures.json"
 ROWS = (
     "crash", "failing_io", "full_disk", "damage", "races", "readers", "bad_input", "determinism",
-    "poison", "not_finite", "kernel_cache", "hostile", "signals", "soak", "planted", "machines",
-    "old_results",
+    "workers", "poison", "not_finite", "kernel_cache", "hostile", "signals", "soak", "planted",
+    "machines", "old_results",
 )  # fmt: skip
 
 

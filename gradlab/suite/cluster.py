@@ -1,0 +1,132 @@
+"""Workers on other machines: a scheduler of Dask's, as an executor.
+
+Dask brings the workers, hands blocks to them, gives a block of a dead worker to another one, and
+shows it all on its dashboard. Its protocol runs what it is sent: it trusts its network, unless the
+address is tls:// and both sides have certificates.
+"""
+
+import logging
+import re
+import time
+from concurrent.futures import Executor, Future, InvalidStateError
+from contextlib import contextmanager, suppress
+from functools import partial
+
+from gradlab.errors import UserError, told
+from gradlab.suite.plan import GIB
+from gradlab.suite.tell import say
+
+INSTALL = "a cluster needs Dask: pip install 'gradlab[cluster]'"
+ADDRESS = r"((tcp|tls|ws|wss|ucx)://)?[^\s/]+:\d{1,5}"
+EXAMPLE = "such as tcp://127.0.0.1:8786"
+ANSWER = 15.0  # seconds that a scheduler may take to answer
+AGAIN = 2  # times that a block is sent again whose workers died: each time is four deaths
+LOOK_EVERY = 5.0  # seconds between two looks at how many threads there are
+A_THREAD, MORE = 2, 16  # blocks in flight: for each thread of the workers, and besides
+
+
+@contextmanager
+def connected(address):
+    """For a `with` statement: the executor of the scheduler at that address.
+
+    Raises UserError for what is no address, and where none answers.
+    """
+    if not re.fullmatch(ADDRESS, address):  # Dask waits half a minute before it says so
+        raise UserError(f"cluster={address}: not the address of a scheduler, {EXAMPLE}")
+    distributed = _distributed()
+    # what it tells of a lost scheduler is told here in one line
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    try:
+        client = distributed.Client(address, timeout=ANSWER, set_as_default=False)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        raise UserError(
+            f"cluster={address}: no scheduler answers there ({told(error)}); "
+            f"`dask scheduler` starts one and says its address, {EXAMPLE}"
+        ) from None
+    with client, Cluster(client) as executor:
+        executor.introduce()
+        yield executor
+
+
+def of(executor):
+    """A Dask client as an executor of blocks; every other executor as it is."""
+    is_client = type(executor).__module__.startswith("distributed.")
+    return Cluster(executor) if is_client and hasattr(executor, "get_executor") else executor
+
+
+class Cluster(Executor):
+    """Dask's own executor, which sends a block of dead workers once more, and says how many fit."""
+
+    def __init__(self, client):
+        self._client = client
+        self._pool = client.get_executor(pure=False)
+        self._threads, self._looked = 0, -LOOK_EVERY
+
+    def introduce(self):
+        """Say who works, and where one can watch."""
+        address = self._client.scheduler.address
+        workers = self._workers()
+        threads = sum(worker["nthreads"] for worker in workers)
+        say(
+            f"cluster {address}: {len(workers)} workers, {threads} threads; "
+            f"dashboard {self._client.dashboard_link}"
+        )
+        if not workers:
+            say(f"no worker is there yet: `dask worker {address}` starts one; blocks wait for it")
+
+    def submit(self, function, /, *arguments, **named):
+        """The Future of function(*arguments), called on some worker."""
+        future = Future()
+        self._send(future, AGAIN, partial(function, *arguments, **named))
+        return future
+
+    def ahead(self):
+        """How many blocks may be in flight: enough that no thread waits for the next one."""
+        if time.monotonic() - self._looked > LOOK_EVERY:
+            self._threads = sum(worker["nthreads"] for worker in self._workers())
+            self._looked = time.monotonic()
+        return A_THREAD * self._threads + MORE
+
+    def check(self, costs):
+        """Raise UserError if the largest block fits into no worker's memory."""
+        largest = max(size for _, size in costs)
+        limits = [worker["memory_limit"] for worker in self._workers()]
+        if limits and all(limits) and largest > max(limits):
+            raise UserError(
+                f"a block needs {largest / GIB:.2f} GiB and a worker has {max(limits) / GIB:.2f} "
+                "GiB: make it smaller, by fewer values on the axes inside a block or a finer split"
+            )
+
+    def _workers(self):
+        """What the scheduler tells of each worker; nothing while it does not answer."""
+        with suppress(OSError, RuntimeError, TimeoutError):
+            return list(self._client.scheduler_info(n_workers=-1)["workers"].values())
+        return []
+
+    def _send(self, future, left, call):
+        sent = self._pool.submit(call)
+        future.add_done_callback(lambda one: sent.cancel() if one.cancelled() else None)
+        sent.add_done_callback(partial(self._receive, future, left, call))
+
+    def _receive(self, future, left, call, sent):
+        if sent.cancelled():
+            future.cancel()  # by the scheduler's end, if not by the sweep
+            future.set_running_or_notify_cancel()
+            return
+        error = sent.exception()
+        if error is not None and left and type(error).__name__ == "KilledWorker":
+            self._send(future, left - 1, call)
+            return
+        with suppress(InvalidStateError):  # cancelled meanwhile
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(sent.result())
+
+
+def _distributed():
+    try:
+        import distributed
+    except ImportError:
+        raise UserError(INSTALL) from None
+    return distributed

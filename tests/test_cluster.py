@@ -1,0 +1,208 @@
+"""A sweep on a cluster: a real scheduler and three workers, as processes on loopback."""
+
+import re
+
+import pandas as pd
+import pytest
+from cluster import running, wait_for
+from faults.inline import NO_FIGURE
+from toy import experiment as toy
+
+import gradlab
+from gradlab import runner
+from gradlab.cli import main
+from gradlab.errors import UserError
+from gradlab.runner import prepare
+from gradlab.suite import cluster, elsewhere, flight, sweep
+from gradlab.suite.grid import changed
+
+pytest.importorskip("distributed", reason="Dask, the extra [cluster], is not installed")
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("cluster"), 3) as processes:
+        from distributed import Client
+
+        with Client(processes.address, set_as_default=False) as client:
+            wait_for(lambda: len(client.nthreads()) == 3)
+        yield processes
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Runs without their figures, which take most of the time."""
+    monkeypatch.setattr(runner, "drawing", lambda: NO_FIGURE)
+
+
+@pytest.fixture(scope="module")
+def pool(processes):
+    with cluster.connected(processes.address) as pool:
+        yield pool
+
+
+def run(folder, pool, experiment=toy, **values):
+    return sweep.sweep(changed(experiment, values), folder, pool)
+
+
+def test_the_same_bits_and_each_block_of_the_machine_that_measured_it(tmp_path, pool):
+    here, _ = run(tmp_path / "a", 1, seed="0:19:20")
+    there, origins = run(tmp_path / "b", pool, seed="0:19:20")
+    pd.testing.assert_frame_equal(here, there, check_exact=True)
+    assert len(origins) == 20 and set(there.blas_threads) == {1}
+    again, _ = run(tmp_path / "b", pool, seed="0:19:20")  # from the store
+    pd.testing.assert_frame_equal(here, again, check_exact=True)
+
+
+def test_a_dask_client_is_an_executor(tmp_path, processes, undrawn):
+    from distributed import Client
+
+    with Client(processes.address, set_as_default=False) as client:
+        frame = gradlab.run(toy, results=tmp_path, executor=client)
+        pool = gradlab.run(toy, results=tmp_path / "b", executor=client.get_executor(pure=False))
+    pd.testing.assert_frame_equal(frame, pool, check_exact=True)
+
+
+def test_a_measure_that_stands_in_no_module_travels_with_its_blocks(tmp_path, pool):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from gradlab.suite import Experiment\n"
+        "def measure(block):\n    return {'double': 2 * block.points['x']}\n"
+        "experiment = Experiment(question='?', grid={'x': [1.0, 2.0]}, split=['x'],\n"
+        "                        measure=measure, figure=lambda frame: None)\n"
+    )
+    frame, _ = sweep.sweep(prepare(file), tmp_path, pool)
+    assert frame.double.tolist() == [2.0, 4.0] and set(frame.status) == {"ok"}
+
+
+def test_a_worker_with_other_sources_is_refused_in_one_line(tmp_path, pool, monkeypatch):
+    monkeypatch.setattr(elsewhere, "_package", lambda: "another")
+    with pytest.raises(UserError, match="a worker has other sources than this process: gradlab;"):
+        run(tmp_path, pool)
+    assert not list(tmp_path.rglob("*.parquet"))
+
+
+def test_what_a_worker_does_not_have_is_named(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(elsewhere, "run_block", lambda *given: asked.append(given))
+    part = sweep.blocks_of(toy, tmp_path)[0]
+    files = elsewhere.stamp(toy.measure, part.block)
+    assert set(files) == {"gradlab", "toy_measure.py:decay"}
+    keeping = elsewhere.Keeping(tmp_path, None, tmp_path / "mark")
+    other = elsewhere.run_elsewhere(
+        toy.measure, part.block, False, {**files, "mine.py": "1"}, keeping
+    )
+    with pytest.raises(UserError, match=r"sources than this process: mine\.py; install"):
+        elsewhere.refuse({**files, "mine.py": "1"}, other)
+    assert not asked
+
+
+def test_a_training_is_kept_where_the_worker_sees_the_folder(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(elsewhere, "run_block", lambda *given: kept.append(given[3:]))
+    monkeypatch.setattr(elsewhere, "_origin", dict)
+    block, mark = sweep.blocks_of(toy, tmp_path)[0].block, tmp_path / "mark"
+    given = toy.measure, block, False, elsewhere.stamp(toy.measure, block)
+    keeping = elsewhere.Keeping(tmp_path / "place", 5.0, mark)
+    elsewhere.run_elsewhere(*given, keeping)
+    mark.touch()
+    elsewhere.run_elsewhere(*given, keeping)
+    assert kept == [(None, 5.0), (tmp_path / "place", 5.0)]
+
+
+def test_the_command_says_who_works_and_where_to_watch(tmp_path, processes, capsys, undrawn):
+    words = ["run", toy.file, "--results", str(tmp_path), "--cluster", processes.address]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert re.search(rf"cluster {processes.address}: 3 workers, 3 threads; dashboard http://", said)
+    assert main([*words, "--workers", "2"]) == 2
+    assert "--workers 2 and --cluster: give one of them" in capsys.readouterr().err
+    assert main(["run", "cost", "--cluster", processes.address]) == 2
+    assert "cost times this machine: it runs here, without --cluster" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["here", "http://127.0.0.1:8786", "tcp://127.0.0.1", ""])
+def test_what_is_no_address_is_refused_at_once(address, capsys):
+    assert main(["run", toy.file, "--cluster", address]) == 2
+    assert "not the address of a scheduler, such as tcp://127.0.0.1:8786" in capsys.readouterr().err
+
+
+def test_where_no_scheduler_answers_one_line_says_so(capsys, monkeypatch):
+    monkeypatch.setattr(cluster, "ANSWER", 0.5)
+    assert main(["run", toy.file, "--cluster", "tcp://127.0.0.1:9"]) == 2
+    assert "cluster=tcp://127.0.0.1:9: no scheduler answers there" in capsys.readouterr().err
+
+
+def test_a_block_that_no_worker_can_hold_is_refused(pool):
+    big = 2.0**50
+    pool._workers, before = lambda: [{"nthreads": 1, "memory_limit": 2**30}], pool._workers
+    try:
+        with pytest.raises(UserError, match=r"and a worker has 1\.00 GiB: make it smaller"):
+            pool.check([(1.0, big)])
+    finally:
+        pool._workers = before
+
+
+def test_a_scheduler_that_ends_ends_the_sweep_and_a_resume_finishes_it(tmp_path, capsys):
+    (tmp_path / "cluster").mkdir()
+    with running(tmp_path / "cluster", 1) as processes:
+        seen = []
+
+        def die(*_):
+            seen.append(True)
+            if len(seen) == 3:
+                processes.kill(processes.scheduler)
+
+        with cluster.connected(processes.address) as pool, pytest.MonkeyPatch.context() as patch:
+            stored = sweep._stored
+            patch.setattr(sweep, "_stored", lambda *given: (die(), stored(*given))[1])
+            with pytest.raises(UserError, match="whose scheduler is gone: what was stored stays"):
+                run(tmp_path, pool, seed="0:29:30", pause=0.1)
+    assert 1 <= len(list(tmp_path.rglob("*.parquet"))) < 30
+    frame, _ = run(tmp_path, 2, seed="0:29:30", pause=0.1)
+    calm, _ = run(tmp_path / "calm", 2, seed="0:29:30", pause=0.1)
+    pd.testing.assert_frame_equal(frame, calm, check_exact=True)
+
+
+def test_a_bounded_number_of_blocks_is_on_its_way_and_each_is_let_go():
+    from concurrent.futures import Future
+
+    alive, most = set(), []
+
+    def submit(part):
+        future = Future()
+        alive.add(part)
+        most.append(len(alive))
+        future.set_result(part)
+        return future
+
+    def parts():
+        yield from range(1000)
+
+    for part, future in flight.in_flight(submit, parts(), lambda: 7, None):
+        assert future.result() == part
+        alive.discard(part)
+    assert max(most) == 8 and not alive  # 7, and the one that is yielded
+
+
+def test_what_is_on_its_way_when_the_caller_stops_is_cancelled_or_told():
+    from concurrent.futures import Future
+
+    futures, left = [Future() for _ in range(3)], []
+    futures[1].set_running_or_notify_cancel()
+    ended = flight.in_flight(lambda i: futures[i], range(3), lambda: 3, left.append)
+    futures[0].set_result(0)
+    next(ended)
+    ended.close()
+    futures[1].set_result(1)
+    assert futures[2].cancelled() and left == [futures[1]]
+
+
+def test_save_every_belongs_to_every_experiment_and_changes_no_block(tmp_path):
+    often = changed(toy, {"save_every": "5", "seed": "0"})
+    assert often.save_every == 5.0 and changed(often, {"pause": 0.1}).save_every == 5.0
+    paths = [sweep.blocks_of(one, tmp_path)[0].path for one in (often, changed(toy, {"seed": "0"}))]
+    assert paths[0] == paths[1]
+    for wrong, right in (("-1", "seconds, at least 0"), ("often", "not a number")):
+        with pytest.raises(UserError, match=f"save_every={wrong}: {right}"):
+            changed(toy, {"save_every": wrong})
