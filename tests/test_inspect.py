@@ -283,3 +283,23 @@ def test_the_screen_in_the_readme_is_what_the_command_prints():
     exec(made.replace("print(seen)", ""), scope := {"gradlab": gradlab})
     seen = scope["seen"]
     assert shown == f"{seen}\n", f"README.md, 'Your own model': put there\n{seen}"
+
+
+def test_norms_are_of_weights_that_the_model_has():
+    from gradlab.inspecting import slopes
+
+    (x, _), net = data(), drawn("lstm")
+    y = np.random.default_rng(1).standard_normal((LANES, 4))
+    named = {"rnn.weight_ih_l0": net.weights["U"], "rnn.weight_hh_l0": net.weights["W"]}
+    bare = gradlab.Network.of(named)
+    assert bare.lacks == ("b", "b_recurrent", "V", "c")
+    seen = gradlab.inspect(named, x, y)
+    norms = bare.gradients(x, y, at="last").log2_norms
+    found = seen.found.gradient.norms
+    assert 2 ** found["all"] == pytest.approx(np.hypot(2 ** norms["U"], 2 ** norms["W"]))
+    assert set(found) == {"U", "W", "all"} and "||dL/dV||" not in seen.text
+    low, _ = seen.record["threshold"]
+    parts = [bare.gradients(x[:, [i]], y[[i]], at="last").log2_norms for i in range(LANES)]
+    sizes = [np.hypot(2 ** own["U"], 2 ** own["W"]) for own in parts]
+    assert low == pytest.approx(np.mean(sizes) / 2)
+    assert slopes.own(gradlab.Network.of(named | {"fc.weight": np.ones((1, 4))})) == ["U", "W", "V"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradlab import files, given
 from gradlab.errors import UserError, one_of
-from gradlab.inspecting import inputs, layers, remedies, report, rules
+from gradlab.inspecting import inputs, layers, remedies, report, rules, slopes
 from gradlab.nets.losses import LOSSES
 from gradlab.nets.network import Network
 from gradlab.theory.truncation import BIAS
@@ -93,8 +93,9 @@ class Inspected:
         self.notes, self.remedies = shown.notes, ()
         with self._bar(layers.parts(net)) as told:
             self.found = layers.of(net, shown, loss, self.share, self.bias, told)
-        read = not (net.reads_out or any(note.startswith("no readout") for note in net.notes))
-        self.rules = rules.of(self.found, read, self.rate, net.weights)
+        weights = {name: net.weights[name] for name in slopes.own(net)}
+        read = "V" in weights and not net.reads_out
+        self.rules = rules.of(self.found, read, self.rate, weights)
         self.advice = report.advice(self)
 
     def attempt(self) -> "Inspected":

@@ -124,7 +124,9 @@ def _changed(net, change):
             if name not in ("V", "c"):
                 key = f"{name}{place.suffix}"
                 found[key] = change(name, net.weights[key], place).astype(net.dtype)
-    return Network(found, net.cell, net.activation, net.feedback)
+    changed = Network(found, net.cell, net.activation, net.feedback)
+    changed.lacks = net.lacks
+    return changed
 
 
 def _orthogonal(seen, trial):
