@@ -13,7 +13,7 @@ from gradlab import runner
 from gradlab.cli import main
 from gradlab.errors import UserError
 from gradlab.runner import prepare
-from gradlab.suite import cluster, elsewhere, flight, sweep
+from gradlab.suite import cluster, elsewhere, flight, survey, sweep
 from gradlab.suite.grid import changed
 
 pytest.importorskip("distributed", reason="Dask, the extra [cluster], is not installed")
@@ -85,7 +85,7 @@ def test_a_worker_with_other_sources_is_refused_in_one_line(tmp_path, pool, monk
 def test_what_a_worker_does_not_have_is_named(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(elsewhere, "run_block", lambda *given: asked.append(given))
-    part = sweep.blocks_of(toy, tmp_path)[0]
+    part = survey.blocks_of(toy, tmp_path)[0]
     files = elsewhere.stamp(toy.measure, part.block)
     assert set(files) == {"gradlab", "toy_measure.py:decay"}
     keeping = elsewhere.Keeping(tmp_path, None, tmp_path / "mark")
@@ -101,7 +101,7 @@ def test_a_training_is_kept_where_the_worker_sees_the_folder(tmp_path, monkeypat
     kept = []
     monkeypatch.setattr(elsewhere, "run_block", lambda *given: kept.append(given[3:]))
     monkeypatch.setattr(elsewhere, "_origin", dict)
-    block, mark = sweep.blocks_of(toy, tmp_path)[0].block, tmp_path / "mark"
+    block, mark = survey.blocks_of(toy, tmp_path)[0].block, tmp_path / "mark"
     given = toy.measure, block, False, elsewhere.stamp(toy.measure, block)
     keeping = elsewhere.Keeping(tmp_path / "place", 5.0, mark)
     elsewhere.run_elsewhere(*given, keeping)
@@ -201,7 +201,9 @@ def test_what_is_on_its_way_when_the_caller_stops_is_cancelled_or_told():
 def test_save_every_belongs_to_every_experiment_and_changes_no_block(tmp_path):
     often = changed(toy, {"save_every": "5", "seed": "0"})
     assert often.save_every == 5.0 and changed(often, {"pause": 0.1}).save_every == 5.0
-    paths = [sweep.blocks_of(one, tmp_path)[0].path for one in (often, changed(toy, {"seed": "0"}))]
+    paths = [
+        survey.blocks_of(one, tmp_path)[0].path for one in (often, changed(toy, {"seed": "0"}))
+    ]
     assert paths[0] == paths[1]
     for wrong, right in (("-1", "seconds, at least 0"), ("often", "not a number")):
         with pytest.raises(UserError, match=f"save_every={wrong}: {right}"):

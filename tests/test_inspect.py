@@ -283,3 +283,94 @@ def test_the_screen_in_the_readme_is_what_the_command_prints():
     exec(made.replace("print(seen)", ""), scope := {"gradlab": gradlab})
     seen = scope["seen"]
     assert shown == f"{seen}\n", f"README.md, 'Your own model': put there\n{seen}"
+
+
+def test_norms_are_of_weights_that_the_model_has():
+    from gradlab.inspecting import slopes
+
+    (x, _), net = data(), drawn("lstm")
+    y = np.random.default_rng(1).standard_normal((LANES, 4))
+    named = {"rnn.weight_ih_l0": net.weights["U"], "rnn.weight_hh_l0": net.weights["W"]}
+    bare = gradlab.Network.of(named)
+    assert bare.lacks == ("b", "b_recurrent", "V", "c")
+    seen = gradlab.inspect(named, x, y)
+    norms = bare.gradients(x, y, at="last").log2_norms
+    found = seen.found.gradient.norms
+    assert 2 ** found["all"] == pytest.approx(np.hypot(2 ** norms["U"], 2 ** norms["W"]))
+    assert set(found) == {"U", "W", "all"} and "||dL/dV||" not in seen.text
+    low, _ = seen.record["threshold"]
+    parts = [bare.gradients(x[:, [i]], y[[i]], at="last").log2_norms for i in range(LANES)]
+    sizes = [np.hypot(2 ** own["U"], 2 ** own["W"]) for own in parts]
+    assert low == pytest.approx(np.mean(sizes) / 2)
+    assert slopes.own(gradlab.Network.of(named | {"fc.weight": np.ones((1, 4))})) == ["U", "W", "V"]
+
+
+def two_layers(below, above):
+    net = drawn("lstm", layers=2)
+    for name, bias in (("b", below), ("b_l1", above)):
+        net.weights[name][4:8] = bias
+    return net
+
+
+def test_what_one_layer_forgets_another_may_carry():
+    (x, y), options = data(40), {"steps": 40, "needs": 30}
+    for net, carries in ((two_layers(6.0, -3.0), 0), (two_layers(-3.0, 6.0), 1)):
+        seen = gradlab.inspect(net, **options)
+        assert seen.found.layers[1 - carries].reach < 10
+        assert "The task needs 30 steps, and the gradient reaches 40: enough" in told(seen)
+        assert f"further back is left to layer {carries}: at least 40 steps" in told(seen)
+        assert "enough as it is" in seen.attempt().remedy
+        with_targets = gradlab.inspect(net, x, y[-1], needs=30)
+        assert with_targets.found.layers[0].reach == 40  # all ways through the stack
+        assert "reaches 40: enough" in told(with_targets)
+
+
+def test_inputs_shorter_than_the_dependency_are_no_verdict():
+    net = drawn(activation="identity")
+    net.weights["W"] = np.eye(4)
+    seen = gradlab.inspect(net, data(20)[0], needs=50)
+    assert "needs 50 steps, of which the inputs have 20" in told(seen)
+    assert "shorter than" not in told(seen)
+    assert gradlab.inspect(net, needs=150).steps == 150  # noise is as long as it takes
+
+
+def test_a_remedy_for_what_explodes_keeps_its_size():
+    net = drawn(activation="identity")
+    net.weights["W"] = 1.5 * np.eye(4)
+    seen = gradlab.inspect(net, steps=40).attempt()
+    assert (
+        "Of these orthogonal W is the first that keeps the gradient from exploding" in seen.remedy
+    )
+    assert seen.remedies[0].starts == pytest.approx((40 * np.log10(1.5), 0), abs=1e-9)
+    assert json.loads(json.dumps(seen.record))["remedies"][0]["starts"][1] == pytest.approx(0)
+
+
+def test_a_gradient_that_grows_and_then_dies_is_told_both():
+    net = gradlab.Network.draw(inputs=2, hidden=8, outputs=1, activation="identity")
+    net.weights["W"] = 3 * np.eye(8, k=1) + 0.1 * np.eye(8)
+    said = gradlab.inspect(net, steps=40).advice[0]
+    assert "vanishes" in said and "Before it falls it grows to" in said and "7 steps back" in said
+
+
+def test_what_is_zero_or_not_finite_is_not_explained_away():
+    (x, _), nothing = data(), drawn("gru")
+    nothing.weights.update({name: 0 * own for name, own in nothing.weights.items()})
+    seen = gradlab.inspect(nothing, x, np.ones((LANES, 1))).attempt()
+    assert "exactly 0 at the last step" in seen.advice[0] and "not finite" not in told(seen)
+    assert seen.text.endswith("Nothing is tried: there is no gradient that a remedy could be held "
+                              "against.")  # fmt: skip
+    broken = drawn()
+    broken.weights["W"][0, 0] = np.nan
+    seen = gradlab.inspect(broken, x).attempt()
+    assert "W hold nan or inf: take a checkpoint from before" in told(seen)
+    assert "no window" not in told(seen) and not seen.remedies
+    assert [rule.verdict for rule in seen.rules] == [rules.UNKNOWN] * 2
+
+
+def test_a_relu_at_rest_is_not_called_a_saturated_tanh():
+    net, (x, _) = drawn(activation="relu"), data()
+    assert "dead units (ReLU, 0 all along), layer 0: above 50% (Lu" in told(gradlab.inspect(net, x))
+    net.weights["b"] = net.weights["b"] - 50
+    seen = gradlab.inspect(net, x)
+    assert seen.rules[-1].verdict == "many" and "where a ReLU has no slope" in told(seen)
+    assert "1 step is enough" in told(seen)

@@ -215,3 +215,9 @@ def test_a_matrix_of_any_size_is_looked_at_without_a_warning(radius):
     largest = np.linalg.norm(W / (radius or 1), 2) * radius
     assert own["singular_value"] == pytest.approx(largest, rel=1e-12)
     assert str(seen.attempt())
+
+
+def test_a_gradient_that_hardly_falls_has_no_window_and_no_warning():
+    flat = np.full(21, -3.078e-16)
+    flat[-1] -= 1e-16  # a slope of some -1e-18, whose exp is 1
+    assert np.isnan(truncation.window(flat))

@@ -18,7 +18,7 @@ from toy import experiment as toy
 import gradlab
 from gradlab import runner
 from gradlab.errors import UserError
-from gradlab.suite import Experiment, machine, plan, progress, running, sweep, tell, work
+from gradlab.suite import Experiment, machine, plan, progress, running, survey, sweep, tell, work
 from gradlab.suite.grid import changed
 
 
@@ -250,8 +250,8 @@ def undrawn(monkeypatch):
 
 def edited(monkeypatch, name="toy_measure.py:decay"):
     """Pretend that a source has been edited since."""
-    of = sweep.sources.of
-    monkeypatch.setattr(sweep.sources, "of", lambda measure: of(measure) | {name: "edited"})
+    of = survey.sources.of
+    monkeypatch.setattr(survey.sources, "of", lambda measure: of(measure) | {name: "edited"})
 
 
 def foretold(folder, workers=2, fresh=False, retry_errors=False, **values):

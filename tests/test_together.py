@@ -7,7 +7,7 @@ import toy_measure
 from toy import experiment as toy
 
 from gradlab import files
-from gradlab.suite import running, store, sweep, tell
+from gradlab.suite import running, store, survey, sweep, tell
 from gradlab.suite.grid import changed
 
 EIGHT = {"seed": "0,1,2,3,4,5,6,7", "pause": 0.05}
@@ -43,13 +43,13 @@ def test_two_runs_of_one_sweep_share_its_blocks(tmp_path, monkeypatch, capsys):
 def test_a_dead_run_s_claims_hold_nobody_up(tmp_path):
     folder = tmp_path / "toy.shards"
     folder.mkdir()
-    for part in sweep.blocks_of(toy, tmp_path):
+    for part in survey.blocks_of(toy, tmp_path):
         part.path.with_suffix(".claim").touch()
     with running.mark(folder):
         assert not list(folder.glob("*.claim"))
     assert len(sweep.sweep(toy, tmp_path, 2)[0]) == 12
     (folder / "1-00000000.running").touch()  # killed after its last block
-    stored = sweep.blocks_of(toy, tmp_path)[0].underway
+    stored = survey.blocks_of(toy, tmp_path)[0].underway
     for kept in (stored, folder / "another.underway"):
         kept.mkdir()
     sweep.sweep(toy, tmp_path, 2)

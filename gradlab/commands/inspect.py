@@ -10,10 +10,10 @@ from gradlab.files import expanded
 TEXT = "where the gradient of a model of yours vanishes or explodes, why, and what would help"
 KEYS = """--json: name, network, notes, steps, sequences, of, share, bias, layers [{name, layer,
 reverse, spectra {radius, singular, departure}, exponent, exponent_error, horizon {h, c}, window,
-log10_at_start, saturated, gates {mean, closed, open, log}}], loss, threshold, rules [{name, source,
-log10, verdict, is_share}], remedies [{name, before, after, what, cost, horizons}], advice; spectra
-of W, or of each gate's block of it, and gates by their names; the exponent in natural logarithms a
-step; horizons and windows in steps"""
+log10_at_start, saturated, gates {mean, closed, open, log}}], loss, threshold, rules [{name,
+source, log10, verdict, is_share}], remedies [{name, before, after, what, cost, horizons, starts}],
+advice; spectra of W, or of each gate's block of it, and gates by their names; the exponent in
+natural logarithms a step; horizons and windows in steps"""
 
 
 def arguments(inspect):

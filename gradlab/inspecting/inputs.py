@@ -11,6 +11,7 @@ from gradlab.errors import UserError
 from gradlab.tasks import _columns
 
 STEPS, LANES = 100, 16  # of noise, unless told
+LONGEST = 1000  # steps of noise, where a task needs so many
 BYTES = 1.0e9  # of the states that one pass over the model leaves, at most
 WORK = 3e11  # multiplications with W, at most: some 20 seconds on two cores
 PASSES = 4  # over the model, in work: forward, and back for the vectors; a loss takes 3 more

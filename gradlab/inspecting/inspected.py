@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradlab import files, given
 from gradlab.errors import UserError, one_of
-from gradlab.inspecting import inputs, layers, remedies, report, rules
+from gradlab.inspecting import advice, inputs, layers, remedies, report, rules, slopes, units
 from gradlab.nets.losses import LOSSES
 from gradlab.nets.network import Network
 from gradlab.theory.truncation import BIAS
@@ -42,7 +42,7 @@ def inspect(
     model       a Network; the path of a .safetensors, .npz or .onnx file; a torch.nn.RNN, LSTM or
                 GRU or a module that holds one; a state_dict; a Keras layer; a dict of arrays
     x           inputs (T, B, D), (T, D) or (T,), or the path of a .npy, .csv or .parquet file;
-                noise of unit variance unless given: `steps`, `sequences` and `seed` are the noise's
+                noise of unit variance unless given, of `steps` steps, or `needs` if that is more
     y           targets of every step (T, B, O), or of the last one (B, O); classes (T, B), (B,)
     loss        squared_error, cross_entropy (for class numbers) or binary_cross_entropy
     layer, activation, readout   as `Network.load` takes them
@@ -67,10 +67,11 @@ def inspect(
     net, name = _network(model, layer, activation, readout)
     share = _share("share", share)
     how = share, _share("bias", bias), _needs(needs), _rate(rate)
-    size = tuple(
+    steps, sequences = (
         given.whole(key, value, "be a whole number from 1", 1)
         for key, value in (("steps", steps), ("sequences", sequences))
     )
+    size = max(steps, min(how[2] or 0, inputs.LONGEST)), sequences  # noise as long as what it needs
     shown = inputs.of(net, x, y, batch_first, size, seed)
     return Inspected(net, name, shown, _loss(loss, shown), (*how, progress))
 
@@ -90,17 +91,18 @@ class Inspected:
         self.net, self.name, self.inputs, self.loss = net, name, shown, loss
         self.share, self.bias, self.needs, self.rate, self._progress = how
         self.steps, self.lanes = shown.x.shape[:2]
-        self.notes, self.remedies = shown.notes, ()
+        self.notes, self.remedies, self.tried = shown.notes, (), False
         with self._bar(layers.parts(net)) as told:
             self.found = layers.of(net, shown, loss, self.share, self.bias, told)
-        read = not (net.reads_out or any(note.startswith("no readout") for note in net.notes))
-        self.rules = rules.of(self.found, read, self.rate, net.weights)
-        self.advice = report.advice(self)
+        weights = {name: net.weights[name] for name in slopes.own(net)}
+        read = "V" in weights and not net.reads_out
+        self.rules = rules.of(self.found, read, units.flat(net), self.rate, weights)
+        self.advice = advice.of(self)
 
     def attempt(self) -> "Inspected":
         """Try remedies; they stand in `remedies` (inspecting/remedies.py), each with its `net`."""
         with self._bar(len(remedies.ATTEMPTS)) as told:
-            self.remedies = remedies.of(self, told)
+            self.remedies, self.tried = remedies.of(self, told), True
         return self
 
     @contextmanager
@@ -117,7 +119,7 @@ class Inspected:
     @property
     def remedy(self) -> str:
         """The sentence on what helps most of what was tried."""
-        return remedies.best(self.remedies, self.needs or self.steps)
+        return remedies.best(self.remedies, min(self.needs or self.steps, self.steps))
 
     @property
     def text(self) -> str:
@@ -147,7 +149,7 @@ class Inspected:
         """The gradient by lag, singular values of dh_T/dh_k, and the bias of truncation."""
         from gradlab.plots import inspected
 
-        return inspected.figure(self.table, report.headline(self))
+        return inspected.figure(self.table, advice.headline(self))
 
     def __repr__(self):
         return self.text

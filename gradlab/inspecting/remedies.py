@@ -1,7 +1,7 @@
 """What would help, tried on the spot: the same inputs through the network with other weights.
 
-Each remedy is held by what it changes: the horizon of the layer that reaches the least far, the
-norm of updates, the bias of a truncated gradient.
+Each remedy is held by what it changes: the horizon of the layer that reaches the furthest, which
+carries what is far away, the norm of updates, the bias of a truncated gradient.
 """
 
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import bisect
 
-from gradlab.inspecting import jacobians, layers, report
+from gradlab.inspecting import jacobians, layers, report, rules
 from gradlab.inspecting.slopes import mean_norm
 from gradlab.learning import presets
 from gradlab.nets import chains, draws, weights
@@ -25,8 +25,8 @@ LARGE = 2**20  # entries of W: 512 units of an LSTM
 class Remedy(NamedTuple):
     """What was tried, and what of it was measured before and after, in words; what it costs.
 
-    horizons: (before, after) in steps, nan where it changes none. net: the Network with it, None
-    where the weights stay.
+    horizons: (before, after) in steps; starts: log10 of the gradient at the start over that at the
+    last step; nan where it changes none. net: the Network with it, None where the weights stay.
     """
 
     name: str
@@ -35,16 +35,20 @@ class Remedy(NamedTuple):
     what: str
     cost: str
     horizons: tuple[float, float]
+    starts: tuple[float, float] = (np.nan, np.nan)
     net: Network | None = None
 
 
 def of(seen, told=bool):
-    """[Remedy] of an `Inspected`; told() is called as each of ATTEMPTS is through."""
-    place = _shortest(seen)
-    trial = Trial(seen, place)
+    """[Remedy] of an `Inspected`; told() is called as each of ATTEMPTS is through.
+
+    None where there is no gradient to compare with: it is nan, or 0 from the first.
+    """
+    trial = Trial(seen, _furthest(seen))
     found = []
     for attempt in ATTEMPTS:
-        found += filter(None, [attempt(seen, trial)])
+        if not np.isnan(trial.before[1]):
+            found += filter(None, [attempt(seen, trial)])
         told()
     return tuple(found)
 
@@ -60,6 +64,8 @@ def best(remedies, enough):
     top = next((one for one in known if one.horizons[1] >= enough), None)
     top = top or max(known, key=lambda one: one.horizons[1])
     before, after = top.horizons
+    if rules.by_ratio(top.starts[0]) == rules.EXPLODES:
+        return _calmest(known, enough)
     if before >= enough:
         return f"The horizon of {before:.0f} steps is enough as it is, of {enough}."
     if after <= before:
@@ -69,6 +75,19 @@ def best(remedies, enough):
         f"Of these {top.name} {word}: horizon {before:.0f} before, {after:.0f} after, of {enough} "
         "steps. Weights were replaced, not trained: train again from there."
     )
+
+
+def _calmest(known, enough):
+    """The sentence on the first that keeps a gradient from exploding, and its horizon."""
+    for one in known:
+        if rules.by_ratio(one.starts[1]) == rules.FLOWS and one.horizons[1] >= enough:
+            before, after = map(report.power, one.starts)
+            return (
+                f"Of these {one.name} is the first that keeps the gradient from exploding, and its "
+                f"horizon: at the start it is {before} before, {after} after. Weights were "
+                "replaced, not trained: train again from there."
+            )
+    return "None of these keeps the gradient from exploding without losing its horizon: clip."
 
 
 class Trial:
@@ -108,11 +127,15 @@ class Trial:
         ]
         ends = " to ".join(report.power(end) for _, end in (self.before, after))
         what = f"horizon in steps (the start: {ends})"
-        return Remedy(name, *words, what, cost, (self.before[0], after[0]), net)
+        pairs = zip(self.before, after, strict=True)
+        return Remedy(name, *words, what, cost, *pairs, net)
 
 
-def _shortest(seen):
-    layer = min(seen.found.layers, key=lambda one: (one.reverse, one.reach))
+def _furthest(seen):
+    layer = max(
+        seen.found.layers,
+        key=lambda one: (not one.reverse, one.reach, np.nan_to_num(one.whole[-1])),
+    )
     return chains.Place(layer.layer, layer.reverse)
 
 
@@ -124,7 +147,9 @@ def _changed(net, change):
             if name not in ("V", "c"):
                 key = f"{name}{place.suffix}"
                 found[key] = change(name, net.weights[key], place).astype(net.dtype)
-    return Network(found, net.cell, net.activation, net.feedback)
+    changed = Network(found, net.cell, net.activation, net.feedback)
+    changed.lacks = net.lacks
+    return changed
 
 
 def _orthogonal(seen, trial):

@@ -4,12 +4,10 @@ import textwrap
 
 import numpy as np
 
-from gradlab.inspecting import rules
 from gradlab.inspecting.slopes import band
 
 WIDTH = 100
 SHOWN = 4  # layers and directions in a table; of more the first ones
-LEAKY, FLAT = 0.6, 0.1  # of a gate's mean, of saturated states: worth a word
 
 
 def text(seen):
@@ -23,31 +21,9 @@ def text(seen):
     lines += [*_rules(seen.rules), ""]
     for sentence in seen.advice:
         lines += _wrap(sentence)
-    if seen.remedies:
+    if seen.tried:
         lines += ["", *_tried(seen)]
     return "\n".join(lines)
-
-
-def line(seen):
-    """The shortest of the horizons, in a line."""
-    layer = min(seen.found.layers, key=lambda one: one.reach)
-    return f"{seen.name}: {layer.name}: {_falls(layer, seen)}"
-
-
-def headline(seen):
-    """The figure's."""
-    layer = min(seen.found.layers, key=lambda one: one.reach)
-    verdict = rules.by_ratio(layer.whole[-1])
-    return f"The gradient {verdict}: it reaches {_steps(layer)} back in {layer.name}"
-
-
-def advice(seen):
-    """Sentences: where the gradient vanishes or explodes, why, and what follows."""
-    said = []
-    for layer in _telling(seen.found.layers):
-        said += [_where(layer, seen), _why(layer, seen)]
-    said += [_dependency(seen), _window(seen), _threshold(seen)]
-    return tuple(filter(None, said))
 
 
 def record(seen):
@@ -78,7 +54,7 @@ def _of_layer(layer):
 
 def _of_remedy(one):
     said = {key: value for key, value in one._asdict().items() if key != "net"}
-    return {**said, "horizons": [*one.horizons]}
+    return {**said, "horizons": [*one.horizons], "starts": [*one.starts]}
 
 
 def _head(seen):
@@ -91,7 +67,7 @@ def _head(seen):
 
 
 def _inputs(seen):
-    size = f"{seen.steps:,} steps, {seen.lanes} sequence{'s' * (seen.lanes > 1)}"
+    size = f"{steps(seen.steps)}, {seen.lanes} sequence{'s' * (seen.lanes > 1)}"
     return "; ".join([size, *seen.notes])
 
 
@@ -164,7 +140,7 @@ def _short(value):
 
 def _gates(layers):
     """The gate that keeps the state, a row a layer."""
-    gate = _keeper(layers[0])
+    gate = keeper(layers[0])
     if not gate:
         return
     yield (
@@ -179,7 +155,8 @@ def _gates(layers):
         )
 
 
-def _keeper(layer):
+def keeper(layer):
+    """The name of the gate that keeps the state, "" if there is none."""
     return next((gate for gate in "fz" if gate in layer.units.gates), "")
 
 
@@ -195,113 +172,10 @@ def _rules(found):
     return lines
 
 
-def _telling(layers):
-    """The layers that words are about: that of the shortest reach, and the first that explodes."""
-    worst = min(layers, key=lambda layer: layer.reach)
-    exploding = [one for one in layers if rules.by_ratio(one.whole[-1]) == rules.EXPLODES]
-    return [one for one in layers if one is worst or one in exploding[:1]]
-
-
-def _where(layer, seen):
-    """Where it vanishes or explodes."""
-    end, name = float(layer.whole[-1]), layer.name[0].upper() + layer.name[1:]
-    if np.isnan(end):
-        return f"{name}: states or gradients are not finite; look at the inputs and the weights."
-    verdict, there = rules.by_ratio(end), f"{layer.steps} steps back it is {power(end)}"
-    if verdict == rules.VANISHES:
-        return (
-            f"{name}: the gradient vanishes. {_falls(layer, seen)}; {there} of what it is at the "
-            "last step. What depends on inputs further back is hardly learnt."
-        )
-    if verdict == rules.EXPLODES:
-        first = int(np.argmax(layer.whole > np.log10(rules.HIGH)))
-        return (
-            f"{name}: the gradient explodes. {first} steps back it is {rules.HIGH:g} times what it "
-            f"is at the last step, {there} times that. A threshold bounds the updates; it does not "
-            "mend their direction."
-        )
-    return (
-        f"{name}: the gradient gets to the start of these steps: {there} of what it is at the last "
-        "step."
-    )
-
-
-def _falls(layer, seen):
-    if layer.reach >= layer.steps:
-        return f"It is above {percent(seen.share)} of its first norm all along"
-    return f"Beyond {_steps(layer)} it is below {percent(seen.share)} of its first norm"
-
-
-def _steps(layer):
-    value = layer.reach
-    return f"{'at least ' * (value >= layer.steps)}{value:,} step{'s' * (value != 1)}"
-
-
-def _why(layer, seen):
-    """What in the network does it."""
-    verdict = rules.by_ratio(float(layer.whole[-1]))
-    if verdict not in (rules.VANISHES, rules.EXPLODES):
-        return ""
-    rate, units = np.exp(layer.stretch.exponent[0]), layer.units
-    said = f"Each step back multiplies it by {rate:.3g} in the long run"
-    gate = _keeper(layer)
-    if gate and verdict == rules.VANISHES:
-        own = units.gates[gate]
-        kept = percent(np.exp(own.log))
-        said += f": gate {gate}, {own.mean:.2g} on average, keeps {kept} of the state a step"
-        if own.mean < LEAKY:
-            said += ", and a bias of 1 on it would keep 73 % (Gers et al. 2000, Jozefowicz 2015)"
-    elif "W" in layer.spectra:
-        said += f": W has a spectral radius of {layer.spectra['W'].radius:.3g}"
-    if units.saturated > FLAT and verdict == rules.VANISHES:
-        said += f", and {percent(units.saturated)} of the states are saturated"
-    return f"{said}."
-
-
-def _dependency(seen):
-    """Whether the horizon is shorter than what the task needs."""
-    if seen.needs is None:
-        return ""
-    reach = min(layer.reach for layer in seen.found.layers if not layer.reverse)
-    if reach >= seen.needs:
-        return f"The task needs {seen.needs} steps, and the gradient reaches {reach}: enough."
-    return (
-        f"The horizon is shorter than the dependency: the task needs {seen.needs} steps, and the "
-        f"gradient reaches {reach}."
-    )
-
-
-def _window(seen):
-    forward = [layer for layer in seen.found.layers if not layer.reverse]
-    windows = [layer.window for layer in forward]
-    if not np.isfinite(windows).all():
-        return (
-            "Truncated backpropagation: no window is known to be enough, for the gradient does not "
-            "fall along these lags."
-        )
-    return (
-        f"Truncated backpropagation: {whole(max(windows))} steps are enough for a relative bias "
-        f"below {percent(seen.bias)} (Aicher, Foti, Fox 2019)."
-    )
-
-
-def _threshold(seen):
-    gradient = seen.found.gradient
-    if gradient is None:
-        return "Give targets (--targets) for dL/dh, the norms of updates and a threshold."
-    low, high = band(gradient)
-    if not np.isfinite(high):
-        return "No clipping threshold fits: the gradient's norms are no finite numbers."
-    many = f"{len(gradient.batches)} minibatches of {gradient.size}"
-    return (
-        f"A clipping threshold from {low:.3g} to {high:.3g} fits the norms of {many} (half to ten "
-        "times their mean, Pascanu et al. 2013), for a loss that is a sum over steps; `gradlab "
-        "watch` says what it does to a log."
-    )
-
-
 def _tried(seen):
     """The table of remedies, and the one that helps most."""
+    if not seen.remedies:
+        return _wrap("Nothing is tried: there is no gradient that a remedy could be held against.")
     lines = [f"{'Tried':28}{'before':>10}{'after':>10}  what"]
     for one in seen.remedies:
         lines.append(f"{one.name:28}{one.before:>10}{one.after:>10}  {one.what}")
@@ -325,6 +199,11 @@ def percent(share):
     if np.isnan(share):
         return "-"
     return "< 0.01 %" if 0 < share < 1e-4 else f"{100 * share:.3g} %"
+
+
+def steps(count):
+    """ "1 step", "1,000 steps"."""
+    return f"{count:,.0f} step{'s' * (count != 1)}"
 
 
 def whole(value):

@@ -4,7 +4,8 @@ AutoTrainer (Zhang, Zhai, Ma, Shen, ICSE 2021) takes the ratio of the first laye
 last one's, of their weight matrices and over layers, not steps; a gradient vanishes if it is below
 1e-3 and the first one's norm below 1e-4, and explodes if it is above 70. Here the first matrix is
 U of the lowest layer, the last one V. The same bounds for dL/dh_0 over dL/dh_T, over steps, are
-ours after it. Saturated units: Glorot and Bengio (2010). Closed gates: Karpathy, Johnson and
+ours after it. Saturated units: Glorot and Bengio (2010). Dead ones: Lu, Shin, Su and Karniadakis
+(2019, Dying ReLU and Initialization). Closed gates: Karpathy, Johnson and
 Fei-Fei (2015). An update of about 1e-3 of its weight: Karpathy's notes of Stanford's CS231n.
 """
 
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradlab.inspecting.units import CLOSED, TANH
+from gradlab.inspecting.units import CLOSED
 from gradlab.nets.exponents import log2_norm
 
 LOW, SMALL, HIGH = 1e-3, 1e-4, 70.0
@@ -37,15 +38,15 @@ class Rule(NamedTuple):
     is_share: bool = False
 
 
-def of(found, reads_out, rate=None, weights=None):
-    """The `Rule`s of what was found; weights: {name: array} and rate: of an update by plain SGD."""
+def of(found, reads_out, flat, rate=None, weights=None):
+    """The `Rule`s of what was found; flat: what a saturated state is; rate: of updates."""
     far = max(found.layers, key=lambda layer: np.nan_to_num(abs(_end(layer)), posinf=np.inf))
     over_steps = Rule(
         f"first over last step, {far.name}: below {LOW:g}, above {HIGH:g}",
         f"after {AUTOTRAINER}", _end(far), by_ratio(_end(far)),
     )  # fmt: skip
     listed = [_over_layers(found, reads_out), over_steps, _update(found, rate, weights)]
-    return [*filter(None, listed), *_shares(found)]
+    return [*filter(None, listed), *_shares(found, flat)]
 
 
 def by_ratio(log10):
@@ -97,14 +98,16 @@ def _update(found, rate, weights):
     return Rule(f"size of an update over {far}, about {UPDATE:g}", source, ratio, verdict)
 
 
-def _shares(found):
-    """Saturated units, and gates."""
-    worst = max(found.layers, key=lambda layer: np.nan_to_num(layer.units.saturated))
-    share = worst.units.saturated
+def _shares(found, flat):
+    """Saturated states, or dead units where a state at rest is no fault; and gates."""
+    dead = not flat
+    worst = max(found.layers, key=lambda layer: np.nan_to_num(layer.units[dead]))
+    share = worst.units[dead]
+    told = f"dead units (ReLU, 0 all along), {worst.name}" if dead else ""
     yield Rule(
-        f"saturated states (|tanh| > {TANH:g}), {worst.name}: above {MANY:.0%}",
-        "Glorot 2010", _log10(share),
-        "many" if share > MANY else FINE, True,
+        f"{told or f'saturated states ({flat}), {worst.name}'}: above {MANY:.0%}",
+        "Lu et al. 2019" if dead else "Glorot 2010", _log10(share),
+        UNKNOWN if np.isnan(share) else "many" if share > MANY else FINE, True,
     )  # fmt: skip
     closed = [
         (layer.units.gates[gate].closed, gate, layer)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gradlab.nets.exponents import plain
+from gradlab.nets.exponents import log2_norm, plain
 from gradlab.watching.thresholds import RULE_OF_THUMB
 
 PARTS = 8  # minibatches that the sequences are cut into, for a mean norm
@@ -16,7 +16,8 @@ class Slopes(NamedTuple):
     log2       {layer: {"h": (T+1, B), "c": ...}}: log2 ||dL_T/dh_k|| by lag T - k, of the loss of
                the last step alone, so that a lag is a lag
     loss       L, the mean over sequences of the sum over steps
-    norms      {weight: ||dL/d(weight)||}, in log2, and "all" together
+    norms      {weight: ||dL/d(weight)||}, in log2, and "all" together: of those that the model has,
+               not of zeros that stand in for biases, nor of 1 for a readout
     batches    (k,): log2 norms of all weights together, of k minibatches; their size
     status     of the sequences
     """
@@ -32,7 +33,7 @@ class Slopes(NamedTuple):
 def of(net, inputs, loss):
     """The `Slopes` of targets. Raises UserError, one line, where loss and targets do not fit."""
     whole = net.gradients(inputs.x, inputs.y, loss=loss, at=inputs.at)
-    norms = whole.log2_norms | {"all": whole.log2_norm}
+    norms = {name: whole.log2_norms[name] for name in own(net)} | {"all": _together(net, whole)}
     value, status = whole.loss, tuple(sorted(set(whole.status)))
     last = whole
     if inputs.at == "every":
@@ -44,9 +45,22 @@ def of(net, inputs, loss):
     return Slopes(_by_lag(net, last), value, norms, batches, size, status)
 
 
+def own(net):
+    """Names of the weights that the model has, not of those that stand in for what it lacks."""
+    return [name for name in net.weights if name.partition("_l")[0] not in net.lacks]
+
+
+def _together(net, gradients):
+    """log2 of the norm of all of them."""
+    names = own(net)
+    return log2_norm(
+        [gradients.weights[name] for name in names], [gradients.exponents[name] for name in names]
+    )
+
+
 def _by_lag(net, gradients):
     every = {layer: gradients.part_lag_log2(layer, "forward") for layer in range(net.layers)}
-    return {layer: {k: own[::-1] for k, own in parts.items()} for layer, parts in every.items()}
+    return {layer: {k: lags[::-1] for k, lags in parts.items()} for layer, parts in every.items()}
 
 
 def _batches(net, inputs, loss):
@@ -57,9 +71,10 @@ def _batches(net, inputs, loss):
         return None, 0
     found = []
     for first in range(0, lanes - size + 1, size):
-        own = slice(first, first + size)
-        y = inputs.y[:, own] if inputs.at == "every" else inputs.y[own]
-        found.append(net.gradients(inputs.x[:, own], y, loss=loss, at=inputs.at).log2_norm)
+        few = slice(first, first + size)
+        y = inputs.y[:, few] if inputs.at == "every" else inputs.y[few]
+        part = net.gradients(inputs.x[:, few], y, loss=loss, at=inputs.at)
+        found.append(_together(net, part))
     return np.array(found), size
 
 

@@ -64,6 +64,17 @@ def saturated(net, h):
     return np.zeros(h.shape, bool)
 
 
+def flat(net):
+    """What `saturated` asks for, in words; "" of a ReLU, half of whose states are 0 as they should.
+
+    A linear unit has no flat piece.
+    """
+    if net.module.gates or net.activation == "tanh":
+        return f"|tanh| > {TANH:g}"
+    words = {"relu": "", "sigmoid": f"below {CLOSED:g}, above {OPEN:g}"}
+    return words.get(net.activation, "a linear unit has none")
+
+
 def _gates(net, saved):
     """{name: Gate} of the sigmoid gates of lstm and gru, which keep them beside the state."""
     known = {"lstm": "ifo", "gru": "rz"}.get(net.cell, "")

@@ -35,7 +35,7 @@ class Recurrent:
     """One recurrent network, found but not read.
 
     name: what `layer=` chooses it by; tensors: the names that it is made of; activation: None where
-    its weights do not say it; refused: why it cannot be taken, if so.
+    its weights do not say it; refused: why it cannot be taken, if so; biased: has it biases?
     """
 
     name: str
@@ -50,6 +50,7 @@ class Recurrent:
     feedback: str = "output"
     notes: tuple[str, ...] = ()
     refused: str = ""
+    biased: bool = True
 
     def __str__(self) -> str:
         """Its name, cell, sizes, layers and directions, or why it is refused."""
@@ -79,6 +80,8 @@ class Model:
     weights    {Key: array}, V and c among them
     notes      lines: what was assumed, and what was left
     ignored    names of the tensors that are no part of it
+    lacks      letters of the weights that only stand in for what it does not have: b where it has
+               no biases, V and c where nothing reads its states
     """
 
     name: str
@@ -88,6 +91,7 @@ class Model:
     weights: Weights
     notes: tuple[str, ...]
     ignored: tuple[str, ...]
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,16 +130,18 @@ class Contents:
         if net.cell == "elman" and not (activation or net.activation):
             notes.append("activation tanh, which its weights do not say: activation='relu' if not")
         weights, used = net.read(), set(net.tensors)
+        lacks: tuple[str, ...] = () if net.biased else ("b", "b_recurrent")
         if Key("V") not in weights:
             linear = self._readout(net, readout)
             weights |= _read_out(linear, net, weights[Key("W")].dtype)
             used |= set(linear.tensors if linear else ())
+            lacks += ("V", "c")[len(linear.tensors) if linear else 0 :]
             if not linear or self.layout != OWN:
                 notes.append(self._of_readout(linear, net, readout))
         ignored = tuple(name for name in self.tensors if name not in used)
         if ignored:
             notes.append(f"ignored: {listed(ignored)}")
-        return Model(net.name, net.cell, f, net.feedback, weights, tuple(notes), ignored)
+        return Model(net.name, net.cell, f, net.feedback, weights, tuple(notes), ignored, lacks)
 
     def _chosen(self, layer: Choice) -> list[Recurrent]:
         if not self.recurrents:
@@ -210,6 +216,7 @@ def stacked(parts: Sequence[Recurrent]) -> Recurrent:
         layers=sum(part.layers for part in parts), ways=first.ways,
         read=lambda: _one_over_the_other(parts), activation=first.activation,
         notes=tuple(dict.fromkeys(note for part in parts for note in part.notes)),
+        biased=any(part.biased for part in parts),
     )  # fmt: skip
 
 

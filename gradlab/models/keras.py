@@ -87,7 +87,7 @@ def _recurrent(
         name, every, cell=cell, inputs=inputs, hidden=hidden,
         read=lambda: _weights(cell, taken(tensors, every), parts),
         activation=activation if cell == "elman" else "tanh",
-        notes=() if config or cell == "elman" else (ASSUMED,),
+        notes=() if config or cell == "elman" else (ASSUMED,), biased="bias" in parts,
     )  # fmt: skip
 
 
@@ -172,7 +172,7 @@ def _paired(name: str, one: Recurrent, other: Recurrent) -> Recurrent:
 
     return Recurrent(
         name, every, cell=one.cell, inputs=one.inputs, hidden=one.hidden, ways=2, read=read,
-        activation=one.activation, notes=one.notes,
+        activation=one.activation, notes=one.notes, biased=one.biased,
     )  # fmt: skip
 
 

@@ -134,6 +134,7 @@ class _Graph:
             node.name, names, cell=node.cell, inputs=inputs, ways=ways, notes=tuple(notes),
             hidden=self.tensors[node.input(2)].shape[2], read=lambda: self._weights(node, names),
             activation=_activations(node)[0].lower() if node.cell == "elman" else "tanh",
+            biased=bool(node.input(3)),
         )  # fmt: skip
 
     def _tensor_fault(self, node: Node) -> str:

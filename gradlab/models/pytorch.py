@@ -118,6 +118,7 @@ def _recurrent(
         layers=1 + max(part.layer for part in parts), ways=1 + any(p.reverse for p in parts),
         read=lambda: _weights(cell, parts, taken(tensors, every)),
         activation=(activation or None) if cell == "elman" else "tanh",
+        biased=any(part.kind.startswith("bias") for part in parts),
     )  # fmt: skip
 
 

@@ -58,10 +58,12 @@ class Network:
     (i, f, g, o) and `gru` (r, z, n) are stacked in U, W and b, and gru has b_recurrent (3N,); the
     W of `jordan` is (N, O), and its `feedback` says what is fed back: output or probability
     (softmax, or sigmoid of a single output). `notes` are lines on weights that came from elsewhere:
-    what was assumed of them, and what was left (see `load`).
+    what was assumed of them, and what was left (see `load`); `lacks` are the letters of those that
+    only stand in for what the other model does not have, as 0 does for its biases.
     """
 
     notes: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
     def __init__(self, weights, cell="elman", activation="tanh", feedback="output"):
         self.module = registry.find(cell, activation)
@@ -190,7 +192,7 @@ class Network:
     def _of(cls, model: Model) -> "Network":
         weights = {own.name(key): array for key, array in model.weights.items()}
         net = cls(weights, model.cell, model.activation, model.feedback)
-        net.notes = model.notes
+        net.notes, net.lacks = model.notes, model.lacks
         return net
 
     def save(self, path: str | os.PathLike) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gradlab import underway
 from gradlab.files import locked, telling
+from gradlab.suite import packs
 
 
 @contextmanager
@@ -42,7 +43,7 @@ def remove_dead(folder):
             path.unlink(missing_ok=True)
     if not at_work(folder):
         for kept in Path(folder).glob("*.underway"):
-            if kept.with_suffix(".parquet").exists():
+            if packs.is_stored(kept.with_suffix(".parquet")):
                 underway.forget(kept)
 
 

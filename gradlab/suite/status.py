@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 from gradlab.errors import UserError
 from gradlab.files import as_folder
-from gradlab.suite import library, running, runs, store
+from gradlab.suite import library, packs, running, runs, store
 from gradlab.suite.grid import changed
-from gradlab.suite.sweep import blocks_of
+from gradlab.suite.survey import blocks_of
 
 UNKNOWN = "of an experiment's file that is not known until a run has ended"
 
@@ -72,7 +72,7 @@ def _status(folder, name):
     errors = None if rows is None else said.get("status", {}).get("error", 0)
     label = said.get("experiment", name)
     shards = folder / f"{name}.shards"
-    stored = {path.name for path in shards.glob("[!.]*.parquet")}
+    stored = packs.names(shards)
     at_work = tuple(running.at_work(shards))
     status = Status(name, label, rows, errors, others=len(stored), running=at_work)
     if rows is not None and not stored and not at_work:

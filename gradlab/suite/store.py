@@ -1,6 +1,7 @@
 """Tables on disk: one immutable Parquet shard a block, and one table when a sweep is complete.
 
-results/NAME.shards/POINTS-SOURCES.parquet is written by the driver alone. Every byte of a file is
+results/NAME.shards/POINTS-SOURCES.parquet is written by the driver alone; a long sweep's go into
+packs (gradlab/suite/packs.py). Every byte of a file is
 under a digest: of 4,000 single flipped bits in a shard, Parquet's page checksums let 86 rename a
 column and 9 change the provenance, for they leave headers and footer open. A table's digest stands
 in NAME.json too. Shards of other grids and older sources stay (an edited grid often comes back);
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from gradlab import files
 from gradlab.errors import UserError
 from gradlab.files import alone, check_place, expanded, replacing_together
+from gradlab.suite import packs
 
 ORIGIN = b"gradlab"  # the schema's metadata: who computed the block, and in how many seconds
 SEALED = b"gradlab.sealed"  # the schema's metadata: this file has a seal
@@ -71,22 +73,25 @@ def read(path):
 
 def read_shard(path, block):
     """(rows, origin) of a stored block, None if there is none. Raises Damaged."""
-    if not path.exists():
+    found = packs.read(path)
+    if found is None:
         return None
-    content = path.read_bytes()
+    content, file = found
+    where = path if file == path else f"{path.name} in {file}"
     if not _is_sealed(content):
-        raise Damaged(str(path))
-    frame, origin = _read(path, content)
+        raise Damaged(str(where))
+    frame, origin = _read(where, content)
     for axis, values in block.points.items():
         if axis not in frame or frame[axis].tolist() != values.tolist():
-            raise Damaged(str(path))
+            raise Damaged(str(where))
     return frame, origin
 
 
 def sources(path):
     """{file: digest} that a shard says it is of, unchecked; {} if it says none."""
     try:
-        return json.loads(pq.read_schema(path).metadata[ORIGIN]).get("sources", {})
+        content = pa.BufferReader(packs.read(path)[0])
+        return json.loads(pq.read_schema(content).metadata[ORIGIN]).get("sources", {})
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException):
         return {}
 

@@ -10,7 +10,7 @@ from gradlab.errors import UserError
 from gradlab.suite import library, machine, plan, store, verdicts, work
 from gradlab.suite.claims import in_words
 from gradlab.suite.frames import NotMeasured
-from gradlab.suite.grid import blocks, changed, kind, points
+from gradlab.suite.grid import blocks, changed, kind, size
 
 BRACES = re.compile(r"{(\w+)}")
 
@@ -37,9 +37,9 @@ def summary(experiment, run=None):
         "name": experiment.name,
         "question": experiment.question,
         "text": _text(experiment.file),
-        "points": len(points(experiment)),
+        "points": size(experiment),
         "blocks": len(blocks(experiment)),
-        "quick": {"points": len(points(quick)), "blocks": len(blocks(quick))},
+        "quick": {"points": size(quick), "blocks": len(blocks(quick))},
         "axes": [_axis(experiment, quick, axis, own) for axis in experiment.axes],
         "constants": [_constant(experiment, quick, name, own) for name in experiment.constants],
         "columns": _columns(experiment, frame, own),

@@ -17,7 +17,7 @@ def of_block(block, columns, message):
 
 def in_order(tables, positions):
     """All blocks' rows in the order of the grid, which `positions` gives for each block."""
-    frame = pd.concat(tables, ignore_index=True)
+    frame = pd.concat(list(tables), ignore_index=True)
     frame = frame.iloc[np.argsort(np.concatenate(positions))].reset_index(drop=True)
     if "message" in frame:
         frame["message"] = frame["message"].fillna("")

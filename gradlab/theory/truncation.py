@@ -66,7 +66,7 @@ def _log_error(log_phi, tau):
     lags, slope = len(log_phi), log_slope(log_phi, tau)
     if slope >= 0:
         return np.full(lags + 1, np.inf)
-    tail = log_phi[tau] - np.log1p(-np.exp(slope))
+    tail = log_phi[tau] - np.log(-np.expm1(slope))  # exp of a slope of -1e-17 is 1
     sums = np.logaddexp.accumulate(np.append(tail, log_phi[:tau][::-1]))[::-1]  # K = 0 to tau
     beyond = np.arange(1, lags - tau + 1)
     with np.errstate(invalid="ignore"):

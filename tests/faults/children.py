@@ -34,7 +34,7 @@ def start(function, *arguments, out=os.devnull):
 
 def command(*words, out=os.devnull):
     """A process that is `gradlab WORDS`, as far as main() goes; it exits with its code."""
-    return start(_main, words, out=out)
+    return start(main, words, out=out)
 
 
 def ended(process, longest=LONGEST):
@@ -73,9 +73,10 @@ def _called(function, arguments, out):
     sys.exit(function(*arguments))
 
 
-def _main(words):
-    from gradlab.cli import main
+def main(words):
+    """`gradlab WORDS` in this process; its exit code."""
+    from gradlab import cli
 
     with contextlib.suppress(ImportError):
-        return main(list(words))
+        return cli.main(list(words))
     return 99

@@ -1,5 +1,9 @@
-"""kill -9 at a random moment of a running sweep, or of a training, and a resume after each."""
+"""kill -9 at a random moment of a running sweep, or of a training, and a resume after each.
 
+Every second sweep puts its shards into packs of three, so that many a kill falls into a packing.
+"""
+
+import pathlib
 import random
 import shutil
 import time
@@ -8,6 +12,7 @@ import gradlab
 from faults import children, folders
 from faults.tally import Tally, wrong
 from gradlab.errors import UserError
+from gradlab.suite import packs
 
 WHAT, HOW = "crash", "`kill -9` at a random moment of a sweep or training, then a resume"
 SEEDS = 12
@@ -36,21 +41,22 @@ def _sweeps(tally, rng, count, place):
     shutil.copytree(before, calm)
     pace = Pace(undisturbed(toy(calm)))
     table, old = (calm / "toy.parquet").read_bytes(), (before / "toy.parquet").read_bytes()
-    committed = 0
+    committed = amid = 0
     for trial in range(count):
         folder = place / f"sweep{trial}"
         shutil.copytree(before, folder)
         own = folders.shards(folder)
-        process = children.command(*toy(folder))
+        process = children.start(packing if trial % 2 else children.main, toy(folder))
         if trial % 3:  # among the blocks; else anywhere, at the figure too
             wanted = len(own) + rng.randrange(SEEDS)
-            children.wait_for(lambda f=folder, n=wanted: len(folders.names(f)) >= n)
+            children.wait_for(lambda f=folder, n=wanted: len(packs.names(f / "toy.shards")) >= n)
             time.sleep(rng.uniform(0, 0.03))
         else:
             pace.wait(rng, process)
         process.kill()
         process.join()
         kept, broken = folders.shards(folder), folders.broken(folder)
+        amid += folders.copies(folder) > len(kept)
         committed += len(kept) - len(own)
         readable = _reads(folder) and (folder / "toy.parquet").read_bytes() in (table, old)
         folders.aged(folder)
@@ -63,6 +69,19 @@ def _sweeps(tally, rng, count, place):
         )
         shutil.rmtree(folder)
     tally.figures |= {"kills of a sweep": count, "blocks committed before a kill": committed}
+    tally.figures["kills between a pack and the end of its files"] = amid
+
+
+def packing(words):
+    """A command that puts each three shards into a pack, each three packs too, and is slow."""
+    packs.FULL, removing = 3, pathlib.Path.unlink
+
+    def slowly(path, **how):
+        time.sleep(0.004)
+        removing(path, **how)
+
+    pathlib.Path.unlink = slowly
+    return children.main(words)
 
 
 class Pace:

@@ -12,7 +12,7 @@ import gradlab
 from faults import inline
 from faults.tally import Tally, wrong
 from gradlab.errors import UserError
-from gradlab.suite import store, sweep
+from gradlab.suite import packs, store, survey, sweep
 
 WHAT = "damage"
 HOW = "each file that is read again: cut at every byte; up to 10,000 of its bits flipped"
@@ -24,7 +24,7 @@ def run(full, place):
     tally = Tally()
     for path, read in _files(place):
         _one(tally, path, read, full)
-    _one_block_runs_again(tally, place / "toy", BLOCKS[full])
+    _one_block_runs_again(tally, place / "again", BLOCKS[full])
     return tally
 
 
@@ -35,8 +35,10 @@ def _files(place):
     for name in ("t.parquet", "t.json"):
         yield place / name, lambda path: store.read_table(place, "t")
     inline.main(*inline.toy(), folder=place / "toy")
-    part = sweep.blocks_of(toy, place / "toy")[0]
+    part = survey.blocks_of(toy, place / "toy")[0]
     yield part.path, lambda path: store.read_shard(path, part.block)
+    packs.together([one.path for one in survey.blocks_of(toy, place / "toy")[1:3]])
+    yield next((place / "toy" / "toy.shards").glob("*.pack")), lambda path: _packed(place / "toy")
     large = place / "large.parquet"
     store.write(pd.DataFrame(np.random.default_rng(0).standard_normal((2000, 5))), large)
     yield large, store.read
@@ -46,6 +48,19 @@ def _files(place):
     x = np.zeros((3, 4, 1))
     gradlab.train(net, (x, x), gradlab.Plan(updates=3), save=place / "training.safetensors")
     yield place / "training.safetensors", lambda path: gradlab.Training.load(path, (x, x))
+
+
+def _packed(folder):
+    """The two blocks of a pack, of which damage costs one."""
+    parts, lost = survey.blocks_of(toy, folder)[1:3], []
+    for part in parts:
+        try:
+            if store.read_shard(part.path, part.block) is None:
+                lost.append(f"{part.path.name} is gone from {[*part.path.parent.glob('*.pack')]}")
+        except store.Damaged as error:
+            lost.append(str(error))
+    if lost:
+        raise store.Damaged(", ".join(lost))
 
 
 def _one(tally, path, read, full):
@@ -61,7 +76,8 @@ def _one(tally, path, read, full):
         tally.trial(*_refused(path, read, f"cut at {size}"))
     path.write_bytes(whole)
     read(path)
-    tally.figures[name if len(name) < 30 else "shard"] = len(whole)
+    what = "pack" if path.suffix == ".pack" else "shard" if len(name) > 30 else name
+    tally.figures[what] = len(whole)
 
 
 def _refused(path, read, what):
@@ -78,17 +94,17 @@ def _refused(path, read, what):
 def _one_block_runs_again(tally, folder, count):
     """Of a damaged folder of shards the damaged one runs again, and no other."""
     rng = random.Random(1)
-    parts = sweep.blocks_of(toy, folder)
+    parts = survey.blocks_of(toy, folder)
     before, _ = sweep.sweep(toy, folder, 1)
     for _ in range(count):
         part = rng.choice(parts)
         content = bytearray(part.path.read_bytes())
         content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
         part.path.write_bytes(content[: rng.choice([None, rng.randrange(len(content))])])
-        why = sweep.survey(toy, folder).why
+        why = survey.survey(toy, folder).why
         after, _ = sweep.sweep(toy, folder, 1)
         tally.trial(
-            wrong(why == {part.path: sweep.DAMAGED}, f"would run: {why}"),
+            wrong(why == {part.path: survey.DAMAGED}, f"would run: {why}"),
             wrong(after.equals(before), "the table is another one"),
         )
     shutil.rmtree(folder)

@@ -9,7 +9,7 @@ import numpy as np
 import gradlab
 from faults.tally import Tally, wrong
 from gradlab.runner import prepare
-from gradlab.suite import sweep
+from gradlab.suite import survey, sweep
 
 WHAT, HOW = "determinism", "1, 2 and 8 threads, processes, blocks in random orders"
 SETS = {
@@ -41,7 +41,7 @@ def run(full, place):
     tally = Tally()
     for name in SETS if full else SHORT:
         experiment = prepare(name, True, SETS[name])
-        count = len(sweep.blocks_of(experiment, place))
+        count = len(survey.blocks_of(experiment, place))
         first, _ = sweep.sweep(experiment, place / name / "1", 1)
         ways = {"2 threads": 2, "8 threads": 8, "shuffled": Shuffled(0, count)}
         if full:

@@ -6,31 +6,33 @@ import time
 import pandas as pd
 
 from gradlab.files import TEMPORARY
-from gradlab.suite import store
+from gradlab.suite import packs, store
 
 HOUR = 3600
 
 
 def shards(folder, name="toy"):
-    """{file name: (content, when it was written)} of the stored blocks."""
-    files = (folder / f"{name}.shards").glob("[!.]*.parquet")
-    return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
+    """{name: content} of the stored blocks, in packs or not; it says what each took."""
+    place = folder / f"{name}.shards"
+    return {name: packs.read(place / name)[0] for name in packs.names(place)}
 
 
-def names(folder, name="toy"):
-    """The names of the stored blocks."""
-    return [file.name for file in (folder / f"{name}.shards").glob("[!.]*.parquet")]
+def copies(folder, name="toy"):
+    """How many blocks stand there, in packs or not; one that is there twice counts twice."""
+    place = folder / f"{name}.shards"
+    loose = len(list(place.glob(packs.SHARDS)))
+    return loose + sum(len(packs.places(pack)) for pack in packs.found_in(place))
 
 
 def broken(folder, name="toy"):
     """The stored blocks that are not whole."""
-    return [file for file in (folder / f"{name}.shards").glob("[!.]*.parquet") if not whole(file)]
+    place = folder / f"{name}.shards"
+    return [name for name, content in shards(folder, name).items() if not _whole(place, content)]
 
 
-def whole(file):
-    """Whether a stored table reads."""
+def _whole(path, content):
     try:
-        store.read(file)
+        store._read(path, content)
     except store.Damaged:
         return False
     return True
@@ -63,6 +65,8 @@ def after(folder, committed, count, table, name="toy"):
             yield "lost", f"{file} was committed and ran again"
     if len(there) != count:
         yield "twice" if len(there) > count else "lost", f"{len(there)} of {count} blocks"
+    if copies(folder, name) != len(there):
+        yield "twice", f"{copies(folder, name)} copies of {len(there)} blocks"
     path = folder / f"{name}.parquet"
     if not path.exists() or path.read_bytes() != table:
         yield "wrong", "the table is not that of an undisturbed run"
