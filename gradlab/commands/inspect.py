@@ -29,7 +29,9 @@ def arguments(inspect):
         "--inputs", metavar="FILE", help=".npy (T, B, D), or .csv, .parquet: a column an input"
     )
     inspect.add_argument("--targets", metavar="FILE", help=".npy, of every step or of the last")
-    inspect.add_argument("--batch-first", action="store_true", help="they are (B, T, ...)")
+    inspect.add_argument(
+        "--batch-first", action="store_true", default=None, help="they are (B, T, ...)"
+    )
     inspect.add_argument(
         "--loss", metavar="NAME", help="squared_error, cross_entropy or binary_cross_entropy"
     )
