@@ -422,3 +422,24 @@ def test_targets_and_inputs_of_another_kind_are_told_as_what_they_are():
         with pytest.raises(UserError) as caught:
             gradlab.inspect(net, *wrong)
         assert message in str(caught.value)
+
+
+def test_the_command_line_speaks_of_flags(capsys):
+    net = drawn(dtype="float32")
+    named = {"weight_ih_l0": net.weights["U"], "weight_hh_l0": net.weights["W"]}
+    np.savez("one.npz", **named)
+    np.savez("two.npz", **{f"{k}.{name}": own for k in "ab" for name, own in named.items()})
+    np.savez("bad.npz", weight_hh_l0=np.zeros((5, 2)))
+    for message, words in [
+        ("choose one by --layer, or several from below as one stack, --layer a --layer b", ["two"]),
+        ("one.npz: --layer c: it holds 1 recurrent network, ''", ["one", "--layer", "c"]),
+        ("--readout fc: its linear layers are none", ["one", "--readout", "fc"]),
+        ("--rate -1: must be a number above 0", ["one", "--rate", "-1"]),
+        ("--loss squared_error without targets", ["one", "--loss", "squared_error"]),
+        ("gradlab: bad.npz: weight_hh_l0 has shape (5, 2)", ["bad"]),
+    ]:
+        assert main(["inspect", f"{words[0]}.npz", *words[1:]]) == 2
+        assert message in capsys.readouterr().err
+    np.save("x.npy", data()[0])
+    assert main(["inspect", "one.npz", "--inputs", "x.npy"]) == 0
+    assert "--activation relu if not" in capsys.readouterr().out

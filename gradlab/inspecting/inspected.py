@@ -181,7 +181,7 @@ def _network(model, layer, activation, readout):
 def _loss(loss, shown):
     if shown.y is None:
         if loss is not None:
-            raise UserError(f"loss={loss!r} without targets: give y")
+            raise UserError(f"loss={loss!r} without targets: give them")
         return None
     if loss is not None:
         return one_of("loss", loss, LOSSES)
