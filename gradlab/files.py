@@ -36,12 +36,12 @@ def replacing(path):
 
 
 @contextmanager
-def replacing_together(*paths):
+def replacing_together(*paths, before=None):
     """The same for several files of one folder: all of them, or none.
 
     What a full disk refuses is done before the first takes its place, and an error later puts it
     back. Who reads such files while they are replaced takes `alone`. Only a kill just between two
-    of them parts them.
+    of them parts them. `before` is called when nobody else can replace them any more.
     """
     places = [Path(os.path.realpath(path)) for path in paths]
     with ExitStack() as stack:
@@ -51,6 +51,8 @@ def replacing_together(*paths):
             with telling(place), open(temporary, "rb+") as file:
                 _sync(file.fileno())
         with alone(Path(paths[0]).absolute().parent), ExitStack() as kept:
+            if before:
+                before()
             old = [_linked(place, kept) for place in places[:-1]]
             try:
                 for temporary, place in zip(temporaries, places, strict=True):

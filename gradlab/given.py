@@ -90,6 +90,8 @@ def _array(name, value):
     try:
         for step in ("detach", "cpu"):  # a torch tensor shows its numbers after these
             value = getattr(value, step)() if hasattr(value, step) else value
+        if str(getattr(value, "dtype", "")) == "torch.bfloat16":  # NumPy has none
+            value = value.float()
         return np.asarray(value)
     except Exception as error:
         reason = " ".join(str(error).split())[:200]

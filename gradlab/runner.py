@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradlab.errors import UserError, placed
 from gradlab.files import as_folder, check_place, expanded, remove_stale
-from gradlab.suite import cluster, library, provenance, runs, store, tell
+from gradlab.suite import cluster, library, provenance, replaced, runs, store, tell
 from gradlab.suite import verdicts as report
 from gradlab.suite.experiment import Experiment
 from gradlab.suite.grid import changed
@@ -97,6 +97,7 @@ def complete(experiment, folder, name=None, workers=None, fresh=False, retry_err
     _load_figures_meanwhile()
     for path in places(folder, name):
         check_place(path)  # now: not when all is measured
+    replaced.check(experiment, folder, name, fresh)
     remove_stale(folder)
     frame, origins = sweep(experiment, folder, workers, fresh, retry_errors)
     keep(experiment, frame, folder, name, provenance.describe(experiment, frame, origins))
@@ -109,8 +110,10 @@ def complete(experiment, folder, name=None, workers=None, fresh=False, retry_err
 def keep(experiment, frame, folder, name, content):
     """Write a table, its figure, and its provenance `content`, as `name`."""
     table, figure, origin = places(folder, name)
-    store.write_run(frame, content, table, origin)
+    was = replaced.difference(content, store.write_run(frame, content, table, origin))
     say(f"wrote {table}")
+    if was:
+        say(f"  in place of a table of {was}: its own command makes that again, --name keeps both")
     try:
         drawing().draw(experiment, frame, figure)
         say(f"wrote {figure}")

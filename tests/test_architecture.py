@@ -78,7 +78,8 @@ RULES = {
     "gradlab.watching": Rule({"errors", "files", "given", ANY_PACKAGE}, {"plots"}),
     # A user's model: what it is shown, numbers, words; what draws it knows no network.
     "gradlab.inspecting": Rule(
-        {"errors", "files", "given", "threads", "watching", *CORE, ANY_PACKAGE}, {"plots", "suite"}
+        {"errors", "files", "given", "models", "threads", "watching", *CORE, ANY_PACKAGE},
+        {"plots", "suite"},
     ),
     # What a command writes in an experiment's form.
     "gradlab.forms": Rule({"errors", "suite", "plots"}),

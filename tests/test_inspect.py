@@ -213,7 +213,7 @@ def test_what_does_not_fit_is_one_line():
         ("no file x.npy", lambda: ("x.npy",)),
         ("targets without inputs", lambda: (None, y)),
         ("targets have shape (7,): give (24, 5, 1) or (5, 1)", lambda: (x, np.ones(7))),
-        ("inputs hold 1 values that are nan or inf", lambda: (np.where(x == x.max(), np.nan, x),)),
+        ("inputs hold 1 value that is nan or inf", lambda: (np.where(x == x.max(), np.nan, x),)),
         ("loss must be one of squared_error", lambda: (x, y, "mse")),
         ("loss='squared_error' without targets", lambda: (x, None, "squared_error")),
     ]:
@@ -374,3 +374,72 @@ def test_a_relu_at_rest_is_not_called_a_saturated_tanh():
     seen = gradlab.inspect(net, x)
     assert seen.rules[-1].verdict == "many" and "where a ReLU has no slope" in told(seen)
     assert "1 step is enough" in told(seen)
+
+
+class Module:
+    """What a torch.nn.LSTM shows of itself."""
+
+    def __init__(self, named, batch_first):
+        self._named, self.batch_first = named, batch_first
+        self.weight_hh_l0 = named["weight_hh_l0"]
+
+    def state_dict(self):
+        return self._named
+
+    def named_modules(self):
+        return [("", self)]
+
+
+def test_a_module_says_whether_sequences_come_first():
+    (x, _), W = data(), drawn("lstm").weights
+    named = {"weight_ih_l0": W["U"], "weight_hh_l0": W["W"]}
+    right = gradlab.inspect(named, x)
+    seen = gradlab.inspect(Module(named, batch_first=True), x.swapaxes(0, 1))
+    pd.testing.assert_frame_equal(seen.layers, right.layers)
+    assert "inputs are (B, T, D), as the module takes them: batch_first=False if not" in told(seen)
+    for other in (
+        gradlab.inspect(Module(named, batch_first=True), x, batch_first=False),
+        gradlab.inspect(Module(named, batch_first=False), x),
+    ):
+        pd.testing.assert_frame_equal(other.layers, right.layers)
+        assert "as the module" not in told(other)
+
+
+class Packed:
+    batch_sizes = (3, 2)
+
+
+def test_targets_and_inputs_of_another_kind_are_told_as_what_they_are():
+    net, (x, _) = gradlab.Network.draw(inputs=2, hidden=4, outputs=3), data()
+    floats = np.arange(LANES) % 3 + 0.0
+    for message, wrong in [
+        ("inputs are a packed sequence: pad it", (Packed(),)),
+        ("inputs is no array of numbers", ([[1.0, 2.0], [3.0]],)),
+        ("targets hold 15 values that are nan or inf", (x, np.full((LANES, 3), np.nan))),
+        ("float64 of shape (5,): classes are whole numbers, (24, 5) or (5,)", (x, floats)),
+        ("classes are whole numbers", (x, np.eye(3)[[0, 1, 2, 0, 1]], "cross_entropy")),
+    ]:  # fmt: skip
+        with pytest.raises(UserError) as caught:
+            gradlab.inspect(net, *wrong)
+        assert message in str(caught.value)
+
+
+def test_the_command_line_speaks_of_flags(capsys):
+    net = drawn(dtype="float32")
+    named = {"weight_ih_l0": net.weights["U"], "weight_hh_l0": net.weights["W"]}
+    np.savez("one.npz", **named)
+    np.savez("two.npz", **{f"{k}.{name}": own for k in "ab" for name, own in named.items()})
+    np.savez("bad.npz", weight_hh_l0=np.zeros((5, 2)))
+    for message, words in [
+        ("choose one by --layer, or several from below as one stack, --layer a --layer b", ["two"]),
+        ("one.npz: --layer c: it holds 1 recurrent network, ''", ["one", "--layer", "c"]),
+        ("--readout fc: its linear layers are none", ["one", "--readout", "fc"]),
+        ("--rate -1: must be a number above 0", ["one", "--rate", "-1"]),
+        ("--loss squared_error without targets", ["one", "--loss", "squared_error"]),
+        ("gradlab: bad.npz: weight_hh_l0 has shape (5, 2)", ["bad"]),
+    ]:
+        assert main(["inspect", f"{words[0]}.npz", *words[1:]]) == 2
+        assert message in capsys.readouterr().err
+    np.save("x.npy", data()[0])
+    assert main(["inspect", "one.npz", "--inputs", "x.npy"]) == 0
+    assert "--activation relu if not" in capsys.readouterr().out

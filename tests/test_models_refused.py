@@ -106,7 +106,7 @@ def test_several_networks_are_chosen_by_name_and_stacked():
     both = torch_names(prefix="a.") | torch_names(prefix="b.c.", width=N)
     said = told(both)
     assert "2 recurrent networks, a (lstm, 2 -> 3), b.c (lstm, 3 -> 3): choose" in said
-    assert "layer='d': there are" in told(both, layer="d")
+    assert "layer='d': it holds" in told(both, layer="d")
     one = model(both, layer="c")
     assert one.name == "b.c" and "a.weight_ih_l0" in one.ignored
     stack = model(both, layer=["a", "b.c"])

@@ -5,6 +5,7 @@ import re
 import time
 
 from gradlab.commands import shared
+from gradlab.errors import UserError
 from gradlab.files import expanded
 
 TEXT = "where the gradient of a model of yours vanishes or explodes, why, and what would help"
@@ -14,6 +15,8 @@ log10_at_start, saturated, gates {mean, closed, open, log}}], loss, threshold, r
 source, log10, verdict, is_share}], remedies [{name, before, after, what, cost, horizons, starts}],
 advice; spectra of W, or of each gate's block of it, and gates by their names; the exponent in
 natural logarithms a step; horizons and windows in steps"""
+
+FLAGS = ("layer", "activation", "readout", "loss", "rate", "bias")  # where messages say layer=
 
 
 def arguments(inspect):
@@ -29,7 +32,9 @@ def arguments(inspect):
         "--inputs", metavar="FILE", help=".npy (T, B, D), or .csv, .parquet: a column an input"
     )
     inspect.add_argument("--targets", metavar="FILE", help=".npy, of every step or of the last")
-    inspect.add_argument("--batch-first", action="store_true", help="they are (B, T, ...)")
+    inspect.add_argument(
+        "--batch-first", action="store_true", default=None, help="they are (B, T, ...)"
+    )
     inspect.add_argument(
         "--loss", metavar="NAME", help="squared_error, cross_entropy or binary_cross_entropy"
     )
@@ -52,20 +57,28 @@ def command(options):
 
     name = _name(options) if options.results else None
     begun = time.monotonic()
-    seen = inspect(
-        options.model, options.inputs, options.targets, options.loss, layer=_layer(options.layer),
-        activation=options.activation, readout=options.readout, batch_first=options.batch_first,
-        needs=options.needs, rate=options.rate, bias=options.bias, progress=not options.json,
+    seen = _told_in_flags(
+        inspect, options.model, options.inputs, options.targets, options.loss,
+        layer=_layer(options.layer), activation=options.activation, readout=options.readout,
+        batch_first=options.batch_first, needs=options.needs, rate=options.rate, bias=options.bias,
+        progress=not options.json,
     )  # fmt: skip
     if options.attempt:
         seen.attempt()
     if options.json:
         shared.print_json(seen.record)
     else:
-        print(seen.text)
+        print(shared.as_flags(seen.text, FLAGS))
     if options.results:
         _keep(options, seen, name, time.monotonic() - begun)
     return shared.FINE
+
+
+def _told_in_flags(work, *given, **options):
+    try:
+        return work(*given, **options)
+    except UserError as error:
+        raise UserError(shared.as_flags(str(error), FLAGS)) from None
 
 
 def _keep(options, seen, name, seconds):

@@ -3,12 +3,14 @@
 import argparse
 import json
 import math
+import re
 
 from gradlab import files, words
 from gradlab.errors import UserError, to_stderr
 from gradlab.suite.claims import FALLS_SHORT
 
 FINE, FELL_SHORT, WRONG_USE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
+VALUE = re.compile(r"[^\[\]', ]+")  # in 'a' or ['a', 'b']
 
 
 def complain(error):
@@ -45,6 +47,20 @@ def _finite(content):
     if isinstance(content, list):
         return [_finite(value) for value in content]
     return str(content) if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def as_flags(said, names):
+    """A program's words as the command line has them.
+
+    >>> as_flags("layer='a': choose one by layer=, or layer=['b', 'c']", ["layer"])
+    '--layer a: choose one by --layer, or --layer b --layer c'
+    """
+
+    def flag(found):
+        name, value = found.groups()
+        return " ".join(f"--{name} {one}" for one in VALUE.findall(value)) or f"--{name}"
+
+    return re.sub(rf"\b({'|'.join(names)})=(\[[^\]]*\]|'[^']*'|[\w.+-]*)", flag, said)
 
 
 def read(options, name):

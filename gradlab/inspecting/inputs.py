@@ -27,24 +27,25 @@ class Inputs(NamedTuple):
     notes: tuple[str, ...]
 
 
-def of(net, x, y, batch_first=False, size=(STEPS, LANES), seed=0):
+def of(net, x, y, batch_first=False, loss=None, noise=(STEPS, LANES, 0)):
     """The `Inputs` of a network: arrays or paths, or noise of unit variance where x is None.
 
-    size: (steps, sequences) of the noise. Raises UserError, one line, for what does not fit.
+    noise: its (steps, sequences, seed). Raises UserError, one line, for what does not fit.
     """
     width, notes = net.weights["U"].shape[1], []
     if x is None:
         if y is not None:
             raise UserError("targets without inputs: give the inputs that they belong to")
+        *size, seed = noise
         x = np.random.default_rng(seed).standard_normal((*size, width))
         notes.append("no inputs given: noise of unit variance; yours (--inputs) may do otherwise")
     else:
         x = _by_time("inputs", x, width, batch_first)
-    if not np.isfinite(x).all():
-        raise UserError(f"inputs hold {int((~np.isfinite(x)).sum())} values that are nan or inf")
+    _check_finite("inputs", x)
     at, targets = "every", None
     if y is not None:
-        targets, at = _targets(net, y, x.shape[:2], batch_first)
+        targets, at = _targets(net, y, x.shape[:2], batch_first, loss)
+        _check_finite("targets", targets)
     return _sampled(net, Inputs(x, targets, at, tuple(notes)))
 
 
@@ -85,7 +86,17 @@ def _npy(path, place):
 def _array(name, value):
     if isinstance(value, str | os.PathLike):
         return read(Path(value))
-    return given.real(name, np.asarray(value) if isinstance(value, list | tuple) else value)
+    if hasattr(value, "batch_sizes"):
+        right = "pad it, torch.nn.utils.rnn.pad_packed_sequence(...)[0]"
+        raise UserError(f"{name} are a packed sequence: {right}")
+    return given.real(name, value)
+
+
+def _check_finite(name, array):
+    if bad := int((~np.isfinite(array)).sum()):
+        raise UserError(
+            f"{name} hold {bad} value{'s that are' if bad > 1 else ' that is'} nan or inf"
+        )
 
 
 def _by_time(name, value, width, batch_first):
@@ -105,7 +116,7 @@ def _by_time(name, value, width, batch_first):
     return np.ascontiguousarray(array)
 
 
-def _targets(net, value, shape, batch_first):
+def _targets(net, value, shape, batch_first, loss):
     """(y, at): of every step (T, B, O), (T, B), or of the last one (B, O), (B,)."""
     y, outputs = _array("targets", value), len(net.weights["c"])
     steps, lanes = shape
@@ -118,10 +129,15 @@ def _targets(net, value, shape, batch_first):
     if not classes:
         if y.shape in right and outputs == 1:
             y = y[..., None]
+        if loss == "cross_entropy" or y.shape in right:
+            places = " or ".join(map(str, right))
+            raise UserError(
+                f"targets are {y.dtype} of shape {y.shape}: classes are whole numbers, {places}"
+            )
         right = {(*place, outputs): at for place, at in right.items()}
     if y.shape not in right:
         told = " or ".join(map(str, right))
-        raise UserError(f"targets have shape {np.shape(value) or y.shape}: give {told}")
+        raise UserError(f"targets have shape {y.shape}: give {told}")
     return np.ascontiguousarray(y), right[y.shape]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gradlab import files, given
 from gradlab.errors import UserError, one_of
 from gradlab.inspecting import advice, inputs, layers, remedies, report, rules, slopes, units
+from gradlab.models import objects
 from gradlab.nets.losses import LOSSES
 from gradlab.nets.network import Network
 from gradlab.theory.truncation import BIAS
@@ -27,7 +28,7 @@ def inspect(
     layer: Any = None,
     activation: str | None = None,
     readout: str | bool | None = None,
-    batch_first: bool = False,
+    batch_first: bool | None = None,
     needs: int | None = None,
     rate: float | None = None,
     share: float = layers.SHARE,
@@ -46,7 +47,8 @@ def inspect(
     y           targets of every step (T, B, O), or of the last one (B, O); classes (T, B), (B,)
     loss        squared_error, cross_entropy (for class numbers) or binary_cross_entropy
     layer, activation, readout   as `Network.load` takes them
-    batch_first whether x, and y, are (B, T, ...)
+    batch_first whether x, and y, are (B, T, ...); unless given as the module takes them: those of
+                Keras do, those of PyTorch may; else they are (T, B, ...)
     needs       steps back that the task needs, which the horizon is held against
     rate        learning rate of plain SGD, for the size of an update
     share       of the first norm, down to which a gradient counts as there: the horizon's
@@ -71,8 +73,12 @@ def inspect(
         given.whole(key, value, "be a whole number from 1", 1)
         for key, value in (("steps", steps), ("sequences", sequences))
     )
-    size = max(steps, min(how[2] or 0, inputs.LONGEST)), sequences  # noise as long as what it needs
-    shown = inputs.of(net, x, y, batch_first, size, seed)
+    noise = max(steps, min(how[2] or 0, inputs.LONGEST)), sequences, seed  # as long as it needs
+    said = batch_first is None and x is not None and objects.is_batch_first(model)
+    shown = inputs.of(net, x, y, batch_first or said, loss, noise)
+    if said:
+        note = "inputs are (B, T, D), as the module takes them: batch_first=False if not"
+        shown = shown._replace(notes=(note, *shown.notes))
     return Inspected(net, name, shown, _loss(loss, shown), (*how, progress))
 
 
@@ -175,7 +181,7 @@ def _network(model, layer, activation, readout):
 def _loss(loss, shown):
     if shown.y is None:
         if loss is not None:
-            raise UserError(f"loss={loss!r} without targets: give y")
+            raise UserError(f"loss={loss!r} without targets: give them")
         return None
     if loss is not None:
         return one_of("loss", loss, LOSSES)

@@ -163,7 +163,7 @@ class Contents:
         found = _match([net.name for net in self.recurrents], name)
         if found is None:
             hint = did_you_mean(name, [net.name for net in self.recurrents])
-            raise UserError(f"layer={name!r}: there are {listed_nets(self.recurrents)}{hint}")
+            raise UserError(f"layer={name!r}: it holds {listed_nets(self.recurrents)}{hint}")
         return self.recurrents[found]
 
     def _fitting(self, net: Recurrent) -> list[Linear]:
@@ -198,7 +198,7 @@ def stacked(parts: Sequence[Recurrent]) -> Recurrent:
     """Networks as the layers of one, the lowest first. Raises UserError where they do not fit."""
     for part in parts:
         if part.refused:
-            raise UserError(f"{shown(part.name) or 'it'}: {part.refused}")
+            raise UserError(f"{shown(part.name)}: {part.refused}" if part.name else part.refused)
     if len(parts) == 1:
         return parts[0]
     if not parts:

@@ -33,6 +33,15 @@ def of_module(module: Any) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors_of(module.state_dict()), said
 
 
+def is_batch_first(thing: Any) -> bool:
+    """Whether a module, or every recurrent one in it, takes (B, T, D): all of Keras do."""
+    if is_keras(thing):
+        return True
+    parts = [part for _, part in thing.named_modules()] if hasattr(thing, "named_modules") else []
+    said = [part.batch_first for part in parts if hasattr(part, "weight_hh_l0")]
+    return bool(said) and all(said)
+
+
 def is_keras(thing: Any) -> bool:
     """Whether it is a Keras layer or model."""
     return hasattr(thing, "get_config") and hasattr(thing, "get_weights")

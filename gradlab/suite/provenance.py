@@ -20,8 +20,8 @@ def origin():
     return {"versions": _versions(), "commit": _commit(), "machine": _machine()}
 
 
-def describe(experiment, frame, origins):
-    """The content of NAME.json. Blocks of one origin are counted together."""
+def asked(experiment):
+    """What NAME.json says of the grid that was run."""
     constants = shown(experiment.constants)
     seeds = sorted({seed for part in experiment.grid for seed in part.get("seed", ())})
     return {
@@ -31,6 +31,13 @@ def describe(experiment, frame, origins):
         "split": list(experiment.split),
         "constants": constants,
         "seed": seeds or constants.get("seed"),
+    }
+
+
+def describe(experiment, frame, origins):
+    """The content of NAME.json. Blocks of one origin are counted together."""
+    return {
+        **asked(experiment),
         "rows": len(frame),
         "status": {str(k): int(n) for k, n in frame["status"].value_counts().items()},
         "sources": sorted({key(who["sources"]) for who in origins if "sources" in who}),

@@ -10,6 +10,7 @@ deleting NAME.shards is always safe.
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -41,17 +42,26 @@ def write(frame, path, origin=None):
 def write_run(frame, said, table, beside):
     """Write a finished run's table, and what is said of it, a dict, with its digest: both or none.
 
+    Returns what was said of the table that they replace, {} if there was none or it is damaged.
+
     One after the other, a full disk or a second run in between would leave a table that disagrees
     with what is said of it: of two runs at once every tenth pair did.
     """
     content = _content(frame)
     words = _json({**said, TABLE: hashlib.sha256(content).hexdigest()})
-    with replacing_together(table, beside) as temporaries:
+    former = {}
+
+    def look():
+        with suppress(OSError, Damaged):
+            former.update(read_json(beside))
+
+    with replacing_together(table, beside, before=look) as temporaries:
         for temporary, path, text in zip(
             temporaries, (table, beside), (content, words), strict=True
         ):
             with files.telling(path, len(text)):
                 temporary.write_bytes(text)
+    return former
 
 
 def _content(frame, origin=None):

@@ -18,7 +18,7 @@ OTHER = ("--set", "weight=0.5,0.25,0.125")
 
 def run(full, place):
     """Each race: two runs that start at nearly the same moment, and readers beside them."""
-    tally, rng, shared = Tally(), random.Random(5), 0
+    tally, rng, shared, replaced = Tally(), random.Random(5), 0, 0
     children.run(*toy(place / "calm"))
     children.run(*toy(place / "other"), *OTHER)
     tables = {kind: (place / kind / "toy.parquet").read_bytes() for kind in ("calm", "other")}
@@ -39,12 +39,16 @@ def run(full, place):
         codes = [children.ended(one) for one in runs]
         said = [out.read_text() for out in outs]
         shared += sum("another run is at work" in text for text in said)
+        told = sum("in place of a table of another grid (weight)" in text for text in said)
+        replaced += told
+        at_least = 0 if same else 1  # the second to end tells it, the first one if there was one
         blocks = SEEDS if same else 2 * SEEDS
         there = folders.shards(folder)
         kept = (folder / "toy.parquet").read_bytes()
         tally.trial(
             *breaches,
             wrong(codes == [0, 0], f"exit codes {codes}: {said}"),
+            wrong(at_least <= told <= 2 * at_least, f"{told} tables told as replaced: {said}"),
             wrong(_reads(folder) and kept in tables.values(), "the table is neither run's"),
             wrong(not folders.broken(folder), "a shard is not whole"),
             None if len(there) <= blocks else ("twice", f"{len(there)} shards of {blocks} blocks"),
@@ -53,6 +57,7 @@ def run(full, place):
         )
         shutil.rmtree(folder)
     tally.figures["runs that were told of the other"] = shared
+    tally.figures["tables of another grid that were replaced, and told"] = replaced
     return tally
 
 
