@@ -3,6 +3,7 @@
 from test_experiments import REFERENCE
 
 import adding
+import trainability
 from gradlab.suite import library, store
 from gradlab.suite.survival import fastest
 
@@ -30,3 +31,13 @@ def test_addings_rates_are_the_fastest_of_its_own_pilot():
     assert used == best
     reported = adding.reported(table)
     assert not {*reported.seed} & {*adding.PILOT} and reported.seed.nunique() == 10
+
+
+def test_trainabilitys_rates_are_the_fastest_of_its_own_pilot():
+    table = store.read_table(REFERENCE, "trainability")
+    pilot = table[table.seed.isin(trainability.PILOT)]
+    names = {values[:4]: name for name, values in trainability.STARTS.items()}
+    columns = list(trainability.COLUMNS[:4])
+    best = fastest(pilot, "learning_rate", columns)
+    used = {values[:4]: values[4] for values in trainability.STARTS.values()}
+    assert set(best) == set(names) and used == best
