@@ -1,0 +1,186 @@
+"""What a sweep's block costs on a cluster, and how many workers one driver keeps busy."""
+
+import heapq
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from gradlab import runner
+from gradlab.errors import UserError, one_of
+from gradlab.suite import Experiment, cluster, machine, sweep
+
+COLUMNS = {
+    "what": "overhead: blocks that do nothing; speed-up: blocks of the main job, one BLAS thread "
+    "each; simulated: a clock that counts",
+    "way": "who runs the blocks: threads or processes of the driver, or Dask's workers",
+    "workers": "how many at a time",
+    "block_seconds": "what a block takes a worker, of the simulated clock (s)",
+    "seconds": "wall time of a sweep over its blocks, median over rounds; simulated: of that clock "
+    "(s a block)",
+    "driver_seconds": "what the driver's process computes for a block (s)",
+    "scheduler_seconds": "what the scheduler's process computes for a block (s)",
+    "speed_up": "one worker's time over that of so many",
+    "busy": "the share of the simulated time in which workers work",
+}
+WHATS = ("overhead", "speed-up", "simulated")
+BLOCKS = {"overhead": 300, "speed-up": 16}
+MAIN_JOB = {"hidden_size": 100, "sequence_length": "200", "spectral_radius": "0.5:1.5:41"}
+TRIP = 2e-3  # seconds from the scheduler to a worker and back; a local network's
+
+
+def nothing(block):
+    """The measure of a block that takes no time."""
+    return {"same": block.points["number"]}
+
+
+def measure(block):
+    """One row a way, a number of workers and, of the simulated clock, a block's length."""
+    what = one_of("what", np.unique(block.points["what"]).item(), WHATS)
+    counts, rounds = block.points["workers"].astype(int), block.constants["rounds"]
+    ways = list(zip(block.points["way"].tolist(), counts.tolist(), strict=True))
+    columns = {name: np.full(len(ways), np.nan) for name in list(COLUMNS)[4:]}
+    if what == "simulated":
+        driver, scheduler = _costs(rounds)
+        lengths = block.points["block_seconds"].tolist()
+        seen = [
+            simulated(count, seconds, driver, scheduler)
+            for (_, count), seconds in zip(ways, lengths, strict=True)
+        ]
+        columns["seconds"], columns["busy"] = map(np.array, zip(*seen, strict=True))
+        columns["driver_seconds"][:], columns["scheduler_seconds"][:] = driver, scheduler
+    else:
+        times = _raced(what, ways, rounds)
+        columns["seconds"] = np.median([[one.wall for one in turn] for turn in times], 0)
+        for name, part in (("driver_seconds", "driver"), ("scheduler_seconds", "scheduler")):
+            columns[name] = np.median([[getattr(one, part) for one in turn] for turn in times], 0)
+        if what == "speed-up":
+            times = dict(zip(ways, columns["seconds"], strict=True))
+            alone = [times.get((way, 1), np.nan) for way, _ in ways]
+            columns["speed_up"] = alone / columns["seconds"]
+    where = f"{machine.processor()}, {machine.cores()} cores"
+    return columns | {"machine": np.full(len(ways), where)}
+
+
+def simulated(workers, seconds, driver, scheduler, ahead=None, blocks=20):
+    """(seconds a block, share of the time in which workers work), by a clock that only counts.
+
+    Each of the workers has a block of `seconds`; what it sends back waits for the scheduler, then
+    for the driver, each of which takes one block after the other and, when the driver is through,
+    sends a new one. `ahead` blocks are on their way at once, as many as `Cluster.ahead` says; each
+    worker gets `blocks` of them on average. Blocks differ by up to a tenth: no two end together.
+    """
+    ahead = cluster.A_THREAD * workers + cluster.MORE if ahead is None else ahead
+    total, rng = workers * blocks, np.random.default_rng(0)
+    lengths = seconds * rng.uniform(0.9, 1.1, total)
+    waiting, free = min(ahead, total), [0.0] * workers  # blocks sent, when workers are free
+    sent = [0.0] * waiting  # when each of them stands with the scheduler
+    schedule, drive, busy, running = 0.0, 0.0, 0.0, []
+    started, through = 0, 0
+    while through < total:
+        while sent and free:
+            begin = max(heapq.heappop(sent), heapq.heappop(free))
+            heapq.heappush(running, begin + TRIP / 2 + lengths[started])
+            busy += lengths[started]
+            started += 1
+        end = heapq.heappop(running)
+        heapq.heappush(free, end)
+        schedule = max(schedule, end + TRIP / 2) + scheduler
+        drive = max(drive, schedule) + driver
+        through += 1
+        if waiting < total:
+            heapq.heappush(sent, drive)
+            waiting += 1
+    return drive / total, busy / (workers * drive)
+
+
+class Times:
+    """Seconds a block: on the clock, of the driver's process, of the scheduler's."""
+
+    def __init__(self, wall, driver, scheduler):
+        self.wall, self.driver, self.scheduler = wall, driver, scheduler
+
+
+def _costs(rounds):
+    """(driver's, scheduler's) seconds for a block that does nothing, on a cluster of two."""
+    turns = _raced("overhead", [("cluster", 2)], rounds)
+    return tuple(np.median([[getattr(turn[0], part)] for turn in turns])
+                 for part in ("driver", "scheduler"))  # fmt: skip
+
+
+def _raced(what, ways, rounds):
+    """Times of each way in each round: all of them in turn."""
+    experiment = _experiment(what)
+    with _clusters({count for way, count in ways if way == "cluster"}) as clusters:
+        for way, count in ways:  # once for what is loaded and compiled
+            _time(experiment, way, count, clusters)
+        return [
+            [_time(experiment, way, count, clusters) for way, count in ways] for _ in range(rounds)
+        ]
+
+
+def _experiment(what):
+    if what == "speed-up":
+        seeds = ",".join(map(str, range(BLOCKS[what])))
+        return runner.prepare("spectral_radius", True, MAIN_JOB | {"seed": seeds})
+    return Experiment(
+        question="What does a block cost that does nothing?",
+        name="nothing",
+        file=str(Path(__file__).parents[1] / "cluster.py"),
+        grid={"number": range(BLOCKS[what])},
+        split=["number"],
+        measure="race.workers:nothing",
+        figure=lambda frame: None,
+    )
+
+
+def _time(experiment, way, count, clusters):
+    with _executor(way, count, clusters) as (executor, scheduler):
+        before = time.perf_counter(), time.process_time(), scheduler()
+        with tempfile.TemporaryDirectory() as folder:
+            frame, origins = sweep.sweep(experiment, folder, executor)
+            after = time.perf_counter(), time.process_time(), scheduler()
+    if set(frame.status) != {"ok"}:
+        raise RuntimeError(f"blocks failed: {Counter(frame.status)}")
+    return Times(*((b - a) / len(origins) for a, b in zip(before, after, strict=True)))
+
+
+@contextmanager
+def _executor(way, count, clusters):
+    """(executor, what tells the scheduler's seconds) of a way with so many workers."""
+    if one_of("way", way, ("cluster", "threads", "processes")) == "cluster":
+        yield clusters[count]
+    elif way == "threads":
+        yield count, lambda: np.nan
+    else:
+        with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+            yield pool, lambda: np.nan
+
+
+@contextmanager
+def _clusters(counts):
+    """{workers: (executor, what tells the scheduler's seconds)}: for each count its own cluster."""
+    if not counts:
+        yield {}
+        return
+    try:
+        from distributed import Client, SubprocessCluster
+    except ImportError:
+        raise UserError(cluster.INSTALL) from None
+    count, *others = sorted(counts)
+    how = {"n_workers": count, "threads_per_worker": 1, "dashboard_address": None}
+    with (
+        SubprocessCluster("127.0.0.1", **how) as started,
+        Client(started.scheduler_address, set_as_default=False) as client,
+        _clusters(others) as more,
+    ):
+
+        def scheduler():
+            return client.run_on_scheduler(time.process_time)
+
+        yield {**more, count: (cluster.Cluster(client), scheduler)}
