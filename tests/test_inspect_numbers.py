@@ -48,6 +48,14 @@ def test_the_norm_by_lag_and_the_singular_values_are_those_of_plain_products():
             np.testing.assert_allclose(found.median[i], np.log2(values[1]), atol=1e-4)
 
 
+def test_the_largest_singular_value_of_some_hundred_units_is_that_of_the_whole_matrix():
+    net, x = drawn(hidden=200, spectral_radius=0.9), noise(10, 1)
+    found = jacobians.of(chains(net, x), net.state_parts)
+    value = np.linalg.svd(plain_products(net, x, 0)[10], compute_uv=False)[0]
+    assert found.lags[-1] == 10
+    np.testing.assert_allclose(found.largest[-1], np.log2(value), atol=1e-9)
+
+
 def test_groups_of_sequences_are_all_counted():
     net, x = drawn("lstm", 64), noise(20, 64)  # so much work runs in two groups
     runs = layers.passes(net, x)

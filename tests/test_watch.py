@@ -138,8 +138,8 @@ def test_what_was_read_twice_or_out_of_order_is_told():
     watched = seen("update,norm\n0,1\n1,2\n2,3\n3,4\n4,9\n3,5\n4,6\n5,\nx,1\n")
     assert rows(watched) == [(0, 1), (1, 2), (2, 3), (3, 5), (4, 6)]
     told = watched.text
-    assert "1 rows without a norm are left out" in told and "2 rows tell an update again" in told
-    assert "1 rows not as the header says are left out" in told
+    assert "1 row without a norm is left out" in told and "2 rows tell an update again" in told
+    assert "1 row not as the header says is left out" in told
 
 
 WRONG = {
@@ -206,7 +206,7 @@ def test_parquet_holds_the_same_as_csv():
     frame = pd.DataFrame({"step": [1, 2, 3], "grad_norm": [0.5, 0.25, np.nan], "text": list("abc")})
     frame.to_parquet("run.parquet")
     watched = gradlab.watch("run.parquet")
-    assert rows(watched) == TWO and "1 rows without a norm are left out" in watched.log.notes
+    assert rows(watched) == TWO and "1 row without a norm is left out" in watched.log.notes
     pq.write_table(pa.table({"norm": pa.array([1.0, float("nan"), None])}), "nan.parquet")
     assert gradlab.watch("nan.parquet").found.nan.tolist() == [1]
 
@@ -320,3 +320,30 @@ def test_results_and_figure_and_json(capsys):
 def test_a_notebook_shows_the_words_and_the_figure():
     shown = gradlab.watch([1.0, 2.0, 3.0], threshold=1.5)._repr_html_()
     assert shown.startswith("<pre>table: 3 updates") and 'src="data:image/png;base64,' in shown
+
+
+def test_a_log_without_norms_says_what_it_has_instead():
+    for text, said in [
+        ("update,norm\nx,1\ny,2\n", "2 rows not as the header says"),
+        ("update,norm\nnan,1\n", "1 row without an update"),
+        ("update,norm,loss\n1;2;3\n", "1 row not as the header says"),
+    ]:
+        Path("log.csv").write_text(text)
+        with pytest.raises(UserError, match=f"holds no norms: .*{said}|norms: {said}"):
+            gradlab.watch("log.csv")
+
+
+def test_words_hold_where_norms_are_zero_or_all_the_same():
+    zero = gradlab.watch(np.zeros(30))
+    assert zero.advice[0].startswith("Every finite norm is 0")
+    assert "safety net" not in " ".join(zero.advice)
+    same = {row.name: row.clipped for row in gradlab.watch(np.full(30, 2.5)).thresholds}
+    assert same["P90"] == same["P99"] == 1.0
+    spread = {row.name for row in gradlab.watch(np.linspace(1, 2, 200)).thresholds}
+    assert {"P90: clips one update in ten", "P99: clips one in a hundred"} <= spread
+
+
+def test_a_threshold_below_zero_is_none():
+    seen = gradlab.watch({"norm": np.linspace(1, 2, 30), "clip_threshold": np.full(30, -1.0)})
+    assert "a threshold below 0 is taken for none" in seen.text
+    assert seen.advice[0].startswith("No threshold is told")

@@ -21,8 +21,8 @@ def arguments(watch):
         metavar="FILE",
         help=".csv, .jsonl or .parquet with columns update, norm[, loss], or TensorBoard's folder",
     )
-    for role in ("norm", "update", "loss"):
-        watch.add_argument(f"--{role}", metavar="COL", help=f"the column of {role}s, if not found")
+    for role, many in (("norm", "norms"), ("update", "updates"), ("loss", "losses")):
+        watch.add_argument(f"--{role}", metavar="COL", help=f"the column of {many}, if not found")
     watch.add_argument(
         "--threshold", metavar="C", action="append", default=[], type=shared.number,
         help="a clipping threshold; the words are about the first one, else about the log's own",

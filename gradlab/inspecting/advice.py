@@ -162,7 +162,7 @@ def _window(seen):
     most = max(windows)
     return (
         f"Truncated backpropagation: {steps(most)} {'is' if most == 1 else 'are'} enough for a "
-        f"relative bias below {percent(seen.bias)} (Aicher, Foti, Fox 2019)."
+        f"relative bias below {percent(seen.bias)}, by the estimate of Aicher, Foti and Fox (2019)."
     )
 
 

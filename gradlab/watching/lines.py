@@ -51,7 +51,7 @@ class _Lines:
         """Raise UserError if the file, read to its end, holds no norms at all."""
         if not len(self.rows):
             self._complain()
-            raise UserError(f"{self.where} holds no norms{self._numberless}")
+            raise UserError(f"{self.where} holds no norms{self._numberless or self.rows.why}")
 
     def _complain(self):
         raise NotImplementedError

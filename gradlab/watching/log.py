@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.errors import UserError
+from gradlab.watching.rows import rows as rows_of
 
 SHUFFLED = 4  # where more than one row in so many is before its predecessor, it is no new run
 
@@ -53,11 +54,15 @@ def of(rows, run=None):
     own = slice(edges[run - 1], edges[run])
     values, notes = _ordered({role: column[own] for role, column in columns.items()})
     _check(values, rows)
+    values, none = _without_none(values)
     medians = [columns["norm"][first:end] for first, end in pairwise(edges)]
-    left = [f"{count:,} rows {why} are left out" for why, count in rows.left.items() if count]
+    left = [
+        f"{rows_of(count)} {why} {'is' if count == 1 else 'are'} left out"
+        for why, count in rows.left.items() if count
+    ]  # fmt: skip
     return Log(
         **values, name=rows.where, names=dict(rows.names), run=run, runs=len(starts),
-        medians=tuple(map(_median, medians)), notes=(*left, *notes),
+        medians=tuple(map(_median, medians)), notes=(*left, *notes, *none),
     )  # fmt: skip
 
 
@@ -87,7 +92,8 @@ def _ordered(values):
         notes.append("the rows are put in the order of their updates")
     last = np.append(update[1:] != update[:-1], True)
     if twice := int((~last).sum()):
-        notes.append(f"{twice:,} rows tell an update again: the last row of each counts")
+        tell = "tells" if twice == 1 else "tell"
+        notes.append(f"{rows_of(twice)} {tell} an update again: the last row of each counts")
     return {role: column[last] for role, column in values.items()}, notes
 
 
@@ -100,6 +106,16 @@ def _check(values, rows):
         raise UserError(
             f"{rows.where}: {where} at update {update}, a norm is never below 0; is it a logarithm?"
         )
+
+
+def _without_none(values):
+    """Thresholds below 0, by which loops say that they do not clip, as none; and a note."""
+    none = values["threshold"] < 0
+    if not none.any():
+        return values, []
+    return values | {"threshold": np.where(none, np.nan, values["threshold"])}, [
+        "a threshold below 0 is taken for none"
+    ]
 
 
 def _median(norms):

@@ -40,7 +40,7 @@ class Parquet:
             return False
         self._stamp = stamp
         if last and not len(self.rows):
-            raise UserError(f"{self.path.name} holds no norms")
+            raise UserError(f"{self.path.name} holds no norms{self.rows.why}")
         return True
 
     def _read(self):

@@ -111,7 +111,8 @@ def _head(log):
 def _notes(log):
     if log.runs > 1:
         medians = ", ".join(f"{median:.3g}" for median in log.medians[-8:])
-        yield f"updates start anew {log.runs - 1} times: --run N shows another; medians: {medians}"
+        often = "once" if log.runs == 2 else f"{log.runs - 1} times"
+        yield f"updates start anew {often}: --run N shows another; medians: {medians}"
     yield from log.notes
 
 
@@ -200,6 +201,8 @@ def _role(log, found, own):
     """What the threshold is here: a safety net, or a limiter of every step."""
     if not found.finite.any():
         return ""
+    if found.largest == 0:
+        return "Every finite norm is 0: nothing is learnt, whatever the threshold."
     if own is None:
         low, high = thresholds.band(found)
         return (
@@ -316,6 +319,7 @@ def _lost(log, found):
     if lost:
         yield (
             f"{lost:,} norm{'s are' if lost > 1 else ' is'} not finite: clipping cannot mend "
-            "them (a factor c/inf is 0, c/nan is nan); skip such updates, or find the first one's "
-            f"cause, update {number(log.update[min([*found.nan, *found.inf])])}."
+            f"{'them' if lost > 1 else 'it'} (a factor c/inf is 0, c/nan is nan); skip such "
+            "updates, or find the first one's cause, update "
+            f"{number(log.update[min([*found.nan, *found.inf])])}."
         )

@@ -10,6 +10,11 @@ from gradlab.watching.columns import ROLES
 MOST = 50_000_000  # rows: 1.6 GB of columns, and as much again to sort them
 
 
+def rows(count):
+    """ "1 row", "5 rows"."""
+    return f"{count:,} row{'s' * (count != 1)}"
+
+
 class Rows:
     """Columns update, norm, loss and threshold, by role; nan in loss and threshold: not there.
 
@@ -45,6 +50,12 @@ class Rows:
             if values is None:
                 values = np.full(len(norm), np.nan)
             self._parts[role].append(values[keep])
+
+    @property
+    def why(self):
+        """ ": 5 rows without an update", what there is instead of norms."""
+        told = [f"{rows(count)} {reason}" for reason, count in self.left.items() if count]
+        return f": {', '.join(told)}" if told else ""
 
     def columns(self):
         """{role: array of all rows}."""

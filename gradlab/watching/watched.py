@@ -104,7 +104,7 @@ class Watched:
     def __init__(self, rows, how):
         self.log, self.given = log.of(rows, how.run), how.given
         if not len(self.log.norm):
-            raise UserError(f"{self.log.name} holds no norms")
+            raise UserError(f"{self.log.name} holds no norms{rows.why}")
         self.found = statistics.of(self.log)
         self.thresholds = thresholds.named(self.log, self.found, how.given)
         how = how.given, how.reduction, how.steps
