@@ -67,7 +67,7 @@ def measure(block):
     return columns | {"machine": np.full(len(ways), where)}
 
 
-def simulated(workers, seconds, driver, scheduler, ahead=None, blocks=20):
+def simulated(workers, seconds, driver, scheduler, ahead=None, blocks=40):
     """(seconds a block, share of the time in which workers work), by a clock that only counts.
 
     Each of the workers has a block of `seconds`; what it sends back waits for the scheduler, then
@@ -84,8 +84,8 @@ def simulated(workers, seconds, driver, scheduler, ahead=None, blocks=20):
     started, through = 0, 0
     while through < total:
         while sent and free:
-            begin = max(heapq.heappop(sent), heapq.heappop(free))
-            heapq.heappush(running, begin + TRIP / 2 + lengths[started])
+            begin = max(heapq.heappop(sent) + TRIP / 2, heapq.heappop(free))
+            heapq.heappush(running, begin + lengths[started])
             busy += lengths[started]
             started += 1
         end = heapq.heappop(running)
