@@ -37,6 +37,21 @@ def off_the_law(frame):
     return (frame.busy - law).abs()
 
 
+def over_threads(frame):
+    """The time of two workers over that of two threads, for blocks of the main job."""
+    times = [
+        rows(frame, what="speed-up", way=way, workers=2).seconds.median()
+        for way in ("cluster", "threads")
+    ]
+    return times[0] / times[1]
+
+
+def longer(frame):
+    """A cluster whose blocks take half as long again."""
+    seconds = frame.seconds.where(frame.way != "cluster", 1.5 * frame.seconds)
+    return frame.assign(seconds=seconds)
+
+
 def shortest(workers):
     """The block's length from which on so many workers work nine tenths of the time."""
 
@@ -89,8 +104,8 @@ def headline(frame):
 
 figure = page(
     headline,
-    "overhead: 300 blocks that do nothing; speed-up: 16 blocks of the main job (100 units, 200 "
-    "steps, 41 radii), in turn; median over {rounds} rounds; {machine}; simulated: blocks on their "
+    "overhead: 300 blocks that do nothing; speed-up: 12 blocks of the main job (100 units, 500 "
+    "steps, 101 radii), in turn; median over {rounds} rounds; {machine}; simulated: blocks on their "
     "way for each worker as `gradlab run --cluster` has them; dotted: min(1, block / (workers x "
     "seconds that a block costs driver or scheduler))",
     [
@@ -136,13 +151,14 @@ experiment = Experiment(
             about={"rounds": Span(5)},
         ),
         Claim(
-            "speed-up",
-            "two workers are at least 1.6 times as fast as one, on two cores",
+            "as fast as threads",
+            "two workers of a cluster take at most 1.25 times as long as two threads for blocks of "
+            "the main job",
             source="the clock",
-            measured=median("speed_up", what="speed-up", way="cluster", workers=2),
-            at_least=1.6,
+            measured=over_threads,
+            at_most=1.25,
             why="the driver and the scheduler want a core as well",
-            control=scaled("speed_up", 0.5),
+            control=longer,
             about={"rounds": Span(5)},
         ),
         Claim(
