@@ -104,10 +104,10 @@ def headline(frame):
 
 figure = page(
     headline,
-    "overhead: 300 blocks that do nothing; speed-up: 12 blocks of the main job (100 units, 500 "
-    "steps, 101 radii), in turn; median over {rounds} rounds; {machine}; simulated: blocks on their "
-    "way for each worker as `gradlab run --cluster` has them; dotted: min(1, block / (workers x "
-    "seconds that a block costs driver or scheduler))",
+    "overhead: 300 blocks that do nothing; speed-up: 10 blocks of the main job (100 units, 500 "
+    "steps, 61 radii), in turn; median over {rounds} rounds; {machine}\nsimulated: as many blocks "
+    "on their way as `gradlab run --cluster` has; dotted: min(1, block / (workers x seconds that a "
+    "block costs the driver, or the scheduler if that is more))",
     [
         Panel("a block that does nothing", costs, {"what": "overhead"}),
         Panel("more workers", gains, {"what": "speed-up"}),
@@ -135,7 +135,7 @@ experiment = Experiment(
     ],
     split=["what"],
     alone=True,
-    constants={"rounds": 5},
+    constants={"rounds": 3},
     quick={"rounds": 1, "workers": [1, 2], "block_seconds": [0.01, 1.0]},
     measure="race.workers:measure",
     figure=figure,
@@ -148,7 +148,7 @@ experiment = Experiment(
             at_most=0.02,
             why="both workers, the scheduler and the driver share the cores",
             control=scaled("seconds", 10),
-            about={"rounds": Span(5)},
+            about={"rounds": Span(3)},
         ),
         Claim(
             "as fast as threads",
@@ -159,7 +159,7 @@ experiment = Experiment(
             at_most=1.25,
             why="the driver and the scheduler want a core as well",
             control=longer,
-            about={"rounds": Span(5)},
+            about={"rounds": Span(3)},
         ),
         Claim(
             "one driver",
@@ -170,7 +170,7 @@ experiment = Experiment(
             at_most=0.1,
             why="the last blocks of a sweep find no successor, and a message takes its time",
             control=scaled("driver_seconds", 3),
-            about={"rounds": Span(5)},
+            about={"rounds": Span(3)},
         ),
     ],
 )

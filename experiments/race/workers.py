@@ -29,8 +29,8 @@ COLUMNS = {
     "busy": "the share of the simulated time in which workers work",
 }
 WHATS = ("overhead", "speed-up", "simulated")
-BLOCKS = {"overhead": 300, "speed-up": 12}
-MAIN_JOB = {"hidden_size": 100, "sequence_length": "500", "spectral_radius": "0.5:1.5:101"}
+BLOCKS = {"overhead": 300, "speed-up": 10}
+MAIN_JOB = {"hidden_size": 100, "sequence_length": "500", "spectral_radius": "0.5:1.5:61"}
 TRIP = 2e-3  # seconds from the scheduler to a worker and back; a local network's
 
 
