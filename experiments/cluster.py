@@ -24,6 +24,7 @@ from gradlab.suite import (
 
 INKS = dict(zip((1, 10, 100, 1000), (MUTED, VANISHING, CRITICAL, EXPLODING), strict=True))
 WAYS = {"threads": VANISHING, "processes": CRITICAL, "cluster": EXPLODING}
+NAMES = {"threads": "threads", "processes": "processes", "cluster": "Dask workers"}
 
 
 def slower(frame):
@@ -69,7 +70,9 @@ def costs(panel, frame):
     for place, (_, row) in enumerate(frame.iterrows()):
         panel.barh(place, 1e3 * row.seconds, color=WAYS[row.way])
         panel.text(1e3 * row.seconds, place, f"  {1e3 * row.seconds:.2f}", va="center")
-    panel.set_yticks(range(len(frame)), [f"{row.workers} {row.way}" for row in frame.itertuples()])
+    panel.set_yticks(
+        range(len(frame)), [f"{row.workers} {NAMES[row.way]}" for row in frame.itertuples()]
+    )
     panel.set(xlabel="ms a block", xlim=(0, 1.25e3 * frame.seconds.max()))
     panel.invert_yaxis()
 
@@ -77,7 +80,7 @@ def costs(panel, frame):
 def gains(panel, frame):
     """How much faster so many workers are than one of their kind."""
     for way, here in frame.groupby("way", sort=False):
-        panel.plot(here.workers, here.speed_up, "o-", color=WAYS[way], label=way)
+        panel.plot(here.workers, here.speed_up, "o-", color=WAYS[way], label=NAMES[way])
     most = int(frame.workers.max())
     panel.plot([1, most], [1, most], ":", color=MUTED, label="in proportion")
     panel.set(xlabel="workers", ylabel="times as fast as one", xticks=range(1, most + 1))
@@ -91,23 +94,32 @@ def shares(panel, frame):
         ink = INKS.get(workers, MUTED)
         law = np.minimum(1, fine / (workers * slower(here).median()))
         panel.plot(fine, law, ":", color=ink)
-        panel.plot(here.block_seconds, here.busy, "o-", color=ink, label=f"{workers:,.0f} workers")
+        panel.plot(
+            here.block_seconds,
+            here.busy,
+            "o-",
+            color=ink,
+            label=f"{workers:,.0f} worker{'s'[: workers - 1]}",
+        )
     panel.set(xscale="log", xlabel="length of a block (s)", ylabel="share of the time at work")
     panel.legend()
 
 
 def headline(frame):
-    """How long a block must be for the most workers, if that was seen."""
-    least = shortest(1000)(frame)
+    """How long a block must be for the most workers, where that was seen."""
+    try:
+        least = shortest(1000)(frame)
+    except NotMeasured:
+        return "How many workers does one driver keep busy?"
     return f"1,000 workers wait for their driver where a block takes less than {least:.0f} s"
 
 
 figure = page(
     headline,
-    "overhead: 300 blocks that do nothing; speed-up: 10 blocks of the main job (100 units, 500 "
-    "steps, 61 radii), in turn; median over {rounds} rounds; {machine}\nsimulated: as many blocks "
-    "on their way as `gradlab run --cluster` has; dotted: min(1, block / (workers x seconds that a "
-    "block costs the driver, or the scheduler if that is more))",
+    "overhead: {blocks} blocks that do nothing; speed-up: a thirtieth as many of the main job (100 "
+    "units, 500 steps, {radii} radii), in turn; median over {rounds} rounds; {machine}\n"
+    "simulated: as many blocks on their way as `gradlab run --cluster` has; dotted: min(1, block / "
+    "(workers x seconds that a block costs the driver, or the scheduler if that is more))",
     [
         Panel("a block that does nothing", costs, {"what": "overhead"}),
         Panel("more workers", gains, {"what": "speed-up"}),
@@ -135,8 +147,8 @@ experiment = Experiment(
     ],
     split=["what"],
     alone=True,
-    constants={"rounds": 3},
-    quick={"rounds": 1, "workers": [1, 2], "block_seconds": [0.01, 1.0]},
+    constants={"rounds": 3, "blocks": 300, "radii": 61},
+    quick={"rounds": 1, "blocks": 60, "workers": [1, 2], "block_seconds": [0.01, 1.0]},
     measure="race.workers:measure",
     figure=figure,
     claims=[
@@ -148,7 +160,7 @@ experiment = Experiment(
             at_most=0.02,
             why="both workers, the scheduler and the driver share the cores",
             control=scaled("seconds", 10),
-            about={"rounds": Span(3)},
+            about={"rounds": Span(3), "blocks": Span(300), "radii": 61},
         ),
         Claim(
             "as fast as threads",
@@ -159,7 +171,7 @@ experiment = Experiment(
             at_most=1.25,
             why="the driver and the scheduler want a core as well",
             control=longer,
-            about={"rounds": Span(3)},
+            about={"rounds": Span(3), "blocks": Span(300), "radii": 61},
         ),
         Claim(
             "one driver",
@@ -170,7 +182,7 @@ experiment = Experiment(
             at_most=0.1,
             why="the last blocks of a sweep find no successor, and a message takes its time",
             control=scaled("driver_seconds", 3),
-            about={"rounds": Span(3)},
+            about={"rounds": Span(3), "blocks": Span(300), "radii": 61},
         ),
     ],
 )

@@ -4,17 +4,18 @@ import re
 
 import pandas as pd
 import pytest
-from cluster import running, wait_for
 from faults.inline import NO_FIGURE
 from toy import experiment as toy
 
 import gradlab
+from cluster import running, wait_for
 from gradlab import runner
 from gradlab.cli import main
 from gradlab.errors import UserError
 from gradlab.runner import prepare
 from gradlab.suite import cluster, elsewhere, flight, survey, sweep
 from gradlab.suite.grid import changed
+from race.workers import simulated
 
 pytest.importorskip("distributed", reason="Dask, the extra [cluster], is not installed")
 
@@ -208,3 +209,20 @@ def test_save_every_belongs_to_every_experiment_and_changes_no_block(tmp_path):
     for wrong, right in (("-1", "seconds, at least 0"), ("often", "not a number")):
         with pytest.raises(UserError, match=f"save_every={wrong}: {right}"):
             changed(toy, {"save_every": wrong})
+
+
+@pytest.mark.parametrize("workers", [1, 7, 60])
+@pytest.mark.parametrize("seconds", [0.01, 0.3, 20.0])
+def test_the_simulated_driver_lets_through_what_it_can(workers, seconds):
+    driver, scheduler = 0.004, 0.001
+    a_block, busy = simulated(workers, seconds, driver, scheduler, blocks=200)
+    law = min(1.0, seconds / (workers * driver))
+    assert busy == pytest.approx(law, rel=0.06)
+    assert a_block == pytest.approx(max(driver, seconds / workers), rel=0.06)
+    slow = simulated(workers, seconds, scheduler, driver, blocks=200)[1]
+    assert slow == pytest.approx(busy, rel=0.01)  # whoever of the two is the slower one
+
+
+def test_too_few_blocks_on_their_way_leave_workers_waiting():
+    assert simulated(10, 1.0, 0.0, 0.0, ahead=5, blocks=100)[1] == pytest.approx(0.5, rel=0.02)
+    assert simulated(10, 1.0, 0.0, 0.0, ahead=20, blocks=100)[1] > 0.98

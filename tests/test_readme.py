@@ -2,7 +2,10 @@
 
 import re
 import shlex
+import sys
+from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import raced
@@ -47,7 +50,10 @@ def test_a_command_in_the_text_is_one_that_there_is():
     assert set(INLINE) <= set(cli.COMMANDS) and "explore" not in INLINE
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if c.split()[0] in CHEAP])
+@pytest.mark.parametrize(
+    "command",  # test_cluster.py runs one on a cluster
+    [c for c in COMMANDS if c.split()[0] in CHEAP and "--cluster" not in c],
+)
 def test_a_command_that_takes_no_time_is_run(command, capsys):
     words = shlex.split(command)
     if "mine" in words[1:] and words[0] == "run":
@@ -58,8 +64,24 @@ def test_a_command_that_takes_no_time_is_run(command, capsys):
     assert said.out and not said.err
 
 
-def test_the_python_lines_of_the_readme():
+@pytest.fixture
+def slurm(monkeypatch):
+    """Slurm's cluster is one of threads here."""
+    from distributed import LocalCluster
+
+    def cluster(**asked):
+        assert {*asked} == {"cores", "memory", "walltime"}
+        return stack.enter_context(LocalCluster(1, processes=False, dashboard_address=None))
+
+    with ExitStack() as stack:
+        monkeypatch.setitem(sys.modules, "dask_jobqueue", SimpleNamespace(SLURMCluster=cluster))
+        yield
+
+
+def test_the_python_lines_of_the_readme(slurm):
     scope, smaller = {}, {
+        "cluster.scale(100)": "",
+        "executor=Client(cluster), progress=True": "quick=True, executor=Client(cluster)",
         "quick=True": "quick=True, set={'seed': 0, 'hidden_size': 8, 'sequence_length': [10, 20]}",
         "updates=2000": "updates=200", "evaluate_every=500": "evaluate_every=100",
         "updates=100": "updates=3",

@@ -29,8 +29,8 @@ COLUMNS = {
     "busy": "the share of the simulated time in which workers work",
 }
 WHATS = ("overhead", "speed-up", "simulated")
-BLOCKS = {"overhead": 300, "speed-up": 10}
-MAIN_JOB = {"hidden_size": 100, "sequence_length": "500", "spectral_radius": "0.5:1.5:61"}
+MAIN_JOB = {"hidden_size": 100, "sequence_length": "500"}
+LONGER = 30  # blocks that do nothing, for each one of the main job
 TRIP = 2e-3  # seconds from the scheduler to a worker and back; a local network's
 
 
@@ -42,11 +42,11 @@ def nothing(block):
 def measure(block):
     """One row a way, a number of workers and, of the simulated clock, a block's length."""
     what = one_of("what", np.unique(block.points["what"]).item(), WHATS)
-    counts, rounds = block.points["workers"].astype(int), block.constants["rounds"]
+    counts, how = block.points["workers"].astype(int), block.constants
     ways = list(zip(block.points["way"].tolist(), counts.tolist(), strict=True))
     columns = {name: np.full(len(ways), np.nan) for name in list(COLUMNS)[4:]}
     if what == "simulated":
-        driver, scheduler = _costs(rounds)
+        driver, scheduler = _costs(how)
         lengths = block.points["block_seconds"].tolist()
         seen = [
             simulated(count, seconds, driver, scheduler)
@@ -55,7 +55,7 @@ def measure(block):
         columns["seconds"], columns["busy"] = map(np.array, zip(*seen, strict=True))
         columns["driver_seconds"][:], columns["scheduler_seconds"][:] = driver, scheduler
     else:
-        times = _raced(what, ways, rounds)
+        times = _raced(what, ways, how)
         columns["seconds"] = np.median([[one.wall for one in turn] for turn in times], 0)
         for name, part in (("driver_seconds", "driver"), ("scheduler_seconds", "scheduler")):
             columns[name] = np.median([[getattr(one, part) for one in turn] for turn in times], 0)
@@ -106,41 +106,44 @@ class Times:
         self.wall, self.driver, self.scheduler = wall, driver, scheduler
 
 
-def _costs(rounds):
+def _costs(how):
     """(driver's, scheduler's) seconds for a block that does nothing, on a cluster of two."""
-    turns = _raced("overhead", [("cluster", 2)], rounds)
+    turns = _raced("overhead", [("cluster", 2)], how)
     return tuple(np.median([[getattr(turn[0], part)] for turn in turns])
                  for part in ("driver", "scheduler"))  # fmt: skip
 
 
-def _raced(what, ways, rounds):
+def _raced(what, ways, how):
     """Times of each way in each round: all of them in turn."""
-    experiment = _experiment(what)
-    with _clusters({count for way, count in ways if way == "cluster"}) as clusters:
+    experiment = _experiment(what, how)
+    with _cluster(max((count for way, count in ways if way == "cluster"), default=0)) as started:
         for way, count in ways:  # once for what is loaded and compiled
-            _time(experiment, way, count, clusters)
+            _time(experiment, way, count, started)
         return [
-            [_time(experiment, way, count, clusters) for way, count in ways] for _ in range(rounds)
+            [_time(experiment, way, count, started) for way, count in ways]
+            for _ in range(how["rounds"])
         ]
 
 
-def _experiment(what):
+def _experiment(what, how):
     if what == "speed-up":
-        seeds = ",".join(map(str, range(BLOCKS[what])))
-        return runner.prepare("spectral_radius", True, MAIN_JOB | {"seed": seeds})
+        seeds = list(range(max(2, how["blocks"] // LONGER)))
+        radii = np.linspace(0.5, 1.5, how["radii"])
+        values = MAIN_JOB | {"seed": seeds, "spectral_radius": radii}
+        return runner.prepare("spectral_radius", True, values)
     return Experiment(
         question="What does a block cost that does nothing?",
         name="nothing",
         file=str(Path(__file__).parents[1] / "cluster.py"),
-        grid={"number": range(BLOCKS[what])},
+        grid={"number": range(how["blocks"])},
         split=["number"],
         measure="race.workers:nothing",
         figure=lambda frame: None,
     )
 
 
-def _time(experiment, way, count, clusters):
-    with _executor(way, count, clusters) as (executor, scheduler):
+def _time(experiment, way, count, started):
+    with _executor(way, count, started) as (executor, scheduler):
         before = time.perf_counter(), time.process_time(), scheduler()
         with tempfile.TemporaryDirectory() as folder:
             frame, origins = sweep.sweep(experiment, folder, executor)
@@ -151,10 +154,10 @@ def _time(experiment, way, count, clusters):
 
 
 @contextmanager
-def _executor(way, count, clusters):
+def _executor(way, count, started):
     """(executor, what tells the scheduler's seconds) of a way with so many workers."""
     if one_of("way", way, ("cluster", "threads", "processes")) == "cluster":
-        yield clusters[count]
+        yield started(count)
     elif way == "threads":
         yield count, lambda: np.nan
     else:
@@ -163,24 +166,24 @@ def _executor(way, count, clusters):
 
 
 @contextmanager
-def _clusters(counts):
-    """{workers: (executor, what tells the scheduler's seconds)}: for each count its own cluster."""
-    if not counts:
-        yield {}
+def _cluster(count):
+    """(so many of its workers) -> (executor, what tells the scheduler's seconds)."""
+    if not count:
+        yield None
         return
     try:
         from distributed import Client, SubprocessCluster
     except ImportError:
         raise UserError(cluster.INSTALL) from None
-    count, *others = sorted(counts)
     how = {"n_workers": count, "threads_per_worker": 1, "dashboard_address": None}
     with (
-        SubprocessCluster("127.0.0.1", **how) as started,
+        SubprocessCluster("127.0.0.1", worker_class="distributed.Worker", **how) as started,
         Client(started.scheduler_address, set_as_default=False) as client,
-        _clusters(others) as more,
     ):
+        client.wait_for_workers(count)
+        workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
 
         def scheduler():
             return client.run_on_scheduler(time.process_time)
 
-        yield {**more, count: (cluster.Cluster(client), scheduler)}
+        yield lambda few: (cluster.Cluster(client, workers[:few]), scheduler)

@@ -55,11 +55,14 @@ def of(executor):
 
 
 class Cluster(Executor):
-    """Dask's own executor, which sends a block of dead workers once more, and says how many fit."""
+    """Dask's own executor, which sends a block of dead workers once more, and says how many fit.
 
-    def __init__(self, client):
-        self._client = client
-        self._pool = client.get_executor(pure=False)
+    workers   the addresses of the workers that blocks go to; None: all, also those to come.
+    """
+
+    def __init__(self, client, workers=None):
+        self._client, self._only = client, workers
+        self._pool = client.get_executor(pure=False, workers=workers)
         self._threads, self._looked = 0, -LOOK_EVERY
 
     def introduce(self):
@@ -68,7 +71,8 @@ class Cluster(Executor):
         workers = self._workers()
         threads = sum(worker["nthreads"] for worker in workers)
         say(
-            f"cluster {address}: {len(workers)} workers, {threads} threads; "
+            f"cluster {address}: {len(workers)} worker{'s'[: len(workers) - 1]}, "
+            f"{threads} thread{'s'[: threads - 1]}; "
             f"dashboard {self._client.dashboard_link}"
         )
         if not workers:
@@ -100,7 +104,8 @@ class Cluster(Executor):
     def _workers(self):
         """What the scheduler tells of each worker; nothing while it does not answer."""
         with suppress(OSError, RuntimeError, TimeoutError):
-            return list(self._client.scheduler_info(n_workers=-1)["workers"].values())
+            found = self._client.scheduler_info(n_workers=-1)["workers"]
+            return [found[address] for address in self._only or found if address in found]
         return []
 
     def _send(self, future, left, call):
