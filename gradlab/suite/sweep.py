@@ -122,7 +122,7 @@ def _run(experiment, found, workers):
 
         expected = sum(seconds for seconds, _ in costs)
         points = sum(len(part.block) for part in missing)
-        ended = in_flight(submit, order, ahead_of(executor), _let_go)
+        ended = in_flight(submit, order, ahead_of(executor, threads), _let_go)
         bar = progress.bar(points, expected, plan.wait(costs, threads))
         with given_up(), closing(ended), bar:
             origin = provenance.origin()
