@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gradlab import text
 from gradlab.errors import UserError
-from gradlab.text import batches, conllu, samples, scores
+from gradlab.text import batches, conllu, english, samples, scores
 from gradlab.text.batches import IGNORED
 from gradlab.text.conllu import TAGS, Sentence
 from gradlab.text.vocabulary import LEAST_IN_CLASS, Folding, Vocabulary
@@ -30,6 +30,35 @@ CODED = batches.coded(TRAIN, VOCABULARY, TAGS)
 def test_examples_of_the_documentation_run(name):
     failed, _ = doctest.testmod(importlib.import_module(name))
     assert not failed
+
+
+# English
+
+
+@pytest.mark.parametrize("name", ["train.conllu", "dev.conllu"])
+def test_a_text_is_cut_as_its_treebank_has_it(name):
+    lines = samples.path(name).read_text("utf-8").splitlines()
+    texts = [line.removeprefix("# text = ") for line in lines if line.startswith("# text")]
+    for line, sentence in zip(texts, conllu.read(samples.path(name)), strict=True):
+        assert english.words(line) == [*sentence.words]
+        assert english.words(" ".join(sentence.words)) == [*sentence.words]
+
+
+@pytest.mark.parametrize(
+    ("spelt", "words"),
+    [
+        ("", ""),
+        ("(", "("),
+        ('"Really?!", he asked...', '" Really ? ! " , he asked ...'),
+        ("We can't, won't, cannot", "We ca n't , wo n't , can not"),
+        ("It\u2019s $20 or 40%.", "It \u2019s $ 20 or 40 % ."),
+        ("Mr. J. Smith (U.S.), etc.", "Mr. J. Smith ( U.S. ) , etc."),
+        ("twenty-one 3.14 9:30", "twenty-one 3.14 9:30"),
+        ("." * 10_000, "." * 10_000),
+    ],
+)
+def test_marks_and_contractions_are_words(spelt, words):
+    assert english.words(spelt) == words.split()
 
 
 # Vocabulary
