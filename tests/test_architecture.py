@@ -48,6 +48,8 @@ RULES = {
     # Other people's files: arrays and names, that know no network.
     "gradlab.models": Rule({"errors", "files", "given", "numpy"}),
     "gradlab.models.onnx": Rule({"errors", "models", "numpy"}, {"onnx"}),
+    # Words and chords: arrays of whole numbers, that know no network.
+    "gradlab.text": Rule({"errors", "files", "given", "numpy"}),
     "gradlab.nets": Rule(
         {"errors", "files", "found", "given", "threads", "kernels", "cells", "models", ANY_PACKAGE}
     ),
@@ -179,6 +181,8 @@ WRONG = [
     ("gradlab.models.pytorch", "from gradlab.nets import chains"),
     ("gradlab.models.pytorch", "def f():\n    import torch"),
     ("gradlab.models.onnx", "import onnx"),
+    ("gradlab.text.vocabulary", "from gradlab.nets import draws"),
+    ("gradlab.text.conllu", "import pandas"),
     ("gradlab.models.keras", "def f():\n    import onnx"),
     ("gradlab.cli", "from gradlab._experiments import spectral_radius"),
     ("gradlab.cli", "import pandas"),

@@ -370,7 +370,7 @@ def test_a_lesson_is_the_training_that_a_plan_makes():
     )
     net = compute.drawn(state).of_size(state)
     twin = gradlab.train(net, "temporal_order", plan)
-    assert found.loss.tolist() == twin.losses and found.norm.tolist() == twin.norms
+    assert found.loss.tolist() == list(twin.losses) and found.norm.tolist() == list(twin.norms)
     assert found.clipped.tolist() == [norm >= 0.5 for norm in twin.norms]
     assert found.radius[-1] == pytest.approx(np.abs(np.linalg.eigvals(twin.net.weights["W"])).max())
     assert found.radius_at.tolist() == [0, 4, 7]

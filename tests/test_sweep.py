@@ -18,7 +18,19 @@ from toy import experiment as toy
 import gradlab
 from gradlab import runner
 from gradlab.errors import UserError
-from gradlab.suite import Experiment, machine, plan, progress, running, survey, sweep, tell, work
+from gradlab.suite import (
+    Experiment,
+    flight,
+    machine,
+    plan,
+    progress,
+    running,
+    survey,
+    sweep,
+    table,
+    tell,
+    work,
+)
 from gradlab.suite.grid import changed
 
 
@@ -84,6 +96,20 @@ def test_the_same_bits_whatever_the_workers_and_their_order(tmp_path, executor):
     pd.testing.assert_frame_equal(
         run(tmp_path / "a", 1), run(tmp_path / "b", executor), check_exact=True
     )
+
+
+def test_threads_measure_no_more_than_a_few_blocks_ahead_of_the_disk(tmp_path, calls, monkeypatch):
+    monkeypatch.setattr(flight, "PER_THREAD", 3)
+    ahead, of_block = [], table.of_block
+
+    def slow(*what):
+        time.sleep(0.01)
+        ahead.append(len(calls) - len(ahead))
+        return of_block(*what)
+
+    monkeypatch.setattr(table, "of_block", slow)
+    run(tmp_path, 1, seed=list(range(20)))
+    assert len(ahead) == 20 and 2 <= max(ahead) <= 3 + 1
 
 
 def test_the_same_bits_from_processes_and_from_the_store(tmp_path):

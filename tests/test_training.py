@@ -594,7 +594,7 @@ def test_of_the_steps_too_those_that_are_not_finite_are_counted():
     assert (table.not_finite[0], table.clipped[0]) == (0.5, hits / 6)
     training, table = thrown(ONE, y, clip_threshold=1.0, clip_style="pascanu", updates=2)
     assert table.status.tolist() == ["nan", "nan"] and training.status == "finished"
-    assert training.lost == [1, 1]
+    assert list(training.lost) == [1, 1]
 
 
 def test_an_evaluation_of_a_network_that_is_thrown_off_warns_of_nothing():

@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import time
+from array import array
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -70,7 +71,7 @@ class Training:
     update    how many updates are done
     status    ok, solved (stop_below), stopped (patience), diverged, finished
     losses    of every update so far; norms: of the gradient before clipping; shares: clipped;
-              lost: not finite (see records)
+              lost: not finite (see records). Each is an array.array of floats
 
     `run` trains, `table()` is what happened so far, `evaluate()` looks at fresh sequences, `save`
     and `load` keep the state. A copy, also through pickle, is a training of its own; the task is
@@ -91,7 +92,8 @@ class Training:
         slots = len(self._optimizer.slots)
         self._slots = np.zeros((slots, self._flat.size), self._flat.dtype)
         self._stream = self._draw("training")
-        self.losses, self.norms, self.shares, self.lost, self.rows = [], [], [], [], []
+        self.losses, self.norms, self.shares, self.lost = (array("d") for _ in _HISTORY)
+        self.rows = []
         self._seconds, self._best, self._waited = 0.0, math.inf, 0
         self._stretches, self._ahead = Stretches(), collections.deque()
         self._memory = None
@@ -229,7 +231,7 @@ class Training:
             row[:] = arrays[name]
         training._stream.bit_generator.state = said["stream"]
         for name in _HISTORY:
-            setattr(training, name, arrays[name].tolist())
+            setattr(training, name, array("d", np.asarray(arrays[name], float).tobytes()))
         for name in _SAID:
             setattr(training, name, said[name])
         return training

@@ -4,6 +4,7 @@ from itertools import islice
 from queue import SimpleQueue
 
 AHEAD = 1024  # blocks that wait or run at once, where an executor does not say
+PER_THREAD = 16  # of those of our own threads: more would measure ahead of the disk, into memory
 
 
 def in_flight(submit, parts, ahead, abandoned):
@@ -37,6 +38,8 @@ def in_flight(submit, parts, ahead, abandoned):
                 future.add_done_callback(abandoned)
 
 
-def ahead_of(executor):
+def ahead_of(executor, threads=None):
     """How `in_flight` asks an executor: it may say so itself, as a cluster does that grows."""
+    if threads:
+        return lambda: PER_THREAD * threads
     return getattr(executor, "ahead", lambda: AHEAD)

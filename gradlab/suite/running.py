@@ -13,6 +13,7 @@ from pathlib import Path
 from gradlab import underway
 from gradlab.files import locked, telling
 from gradlab.suite import packs
+from gradlab.suite.together import died_in
 
 
 @contextmanager
@@ -39,7 +40,7 @@ def mark(folder):
 def remove_dead(folder):
     """Remove the marks and claims of runs that are dead, and what they kept of stored blocks."""
     for path in [*_marks(folder), *Path(folder).glob("*.claim")]:
-        if not _is_held(path):
+        if not _is_held(path) and not _tells(path):
             path.unlink(missing_ok=True)
     if not at_work(folder):
         for kept in Path(folder).glob("*.underway"):
@@ -61,6 +62,12 @@ def at_work(folder):
 
 def _marks(folder):
     return sorted(Path(folder).glob("*.running"))
+
+
+def _tells(path):
+    """Whether it is a claim that tells of a death in a block that is not stored."""
+    shard = path.with_suffix(".parquet")
+    return path.suffix == ".claim" and died_in(shard) > 0 and not packs.is_stored(shard)
 
 
 def _is_held(path):

@@ -8,12 +8,12 @@ from gradlab import underway
 from gradlab.errors import UserError, named
 from gradlab.files import remove_stale
 from gradlab.suite import packs, plan, progress, provenance, running, store, table
+from gradlab.suite.apart import Apart
 from gradlab.suite.elsewhere import Elsewhere, Keeping, Others, refuse, run_elsewhere, stamp
 from gradlab.suite.flight import ahead_of, in_flight
 from gradlab.suite.survey import DAMAGED, ERRORS, FRESH, NEW, shards_of, survey
 from gradlab.suite.tell import say
-from gradlab.suite.together import Apart, Claimed, Taken, run_or_take
-from gradlab.suite.work import run_block
+from gradlab.suite.together import Claimed, Taken, died_in, given_up, run_or_take
 from gradlab.threads import one_blas_thread
 
 GONE = (
@@ -105,22 +105,26 @@ def _run(experiment, found, workers):
         order.reverse()  # they meet in the middle
         who = ", ".join(f"{one['pid']} since {one['started']}" for one in others)
         say(f"another run is at work here (process {who}): each takes what the other stores first")
+    elif died := sum(died_in(part.path) > 0 for part in missing):
+        say(f"  {died}: at work when a run died; each runs in a process of its own")
     hold = nullcontext() if experiment.alone else one_blas_thread()
     packing = packs.Packing([] if others else _loose(found))
-    with running.mark(folder) as mark, hold, _executor(workers, threads) as executor:
+    with (
+        running.mark(folder) as mark,
+        hold,
+        Apart() as apart,
+        _executor(workers, threads) as executor,
+    ):
         where = None if threads else mark  # a worker elsewhere may not see this disk
 
         def submit(i):
-            return _submit(executor, experiment, missing[i], found.why, where)
+            return _submit(executor, experiment, missing[i], found.why, where, apart)
 
         expected = sum(seconds for seconds, _ in costs)
         points = sum(len(part.block) for part in missing)
-        ended = in_flight(submit, order, ahead_of(executor), _let_go)
-        with (
-            closing(ended),
-            progress.bar(points, expected, plan.wait(costs, threads)) as bar,
-            Apart() as apart,
-        ):
+        ended = in_flight(submit, order, ahead_of(executor, threads), _let_go)
+        bar = progress.bar(points, expected, plan.wait(costs, threads))
+        with given_up(), closing(ended), bar:
             origin = provenance.origin()
             for i, future in ended:
                 outcome = _outcome(future, experiment, missing[i], apart)
@@ -160,7 +164,7 @@ def _executor(executor, threads):
         pool.shutdown(wait=False)
 
 
-def _submit(executor, experiment, part, why, mark):
+def _submit(executor, experiment, part, why, mark, apart):
     """The future of a part; `mark`, a file near its shard, if the executor is not our threads."""
     what = experiment.measure, part.block, experiment.alone
     keep = part.underway.absolute(), experiment.save_every
@@ -168,9 +172,8 @@ def _submit(executor, experiment, part, why, mark):
         if mark:
             files = stamp(experiment.measure, part.block)
             return executor.submit(run_elsewhere, *what, files, Keeping(*keep, mark.absolute()))
-        if why[part.path] in (FRESH, DAMAGED, ERRORS):
-            return executor.submit(run_block, *what, *keep)
-        return executor.submit(run_or_take, part.path, *what, *keep)
+        take = why[part.path] not in (FRESH, DAMAGED, ERRORS)
+        return executor.submit(run_or_take, part.path, what, keep, apart, take)
     except BrokenExecutor as error:
         failed = Future()
         failed.set_exception(error)

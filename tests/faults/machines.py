@@ -1,5 +1,6 @@
 """Tests of the suite on machines as others have them: BLAS kernels, CPUs, languages, folders."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -45,8 +46,8 @@ def run(full, place):
     poor = HIDDEN | {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0",
                      "TZ": "Asia/Kathmandu", "MPLCONFIGDIR": str(locked)}  # fmt: skip
     if full:
-        for name, value in poor.items():
-            _tests(tally, f"{name}={value}", around, **{name: value})
+        for name, value in poor.items():  # all together they meet the most files, below
+            _tests(tally, f"{name}={value}", AROUND, **{name: value})
     _tests(tally, "LANG=C, no DISPLAY, TZ, MPLCONFIGDIR", around, **poor)
     _elsewhere(tally, place / "a path with \N{LATIN SMALL LETTER U WITH DIAERESIS}", around)
     _ignoring(tally, full)
@@ -92,6 +93,13 @@ def _ignoring(tally, full):
         signal.signal(signal.SIGINT, before)
 
 
+def _done(command, longest=600):
+    """Whether a command ends well in so many seconds."""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return subprocess.run(command, capture_output=True, timeout=longest).returncode == 0
+    return False
+
+
 def _pythons(tally, place):
     """Each Python from 3.11 that stands in pyenv's folder, where its packages can be had."""
     found = sorted(Path.home().glob(".pyenv/versions/3.1[1-9].*/bin/python"))
@@ -101,7 +109,7 @@ def _pythons(tally, place):
         folder = place / python.parents[1].name
         made = subprocess.run([python, "-m", "venv", folder], capture_output=True)
         install = [folder / "bin" / "pip", "install", "-q", "-e", f"{TESTS.parent}[test]"]
-        if made.returncode or subprocess.run(install, capture_output=True).returncode:
+        if made.returncode or not _done(install):
             tally.lacks(f"Python {folder.name}: its packages cannot be installed")
             continue
         _tests(tally, f"Python {folder.name}", (*WIDE, *AROUND), program=folder / "bin" / "python",

@@ -1,0 +1,43 @@
+"""A user's text file, opened with care: an error is a line, and a pipe or device is none."""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from gradlab.errors import UserError
+from gradlab.files import expanded
+
+MARK = b"\xef\xbb\xbf"  # the byte order mark of UTF-8
+
+
+class Wrong(Exception):
+    """What is wrong with a line."""
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """The regular file of that path, as bytes. Raises UserError, one line, for what is none."""
+    place = expanded(path)
+    try:
+        if not stat.S_ISREG(os.stat(place).st_mode):  # a pipe or a device may never end
+            what = "a folder: give the file in it" if place.is_dir() else "no regular file"
+            raise UserError(f"{place} is {what}")
+        with open(place, "rb") as file:
+            yield file
+    except OSError as error:
+        raise UserError(f"{place}: {error.strerror}") from None
+    except ValueError as error:  # a path with a zero byte
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{str(path)!r}: {error}") from None
+
+
+def begun(start: bytes) -> bytes:
+    """How a file begins, without a byte order mark. Raises Wrong for a file of another kind."""
+    if start.startswith(b"\x1f\x8b"):
+        raise Wrong("compressed by gzip: unpack it first")
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise Wrong("in UTF-16: must be in UTF-8")
+    return start.removeprefix(MARK)
