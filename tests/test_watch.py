@@ -271,7 +271,7 @@ def test_tables_arrays_and_trainings_are_logs():
     plan = gradlab.Plan(sequence_length=7, updates=25, batch=2, clip_threshold=0.3)
     training = gradlab.train(net, "adding", plan)
     watched = gradlab.watch(training)
-    assert watched.log.norm.tolist() == training.norms
+    assert watched.log.norm.tolist() == list(training.norms)
     clipped = next(row.clipped for row in watched.thresholds if "the log's own" in row.name)
     assert clipped == np.mean(training.shares)
     assert "T = 7" in watched.advice[-1] and "sum over the steps" in watched.advice[-1]
