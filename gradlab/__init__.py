@@ -3,6 +3,7 @@
 run(name)       run an experiment and return its table
 read(name)      the table of a former run
 Network         a recurrent network with all its gradients
+Sequences       one's own sentences, or a text in pieces, to train on
 train           train one on a task, or on one's own arrays, by a Plan; returns a Training
 clip            gradient clipping, in every meaning that users know
 explore         the page of `gradlab explore`, in a notebook or a browser
@@ -16,6 +17,7 @@ from importlib import import_module
 _HOMES = {
     "Network": "gradlab.nets.network",
     "Plan": "gradlab.learning.plan",
+    "Sequences": "gradlab.learning.sequences",
     "Training": "gradlab.learning.training",
     "clip": "gradlab.learning.clipping",
     "explore": "gradlab.explorer.opened",
@@ -29,6 +31,7 @@ _HOMES = {
 __all__ = [
     "Network",
     "Plan",
+    "Sequences",
     "Training",
     "clip",
     "explore",

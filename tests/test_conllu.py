@@ -4,6 +4,7 @@ import os
 import re
 import tracemalloc
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,9 +73,9 @@ WRONG = [
     (row(1) + row(1), "word 1: 2 is next"),
     (row(1) + "# x\n" + row(2), "FILE:2: a comment within a sentence"),
     (row(1, ""), "word 1 has no form"),
-    (row(1, "rain", "QQQ"), "FILE:1: word 1, rain: 'QQQ' in column 4; must be one of ADJ, ADP"),
+    (row(1, "rain", "QQQ"), "FILE:1: word 1, 'rain': 'QQQ' in column 4; must be one of ADJ, ADP"),
     (row(1, "rain", "NOUNS"), "'NOUNS' in column 4: did you mean NOUN?"),
-    (row(1, "rain", "_"), "word 1, rain: no part of speech (column 4 is _)"),
+    (row(1, "rain", "_"), "word 1, 'rain': no part of speech (column 4 is _)"),
     (row("2-1", "x", "_"), "multiword token 2-1 ends before it begins"),
     (row("2-3", "x", "_"), "multiword token 2-3 must stand before word 2"),
     (row("1-3", "x", "_") + row(1) + row("2-3", "y", "_"), "FILE:3: multiword token 2-3 overlaps"),
@@ -123,6 +124,21 @@ def test_what_is_no_file_is_told(tmp_path):
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(UserError, match="no regular file"):
             read(tmp_path / "pipe")
+
+
+def test_a_damaged_file_is_read_or_told_in_a_line_that_can_be_shown():
+    whole = samples.path("dev.conllu").read_bytes()[:3000]
+    rng, told = np.random.default_rng(0), 0
+    for _ in range(300):
+        at, bit = rng.integers(len(whole)), rng.integers(8)
+        flipped = whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :]
+        content = flipped if rng.integers(2) else whole[:at]
+        try:
+            list(parse(content.splitlines(keepends=True), "FILE"))
+        except UserError as error:
+            told += 1
+            assert str(error).isprintable() and str(error).startswith("FILE:")
+    assert told > 60
 
 
 words = st.text(min_size=1, max_size=4).filter(

@@ -294,10 +294,13 @@ def test_a_class_that_there_is_not_is_named_by_step_and_lane():
     net, _ = call("jordan")
     x, y, *_ = batch(SIZE, "cross_entropy")
     lengths = np.array([7, 4, 6])
-    y[3, 1] = -100
-    with pytest.raises(UserError, match=r"^y holds class -100 at step 4 of lane 1, not 0 to 2$"):
+    y[3, 1] = -1
+    with pytest.raises(UserError, match=r"^y holds class -1 at step 4 of lane 1, not 0 to 2$"):
         net.gradients(x, y, "cross_entropy", lengths=lengths)
+    with pytest.raises(UserError, match=r"^teacher holds class -1 at step 4 of lane 1, not 0 to"):
+        net.forward(x, lengths=lengths, teacher=y)
+    with pytest.raises(UserError, match=r"^y holds class -1 at lane 1, not 0 to 2$"):
+        net.gradients(x, y[3], "cross_entropy", "last", lengths=lengths)
+    y[3, 1] = -100  # no class to feed back, though none to be learnt
     with pytest.raises(UserError, match=r"^teacher holds class -100 at step 4 of lane 1, not 0 to"):
         net.forward(x, lengths=lengths, teacher=y)
-    with pytest.raises(UserError, match=r"^y holds class -100 at lane 1, not 0 to 2$"):
-        net.gradients(x, y[3], "cross_entropy", "last", lengths=lengths)

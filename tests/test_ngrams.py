@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradlab.errors import UserError
-from gradlab.text import agreement, running, samples
+from gradlab.text import agreement, batches, running, samples
 from gradlab.text.ngrams import KneserNey, perplexity
 from gradlab.text.vocabulary import Folding, Vocabulary
 
@@ -169,6 +169,19 @@ def test_as_many_words_stand_between_and_the_verb_agrees(between):
             "AUX",
         )
     assert 10 < sum(one.number for one in found) < 40
+
+
+def test_the_number_is_asked_for_at_the_last_word_before_the_verb():
+    vocabulary = agreement.vocabulary()
+    found = [one for k in range(9) for one in agreement.sample(np.random.default_rng(k), k, 9)]
+    assert all(vocabulary.knows(word) for one in found for word in one.sentence.words)
+    pairs = [(one.before, one.targets) for one in found]
+    coded = batches.coded(pairs, vocabulary, agreement.NUMBERS)
+    x, y, lengths = batches.minibatch(coded, np.arange(len(found)))
+    assert x.shape == y.shape and lengths.tolist() == [one.verb for one in found]
+    last = y[lengths - 1, np.arange(len(found))]
+    assert last.tolist() == [one.number for one in found]
+    assert (y != batches.IGNORED).sum() == len(found)
 
 
 def test_nouns_between_mislead_as_asked():

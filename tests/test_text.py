@@ -215,6 +215,12 @@ def test_windows_of_streams_are_the_text_again(count, batch, length):
     assert np.array_equal(text, numbers[: count // batch * batch])
 
 
+def test_streams_drop_words_as_batches_do():
+    words = batches.dropped(CODED.words, CODED.unknown, np.random.default_rng(0), 0.5)
+    changed = words != CODED.words
+    assert 0.3 < changed.mean() < 0.6 and np.array_equal(words[changed], CODED.unknown[changed])
+
+
 def test_windows_take_targets_of_their_own():
     words, tags = (batches.streams(part, 2) for part in (CODED.words, CODED.targets))
     pieces = list(batches.windows(words, 100, tags))

@@ -1,9 +1,16 @@
-"""What the input adds at the pre-activations, for many steps in one product."""
+"""What the input adds at the pre-activations, for many steps in one product.
+
+An embedding's rows are picked by their numbers, and get the input's gradient back.
+"""
 
 from gradlab.kernels.blas import factors_of, multiply
+from gradlab.kernels.elementwise import copy
 from gradlab.kernels.jit import apart, kernel
+from gradlab.kernels.room import empty
+from gradlab.kernels.tiles import times
 
 CACHED = 16384  # values of a chunk of steps: it is read again, step by step, while still in cache
+ROWS = 64  # of delta whose product with U is added to the embedding while still in cache
 
 
 @kernel
@@ -48,3 +55,28 @@ def _spread(out, span):
         for r in range(1, lanes):
             for i in range(out.shape[2]):
                 out[t, r, i] = out[t, 0, i]
+
+
+@apart
+def pick(table, numbers, x):
+    """x[t, r] = table[numbers[t, r]]: rows of the embedding (V, D), numbers (T, R), x (T, R, D)."""
+    for t in range(x.shape[0]):
+        for r in range(x.shape[1]):
+            copy(table[numbers[t, r]], x[t, r])
+
+
+@apart
+def add_picked(delta, weights, numbers, table):
+    """table[numbers[r]] += delta[r] weights, row after row: the order is always the same.
+
+    delta (R, G), weights U (G, D), numbers (R,), table (V, D): dL/dx = U^T delta, given back to
+    the rows that x was.
+    """
+    room = empty((min(ROWS, delta.shape[0]), weights.shape[1]), weights)
+    for first in range(0, delta.shape[0], ROWS):
+        last = min(first + ROWS, delta.shape[0])
+        times(delta[first:last], weights, room[: last - first])
+        for r in range(first, last):
+            row, own = table[numbers[r]], room[r - first]
+            for i in range(row.size):
+                row[i] += own[i]

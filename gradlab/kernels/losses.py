@@ -21,6 +21,7 @@ from gradlab.kernels.tiles import add_transposed
 
 SQUARED_ERROR, CROSS_ENTROPY, BINARY_CROSS_ENTROPY = range(3)
 IDENTITY, SOFTMAX, SIGMOID = range(3)
+IGNORED = -100  # PyTorch's ignore_index: a class that no loss is taken of
 FEW = 4  # outputs
 # Sizes whose products with one another, and sums of these, stay far from under- and overflow.
 SAFE = {4: (2.0**-50, 2.0**50), 8: (2.0**-400, 2.0**400)}
@@ -90,7 +91,8 @@ def binary_cross_entropy(o, y, slope):
 def loss_rows(kind, o, y, classes, values, slope):
     """values (R,) = L_t and slope (R, O) = dL_t/do of rows o (R, O); kind = (loss, readout) codes.
 
-    y (R, O), or classes (R,) for the cross-entropy; the other one is empty.
+    y (R, O), or classes (R,) for the cross-entropy; the other one is empty. A row whose class is
+    IGNORED has value and slope 0.
     """
     loss, readout = kind
     if loss == SQUARED_ERROR and readout == IDENTITY:
@@ -101,7 +103,11 @@ def loss_rows(kind, o, y, classes, values, slope):
     for row in range(o.shape[0]):
         for i in range(wide.size):
             wide[i] = o[row, i]
-        if loss == CROSS_ENTROPY:
+        if loss == CROSS_ENTROPY and classes[row] == IGNORED:
+            values[row] = 0.0
+            for i in range(wide.size):
+                slope[row, i] = 0
+        elif loss == CROSS_ENTROPY:
             values[row] = cross_entropy(wide, classes[row], slope[row], room)
         elif loss == SQUARED_ERROR:
             values[row] = squared_error(wide, y[row], readout, slope[row], room)
@@ -141,14 +147,14 @@ def between(size, like):
 
 
 @kernel
-def mean_slopes(values, slope, lengths, lanes):
-    """(sum of values, safe) of rows t L + l; slope is divided by `lanes`, 0 from a lane's end on.
+def mean_slopes(values, slope, lengths, over):
+    """(sum of values, safe) of rows t L + l; slope is divided by `over`, 0 from a lane's end on.
 
     lengths (L,): only the steps t < lengths[l] count. safe: the sum, and each row of slope that is
     not zero, are far from under- and overflow.
     """
     total, safe, side = 0.0, True, len(lengths)
-    factor = slope.dtype.type(lanes)
+    factor = slope.dtype.type(over)
     for t in range(slope.shape[0] // side):
         for lane in range(side):
             row = t * side + lane

@@ -159,24 +159,24 @@ def keep_rows(delta, span, kept):
 def loss_head(trace, loss):
     """The loss of some lanes, and what it gives the readout.
 
-    loss = (target, readout, found). target = (kind, y (R, O), classes (R,), lengths (L,), lanes,
+    loss = (target, readout, found). target = (kind, y (R, O), classes (R,), lengths (L,), over,
     last): R = T L rows t L + l, or L where `last` says that each lane's loss is at its own last
-    step; see `losses.loss_rows`; the mean is over `lanes`. readout = (V (O, N), c); V is empty
+    step; see `losses.loss_rows`; the sum is divided by `over`. readout = (V (O, N), c); V is empty
     where the state is the output. Written: found = (dL/dV (O, N), dL/dc, dL/do (R, O)). Returns
-    (sum of L_t / lanes over lanes and steps, safe: whether that and all that was written, and V, is
+    (sum of L_t over lanes and steps / over, safe: whether that and all that was written, and V, is
     far from under- and overflow).
     """
     target, readout, found = loss
-    kind, y, classes, lengths, lanes, last = target
+    kind, y, classes, lengths, over, last = target
     (V, c), (of_V, of_c, slope) = readout, found
     hidden = _seen(trace, lengths, last)
     o, values = empty(slope.shape, slope), np.empty(len(slope), np.float64)
     losses.outputs_of(hidden, V, c, o)
     losses.loss_rows(kind, o, y, classes, values, slope)
-    total, safe = losses.mean_slopes(values, slope, lengths, lanes)
+    total, safe = losses.mean_slopes(values, slope, lengths, over)
     if V.size > 0:
         safe = losses.is_safe(V) and losses.readout_sums(slope, hidden, of_V, of_c) and safe
-    return total / lanes, safe
+    return total / over, safe
 
 
 @inlined

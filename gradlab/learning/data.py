@@ -1,7 +1,16 @@
-"""What a training learns from: a task by its name, a task's module, or one's own arrays.
+"""What a training learns from: a task by its name, a task's module, or one's own sequences.
 
-All give minibatches (x, y) or (x, y, lengths), x (T, B, D), y and lengths (B,) as
-`Network.gradients` takes them.
+All give minibatches (x, y) or (x, y, lengths), x (T, B, D) or (T, B), y and lengths (B,) as
+`Network.gradients` takes them. A task draws them by `sample`. What is finite has instead
+
+    minibatch(number, plan)   that of update number 1, 2, ...
+    judged(stream, size)      (how many, count -> the next so many) of the sequences to be judged on
+
+and, if a state can be carried from minibatch to minibatch, lane by lane, of which the last ones may
+end earlier
+
+    starts(number, plan)      whether none is carried to update number 1, 2, ...
+    read_on(plan)             as `judged`, all in the order in which it is carried
 """
 
 import inspect
@@ -16,6 +25,7 @@ from gradlab import given, tasks
 from gradlab.errors import UserError, did_you_mean
 from gradlab.learning import fields
 from gradlab.learning.plan import UNNAMED
+from gradlab.learning.sequences import Minibatches, Sequences
 from gradlab.nets import draws
 from gradlab.nets.batch import Batch
 from gradlab.nets.heads import Loss
@@ -90,15 +100,22 @@ def found(net, task, test, plan):
         task = Arrays(net, task, test, plan)
         steps, lanes = task.x.shape[:2]
         return task, replace(plan, sequence_length=steps, batch=min(plan.batch, lanes))
+    if isinstance(task, Sequences):
+        task = Minibatches(net, task, test, plan)
+        steps, lanes = int(task.lengths.max()), len(task.x)
+        return task, replace(plan, sequence_length=steps, batch=min(plan.batch, lanes))
     if test is not None:
-        raise UserError("test: goes with arrays (x, y): a task draws fresh sequences by itself")
+        raise UserError(
+            "test: goes with arrays (x, y) or Sequences: a task draws fresh sequences by itself"
+        )
     for name in ("loss", "at"):
         if (value := getattr(plan, name)) is not None:
             raise UserError(f"{name}={value}: goes with arrays (x, y): a task has its own")
     if isinstance(task, str | os.PathLike):
         return _named(fields.text("task", task), plan)
-    if lacks := [part for part in ("LOSS", "AT", "sample") if not hasattr(task, part)]:
-        right = "a name, a FILE.py, a task's module, or arrays (x, y) or (x, y, lengths)"
+    draw = "minibatch" if hasattr(task, "minibatch") else "sample"
+    if lacks := [part for part in ("LOSS", "AT", draw) if not hasattr(task, part)]:
+        right = "a name, a FILE.py, a task's module, arrays (x, y) or (x, y, lengths), or Sequences"
         raise UserError(f"task must be {right}: {type(task).__name__} lacks {', '.join(lacks)}")
     if isinstance(task, ModuleType) and plan.task == UNNAMED:
         plan = replace(plan, task=Path(task.__file__ or task.__name__).stem)
@@ -132,7 +149,8 @@ def _checked(net, name, own, plan):
     loss = plan.loss or ("cross_entropy" if is_class else "squared_error")
     at = plan.at or ("every" if y.shape[:2] == shape else "last")
     y = Loss.of(batch, y, loss, None, at).y
-    return batch.x, y, None if lengths is None else batch.lengths, loss, at
+    x = batch.x if batch.numbers is None else batch.numbers
+    return x, y, None if lengths is None else batch.lengths, loss, at
 
 
 def _said(own):

@@ -10,8 +10,8 @@ from gradlab.kernels import updates
 from gradlab.learning.adaptive import ADAPTIVE, Memory
 from gradlab.learning.clipping import NOT_FINITE, STYLES, clip
 from gradlab.learning.plan import Plan
-from gradlab.nets import bptt
-from gradlab.nets.batch import Batch
+from gradlab.nets import bptt, embedding
+from gradlab.nets.batch import Batch, part_of
 from gradlab.nets.exponents import added, at_one_level, in_reach, plain
 from gradlab.nets.heads import Loss
 from gradlab.nets.part import Part
@@ -31,14 +31,17 @@ class Back(Part):
 
     @classmethod
     def of(cls, net, minibatch, loss, at, plan=None, omega=False):
-        """That of (x, y), or (x, y, lengths); the plan says teacher forcing and truncation."""
+        """That of (x, y), (x, y, lengths) or (x, y, lengths, h0).
+
+        The plan says teacher forcing, truncation and the mean.
+        """
         plan = plan or Plan()
-        x, y, lengths = (*minibatch, None)[:3]
-        batch = Batch.of(net, x, None, lengths, y if plan.teacher_forcing else None)
+        x, y, lengths, start = (*minibatch, None, None)[:4]
+        batch = Batch.of(net, x, start, lengths, y if plan.teacher_forcing else None)
         truncation = Truncation.of(plan.truncate, len(batch.x))
         if truncation is not None:
             truncation.check(batch.net, at)
-        return cls(batch, Loss.of(batch, y, loss, None, at), truncation, omega)
+        return cls(batch, Loss.of(batch, y, loss, None, at, plan.mean), truncation, omega)
 
     @property
     def lengths(self):
@@ -54,6 +57,12 @@ class Back(Part):
         """L: inf or 0 where float64 ends."""
         return float(plain(np.float64(self.slope.value), self.slope.level))
 
+    def ends(self):
+        """The state of each lane at its own last step, as an h0: (C, B, N) of each part."""
+        lanes, order = np.arange(len(self._order)), np.argsort(self._order)
+        last = [chain.passed.trace.state[self.lengths, lanes][order] for chain in self.run.chains]
+        return ends_of(self.net, np.stack(last))
+
     @np.errstate(over="ignore", invalid="ignore")
     def by_lane(self):
         """{name: (B, ...)}: the gradients of each lane's own loss; nothing is averaged."""
@@ -64,7 +73,7 @@ class Back(Part):
             for name, total in sums.total.items():
                 own = sums.exponent[name][:, None, None]
                 found[name + chain.place.suffix] = plain(total, own) if own.any() else total
-        found |= self._readout_by_lane()
+        found |= self._readout_by_lane() | self._embedding_by_lane()
         place, shapes = np.argsort(self._order), self.net.weights
         return {k: lanes * found[k][place].reshape(lanes, *shapes[k].shape) for k in shapes}
 
@@ -77,7 +86,8 @@ class Back(Part):
         UserError for a stack.
         """
         start, (chain,) = self._only(), self.run.chains
-        sums, lengths = bptt.Sums(chain.sources), chain.lengths
+        below = self._below(chain)
+        sums, lengths = self._sums_of(chain, below, False), chain.lengths
         active = [int(np.count_nonzero(lengths >= t)) for t in range(1, lengths[0] + 1)]
         spans = [(t - 1, t, active[t - 1]) for t in range(lengths[0], 0, -1)]
         head, rule = plain(start.last, start.level[:, None]), (threshold, style)
@@ -89,7 +99,8 @@ class Back(Part):
             sums.add(adjoint, span)
             if span[0] > 0:
                 hits = hits + self._clip_carry(adjoint, span, start, rule)
-        found = self.named(chain, sums) | self.slope.sums
+        found = self._added(chain, sums, adjoint, below) | self.slope.sums
+        found |= self._embedded([below])
         return found, *(hits / lengths.sum()).tolist()
 
     def _clip_carry(self, adjoint, span, head, rule):
@@ -116,6 +127,21 @@ class Back(Part):
             raise UserError("clip_per=step needs one layer and one direction, not a stack")
         return self.head(self.run.chains[0])
 
+    def _embedding_by_lane(self):
+        """By one more way back, whose deltas each lane gives to a table of its own."""
+        table = self.net.weights.get(embedding.NAME)
+        if table is None:
+            return {}
+        below = [self._below(chain) for chain in self.run.of_layer(0)]
+        for own in below:
+            sums = self._sums_of(own.chain, own, False)
+            own.take(self.gone(own.chain, sums))
+        lanes, count = len(self._order), len(table)
+        numbers = self._source[0].numbers[:, self._order] + count * np.arange(lanes)
+        room = np.zeros((lanes * count, table.shape[1]), table.dtype)
+        found = embedding.gradient(below, self._inputs_of(below), numbers, room)
+        return {embedding.NAME: plain(*found).reshape(lanes, *table.shape)}
+
     def _readout_by_lane(self):
         if self.net.reads_out:  # V and c are the cell's
             return {}
@@ -124,6 +150,12 @@ class Back(Part):
             each = self.run.lengths - 1, np.arange(len(self._order))
             slope, hidden = slope[each][None], hidden[each][None]
         return {"V": np.einsum("tbo,tbn->bon", slope, hidden), "c": slope.sum(0)}
+
+
+def ends_of(net, states):
+    """States (C, B, S) of all chains as an h0: each part of them; of one chain (B, N)."""
+    parts = tuple(part_of(net, states, i) for i in range(len(net.state_parts)))
+    return tuple(part[0] for part in parts) if len(states) == 1 else parts
 
 
 def _direct(head, lengths, t):
@@ -156,7 +188,7 @@ class Found(NamedTuple):
 
 
 def gradient(net, task, minibatch, plan, watch=False, memory=None):
-    """The gradients of a minibatch (x, y), or (x, y, lengths), under a plan.
+    """The gradients of a minibatch, as `Back.of` takes it, under a plan.
 
     watch: Omega too, where it is defined. memory: that of the training, for styles that have one.
     """

@@ -9,7 +9,7 @@ from gradlab.learning.adaptive import ADAPTIVE
 from gradlab.learning.clipping import EVERY, PER
 from gradlab.learning.optimizers import OPTIMIZERS, optimizer
 from gradlab.learning.schedules import SCHEDULES
-from gradlab.nets.heads import AT
+from gradlab.nets.heads import AT, MEANS
 from gradlab.nets.losses import LOSSES
 from gradlab.nets.truncated import Truncation
 
@@ -44,6 +44,8 @@ CHECKS = {
     "schedule": _name(SCHEDULES),
     "clip_style": _name(EVERY),
     "clip_per": _name(PER),
+    "mean": _name(MEANS),
+    "carry": fields.truth,
     "teacher_forcing": fields.truth,
     "omega": fields.finite,
     "log_every": _whole(1),
@@ -75,7 +77,11 @@ class Plan:
     optimizer         sgd, momentum, adam, rmsprop, with optimizer_options: see
                       gradlab.learning.optimizers
     schedule          constant, linear, cosine, exponential: see gradlab.learning.schedules
-    clip_threshold    None: no clipping; the loss is the mean over lanes, summed over steps
+    mean              the loss is summed over steps, and the mean over "lanes"; or the mean over all
+                      "steps" that have one, as PyTorch's CrossEntropyLoss takes it
+    carry             a lane starts where its last sequence ended, not from zero: see
+                      gradlab.learning.sequences
+    clip_threshold    None: no clipping; it means nothing without `mean`
     clip_style        norm, torch, value, per_array, keras_global, optax, pascanu: see
                       gradlab.learning.rules; percentile, adaptive, zscore (threshold 10, 0.01, 2.5
                       in their papers): see gradlab.learning.adaptive
@@ -104,6 +110,8 @@ class Plan:
     optimizer: str = "sgd"
     optimizer_options: dict = field(default_factory=dict)
     schedule: str = "constant"
+    mean: str = "lanes"
+    carry: bool = False
     clip_threshold: float | None = None
     clip_style: str = "norm"
     clip_per: str = "mean"
@@ -154,6 +162,8 @@ class Plan:
     def _check_together(self):
         if self.omega and self.clip_per != "mean":
             raise UserError(f"omega needs clip_per=mean, not {self.clip_per}: it is no lane's own")
+        if self.mean == "steps" and self.clip_per != "mean":
+            raise UserError(f"mean=steps needs clip_per=mean, not {self.clip_per}: no lane has it")
         if self.clip_style in ADAPTIVE and self.clip_per != "mean":
             raise UserError(
                 f"clip_style={self.clip_style} needs clip_per=mean, not {self.clip_per}"

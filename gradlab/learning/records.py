@@ -18,8 +18,8 @@ horizon              steps back over which ||dL/dh_t||^2 >= 1e-20, mean over lan
                      top layer, both directions side by side
 log10_gradient_ratio log10 of ||dL/dh_0||/||dL/dh_T||, median over lanes; h likewise, T each
                      lane's own last step
-error, evaluation_loss   share of fresh sequences that are wrong (nan: the task does not say
-                         what is), and their loss; nan: not evaluated
+error, evaluation_loss   share of fresh sequences that are wrong, of Sequences that of steps (nan:
+                         the task does not say what is), and their loss; nan: not evaluated
 updates_per_second   since the training began, without rows and evaluations
 """
 
@@ -29,6 +29,7 @@ import numpy as np
 
 from gradlab.learning.rules import norm
 from gradlab.nets import draws, weights
+from gradlab.nets.heads import scored
 from gradlab.nets.losses import loss_of
 
 COLUMNS = (
@@ -90,28 +91,44 @@ def since(history, rows):
     return {name: float(np.mean(values[first:])) for name, values in history.items()}
 
 
-def evaluation(net, task, sample, size):
-    """(share of wrong sequences, loss) over `size` of sample(count) -> x, y, or x, y, lengths."""
-    wrong, losses = [], []
+def evaluation(net, task, sample, size, mean="lanes", carry=False):
+    """(share of wrong sequences, loss) over `size` of sample(count) -> x, y, or x, y, lengths.
+
+    mean: of the loss, over lanes or over the steps that have one; carry: each starts where the one
+    before in its lane has ended.
+    """
+    wrong, losses, count, start = [], [], 0, None
     while len(losses) < size:
-        minibatch = sample(min(CHUNK, size - len(losses)))
+        x, y, lengths = (*sample(min(CHUNK, size - len(losses))), None)[:3]
         with np.errstate(over="ignore", invalid="ignore"):  # of a network that is thrown off
-            own_wrong, own_losses = _judged(net, task, *minibatch)
+            states = net.forward(x, None if start is None else first(start, len(x[0])), lengths)
+            own_wrong, own_losses = _judged(task, states.outputs, y, lengths)
+        full = np.full(len(own_losses), len(x)) if lengths is None else lengths
+        if mean == "steps":
+            count += int(scored(y, task.LOSS, task.AT, len(x), full).sum())
+        if carry:
+            start = states.ends(full)
         wrong.extend(own_wrong)
         losses.extend(own_losses)
-    return float(np.mean(wrong)), float(np.mean(losses))
+    over = max(count, 1) if mean == "steps" else len(losses)
+    return float(np.mean(wrong)), float(np.sum(losses) / over)
 
 
-def _judged(net, task, x, y, lengths=None):
-    outputs, steps = net.forward(x, lengths=lengths).outputs, len(x)
+def first(start, lanes):
+    """The h0 of the first lanes of those that an h0 is of: the last ones have ended."""
+    return tuple(part[..., :lanes, :] for part in start)
+
+
+def _judged(task, outputs, y, lengths):
+    steps = len(outputs)
     if task.AT == "last":
-        outputs = outputs[-1 if lengths is None else lengths - 1, np.arange(x.shape[1])]
+        outputs = outputs[-1 if lengths is None else lengths - 1, np.arange(outputs.shape[1])]
     loss, _ = loss_of(outputs, y, task.LOSS)
     if task.AT == "every":
         within = lengths is None or np.arange(steps)[:, None] < lengths
         loss = np.where(within, loss, 0).sum(0)
     given = (outputs, y) if lengths is None else (outputs, y, lengths)
-    wrong = task.wrong(*given) if hasattr(task, "wrong") else [math.nan] * x.shape[1]
+    wrong = task.wrong(*given) if hasattr(task, "wrong") else [math.nan] * len(loss)
     return wrong, loss
 
 

@@ -11,7 +11,7 @@ from gradlab.errors import UserError
 from gradlab.kernels.stretch import Minibatches, Weights, stretch
 from gradlab.learning.clipping import STYLES
 from gradlab.learning.gradient import cut, layout_of, vector
-from gradlab.nets import bptt
+from gradlab.nets import bptt, embedding
 from gradlab.nets.batch import Batch, Run
 from gradlab.nets.chains import FIRST, widened
 from gradlab.nets.heads import Loss, Ready
@@ -112,7 +112,9 @@ def _is_possible(net, plan):
     low, high = plan.lengths
     fixed = plan.truncate is None and not plan.teacher_forcing and high - low <= KEPT
     own = net.module.compiled and net.module.module.startswith("gradlab.cells.")
-    return len(net.places) == 1 and own and clipped and fixed
+    alone = len(net.places) == 1 and embedding.NAME not in net.weights
+    fixed = fixed and plan.mean == "lanes" and not plan.carry
+    return alone and own and clipped and fixed
 
 
 class Unfit(Exception):
@@ -136,7 +138,7 @@ class Stretch:
         run = Run.of(batch, lanes, go=False)
         (chain,) = run.chains
         sums = bptt.Sums(chain.sources, omega=prepared.recurrent if plan.omega else None)
-        spans, target, head, adjoint = Ready.of(run, loss, lanes, len(lanes), sums)
+        spans, target, head, adjoint = Ready.of(run, loss, lanes, sums)
         if not net.reads_out:
             head = head._replace(readout=readout)
         back = head, adjoint, sums.options(spans[1])

@@ -45,10 +45,10 @@ def train(net, task, plan, *, test=None, save=None) -> "Training":
 
     task   the name of a task (`gradlab.tasks`), or of a file of one's own; or one's own sequences,
            arrays (x, y) or (x, y, lengths), x (T, B, D), y and lengths as `Network.gradients` takes
-           them. Each update has `plan.batch` of the B sequences (all, if there are fewer), each
-           sequence once in an epoch.
+           them, or `gradlab.Sequences` of many lengths. Each update has `plan.batch` of the B
+           sequences (all, if there are fewer), each sequence once in an epoch.
     plan   a `gradlab.Plan`: how many updates, of what kind
-    test   arrays that are evaluated instead of those that are learnt from
+    test   arrays, or Sequences, that are evaluated instead of those that are learnt from
     save   a path, written at the end: `gradlab.Training.load(path, task)` takes it up again
 
         training = gradlab.train(net, "adding", gradlab.Plan(sequence_length=20, updates=3000))
@@ -84,6 +84,8 @@ class Training:
         if plan.omega:
             check(net)
         self.task, self.plan = data.found(net, task, test, plan)
+        if plan.carry:
+            _check_carry(net, self.task)
         if plan.truncate:
             Truncation(*plan.truncate).check(net, self.task.AT)
         self.status = RUNNING
@@ -96,7 +98,7 @@ class Training:
         self.rows = []
         self._seconds, self._best, self._waited = 0.0, math.inf, 0
         self._stretches, self._ahead = Stretches(), collections.deque()
-        self._memory = None
+        self._memory, self._ends = None, None
 
     def __repr__(self):
         plan, done = self.plan, f"{self.update} of {self.plan.updates} updates"
@@ -138,8 +140,12 @@ class Training:
     def evaluate(self, size=None):
         """(share of wrong sequences, loss) on `fresh` sequences, others at each update."""
         size = self.plan.evaluation_size if size is None else fields.whole("size", size, 1)
-        count, sample = self._judged(self._draw("evaluation", update=self.update), size)
-        return records.evaluation(self.net, self.task, sample, count)
+        plan = self.plan
+        if plan.carry:
+            count, sample = self.task.read_on(plan)
+        else:
+            count, sample = self._judged(self._draw("evaluation", update=self.update), size)
+        return records.evaluation(self.net, self.task, sample, count, plan.mean, plan.carry)
 
     def fresh(self, stream, batch):
         """Sequences that no update has seen: by the task's `unseen` where it has one.
@@ -151,7 +157,7 @@ class Training:
 
     def _judged(self, stream, size):
         """(how many, count -> the next so many) of `size` fresh sequences."""
-        if isinstance(self.task, data.Arrays):
+        if hasattr(self.task, "judged"):
             return self.task.judged(stream, size)
         sample = getattr(self.task, "unseen", self.task.sample)
         return size, lambda count: self._drawn(sample, stream, count)
@@ -165,7 +171,7 @@ class Training:
         return self._ahead[0].minibatch
 
     def _next(self, number):
-        if isinstance(self.task, data.Arrays):
+        if hasattr(self.task, "minibatch"):
             return self.task.minibatch(number, self.plan)
         return self._drawn(self.task.sample, self._stream, self.plan.batch)
 
@@ -212,8 +218,9 @@ class Training:
             "stream": self._ahead[0].state if self._ahead else self._stream.bit_generator.state,
         }
         metadata = {"gradlab.training": json.dumps(said)}
+        ends = {f"ends.{i}": part for i, part in enumerate(self._ends or ())}
         try:
-            safetensors.write(Path(path).expanduser(), weights | slots | history, metadata)
+            safetensors.write(Path(path).expanduser(), weights | slots | history | ends, metadata)
         except OSError as error:
             raise UserError(f"{path} cannot be written: {error.strerror}") from None
 
@@ -234,6 +241,8 @@ class Training:
             setattr(training, name, array("d", np.asarray(arrays[name], float).tobytes()))
         for name in _SAID:
             setattr(training, name, said[name])
+        ends = sorted(name for name in arrays if name.startswith("ends."))
+        training._ends = tuple(arrays[name] for name in ends) or None
         return training
 
     def __getstate__(self):
@@ -309,7 +318,8 @@ class Training:
         logged = self._is_logged(number)
         watch = logged or self._is_due(number)
         try:
-            step = gradient(self.net, self.task, minibatch, plan, watch, self._remembered())
+            own = self._started(minibatch)
+            step = gradient(self.net, self.task, own, plan, watch, self._remembered())
         except Exception:  # it is of no use; where Ctrl-C came, it is
             self._ahead.popleft()
             raise
@@ -320,6 +330,7 @@ class Training:
         self._seconds += seconds
         self._stretches.alone(seconds)
         self._ahead.popleft()
+        self._ends = step.back.ends() if plan.carry else None
         self.losses.append(step.loss)
         self.norms.append(step.norm)
         self.shares.append(step.clipped)
@@ -331,6 +342,13 @@ class Training:
             self.status = FINISHED
         if logged or evaluated or self.status != RUNNING:
             self._log(step, change, rate, evaluated)
+
+    def _started(self, minibatch):
+        """The next update's minibatch, with the state that is carried to it."""
+        if self._ends is None or self.task.starts(self.update + 1, self.plan):
+            return minibatch
+        x, y, lengths = minibatch
+        return x, y, lengths, records.first(self._ends, x.shape[1])
 
     def _remembered(self):
         """What clipping remembers: it follows from the norms, whatever the last update came to."""
@@ -425,6 +443,14 @@ class _Module(NamedTuple):
             return importlib.import_module(self.name)
         except ModuleNotFoundError:
             return found.load("task", Path(self.file))
+
+
+def _check_carry(net, task):
+    """Raise UserError, one line, where no state can be carried on."""
+    if net.bidirectional:
+        raise UserError("carry=True needs one direction: the other one comes from what follows")
+    if not hasattr(task, "starts"):
+        raise UserError("carry=True: goes with gradlab.Sequences, whose order says what follows")
 
 
 def _with_flat_weights(net):

@@ -19,7 +19,7 @@ READ = (
 
 
 class Key(NamedTuple):
-    """Which weight it is: U, W, b, b_recurrent, V or c; of which layer; of which direction."""
+    """Which weight: U, W, b, b_recurrent, V, c or embedding; of which layer and direction."""
 
     letter: str
     layer: int = 0
@@ -64,13 +64,14 @@ class Recurrent:
 
 @dataclass(frozen=True)
 class Linear:
-    """A linear layer, o = c + V h: inputs -> outputs."""
+    """A linear layer, o = c + V h: inputs -> outputs; or an embedding of so many `outputs`."""
 
     name: str
     tensors: tuple[str, ...]
     inputs: int
     outputs: int
     read: Callable[[], tuple[np.ndarray, np.ndarray]]
+    embeds: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,21 +107,27 @@ class Contents:
     hint: str = ""
 
     def model(
-        self, layer: Choice = None, activation: str | None = None, readout: str | bool | None = None
-    ) -> Model:
+        self, layer: Choice = None, activation: str | None = None,
+        readout: str | bool | None = None, embedding: str | bool | None = None,
+    ) -> Model:  # fmt: skip
         """The network that `layer` chooses: a name, or several that are stacked, the lowest first.
 
         Without it there must be one alone. activation: of an RNN whose weights do not say it, tanh
         unless given. readout: the linear layer that becomes V and c by its name; False for none;
         unless given the only one that fits. Without one the outputs are the states, o = h.
+        embedding: likewise what its inputs are rows of, unless given the only one that is known as
+        an embedding, by its kind or its name, and fits.
         Raises UserError, one line, for what is not there, not clear, or cannot be computed.
         """
         try:
-            return self._model(layer, activation, readout)
+            return self._model(layer, activation, readout, embedding)
         except UserError as error:
             raise UserError(f"{self.source}: {error}") from None
 
-    def _model(self, layer: Choice, activation: str | None, readout: str | bool | None) -> Model:
+    def _model(
+        self, layer: Choice, activation: str | None, readout: str | bool | None,
+        embedding: str | bool | None,
+    ) -> Model:  # fmt: skip
         net = stacked(self._chosen(layer))
         if activation and net.activation and activation != net.activation:
             said = f"its {net.cell} has {net.activation}"
@@ -131,6 +138,13 @@ class Contents:
             notes.append("activation tanh, which its weights do not say: activation='relu' if not")
         weights, used = net.read(), set(net.tensors)
         lacks: tuple[str, ...] = () if net.biased else ("b", "b_recurrent")
+        if Key("embedding") in weights and embedding is False:
+            del weights[Key("embedding")]
+        elif (table := self._embedding(net, embedding)) is not None:
+            weights[Key("embedding")] = table.read()[0]
+            used |= set(table.tensors)
+            if self.layout != OWN:
+                notes.append(f"embedding: {shown(table.name)}, rows of {table.inputs} values")
         if Key("V") not in weights:
             linear = self._readout(net, readout)
             weights |= _read_out(linear, net, weights[Key("W")].dtype)
@@ -167,7 +181,23 @@ class Contents:
         return self.recurrents[found]
 
     def _fitting(self, net: Recurrent) -> list[Linear]:
-        return [linear for linear in self.linears if linear.inputs == net.hidden * net.ways]
+        width = net.hidden * net.ways
+        return [one for one in self.linears if one.inputs == width and not one.embeds]
+
+    def _embedding(self, net: Recurrent, embedding: str | bool | None) -> Linear | None:
+        bare = [one for one in self.linears if len(one.tensors) == 1]
+        if embedding in (None, True):
+            fitting = [one for one in bare if one.embeds and one.inputs == net.inputs]
+            return fitting[0] if len(fitting) == 1 else None
+        if embedding is False:
+            return None
+        found = _match([one.name for one in bare], str(embedding))
+        if found is None:
+            told = listed(one.name for one in bare)
+            raise UserError(f"embedding={embedding!r}: its tables are {told or 'none'}")
+        if (width := bare[found].inputs) != net.inputs:
+            raise UserError(f"embedding={embedding!r} has {width} values, the input {net.inputs}")
+        return bare[found]
 
     def _readout(self, net: Recurrent, readout: str | bool | None) -> Linear | None:
         if readout is False:

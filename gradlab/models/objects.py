@@ -24,13 +24,18 @@ def tensors_of(named: Mapping[Any, Any]) -> dict[str, Tensor]:
     return found
 
 
-def of_module(module: Any) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """The tensors of a PyTorch module, and the activation of each module in it that says one."""
-    said = {}
+def of_module(module: Any) -> tuple[dict[str, Tensor], dict[str, str], set[str]]:
+    """The tensors of a PyTorch module, what modules in it say of themselves, and the embeddings.
+
+    {name: activation}, and the names of those that embed.
+    """
+    said, embeddings = {}, set()
     for name, part in module.named_modules() if hasattr(module, "named_modules") else ():
         if isinstance(f := getattr(part, "nonlinearity", None), str):
             said[name] = f
-    return tensors_of(module.state_dict()), said
+        if hasattr(part, "num_embeddings") and hasattr(part, "embedding_dim"):
+            embeddings.add(name)
+    return tensors_of(module.state_dict()), said, embeddings
 
 
 def is_batch_first(thing: Any) -> bool:

@@ -1,7 +1,7 @@
 """A path, or an object of a program, to what it holds: the one way in."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from gradlab import files
@@ -50,8 +50,8 @@ def of_object(thing: Any) -> Contents:
         tensors, configs = objects.of_keras(thing)
         return _by_names(kind, tensors, configs=configs)
     if hasattr(thing, "state_dict"):
-        tensors, activations = objects.of_module(thing)
-        return _by_names(kind, tensors, activations)
+        tensors, activations, embeddings = objects.of_module(thing)
+        return _by_names(kind, tensors, activations, embeddings=embeddings)
     if not isinstance(thing, Mapping):
         right = "give a module, its state_dict, a Keras layer or a dict of arrays"
         raise UserError(f"{kind} holds no weights that are known: {right}")
@@ -66,13 +66,13 @@ def _nested(thing: Mapping) -> str:
 
 def _by_names(
     source: str, tensors: Mapping[str, Tensor], activations: Mapping[str, str] | None = None,
-    configs: CONFIGS | None = None, nested: str = "",
+    configs: CONFIGS | None = None, nested: str = "", embeddings: Collection[str] | None = None,
 ) -> Contents:  # fmt: skip
     """Tensors by PyTorch's names and Keras's."""
     of_torch = pytorch.find(tensors, activations)
     of_keras = keras.find(tensors, configs)
     return Contents(
         source, "PyTorch" if of_torch else "Keras" if of_keras else "", tensors,
-        [*of_torch, *of_keras], [*pytorch.linears(tensors), *keras.linears(tensors)],
+        [*of_torch, *of_keras], [*pytorch.linears(tensors, embeddings), *keras.linears(tensors)],
         pytorch.hint(tensors) or nested,
     )  # fmt: skip

@@ -5,12 +5,13 @@
 after a prefix, the module's name. The gates stand as here: LSTM i, f, g, o; GRU r, z, n. Both
 biases are added, so their sum is b; but for GRU, whose n keeps them apart, they are b and
 b_recurrent. A state_dict of an RNN does not say tanh or ReLU; a module does. A linear layer is
-weight (O, N) with bias (O,) or none.
+weight (O, N) with bias (O,) or none. nn.Embedding is weight (K, D): a module says that it is one,
+in a state_dict its name has to hold "emb".
 Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html, and RNN.html, GRU.html.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ CELLS = {1: "elman", 3: "gru", 4: "lstm"}  # by the number of blocks of N rows
 # What stands in a state_dict in the place of weight_hh_l0 when it is computed from something else.
 COMPUTED = re.compile(r"parametrizations\.weight_hh|weight_hh(_l[0-9]+)?(_reverse)?_(orig|g|v|u)$")
 QUANTISED = re.compile(r"_all_weight_values|_packed_params|\.(scale|zero_point)$")
-PREFIX, READOUT = "rnn", "readout"  # what `names` calls them
+PREFIX, READOUT, EMBEDDING = "rnn", "readout", "embedding"  # what `names` calls them
 
 
 class Part(NamedTuple):
@@ -50,8 +51,10 @@ def find(
     return [_recurrent(p[:-1], parts, tensors, said.get(p[:-1])) for p, parts in groups.items()]
 
 
-def linears(tensors: Mapping[str, Tensor]) -> list[Linear]:
-    """The linear layers: what looks like one, be it an embedding."""
+def linears(
+    tensors: Mapping[str, Tensor], embeddings: Collection[str] | None = None
+) -> list[Linear]:
+    """The linear layers, and the embeddings: by their names, or those that a module knows."""
     found = []
     for name, tensor in tensors.items():
         prefix, dot, last = name.rpartition(".")
@@ -67,9 +70,16 @@ def linears(tensors: Mapping[str, Tensor]) -> list[Linear]:
                 tensor.shape[1],
                 tensor.shape[0],
                 linear(tensors, names, is_transposed=False),
+                not has_bias and _embeds(prefix, embeddings),
             )
         )
     return found
+
+
+def _embeds(prefix: str, embeddings: Collection[str] | None) -> bool:
+    if embeddings is not None:
+        return prefix in embeddings
+    return "emb" in prefix.rpartition(".")[2].lower()
 
 
 def hint(tensors: Mapping[str, Tensor]) -> str:
@@ -94,6 +104,9 @@ def names(cell: str, weights: Mapping[Key, np.ndarray]) -> dict[str, np.ndarray]
         place = f"l{key.layer}{'_reverse' * key.reverse}"
         if key.letter in "Vc":
             found[f"{READOUT}.{'weight' if key.letter == 'V' else 'bias'}"] = array
+            continue
+        if key.letter == EMBEDDING:
+            found[f"{EMBEDDING}.weight"] = array
             continue
         found[f"{PREFIX}.{_OURS[key.letter]}_{place}"] = array
         if key.letter == "b" and cell != "gru":

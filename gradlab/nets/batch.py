@@ -7,6 +7,8 @@ import numpy as np
 
 from gradlab import given
 from gradlab.errors import UserError
+from gradlab.kernels.losses import IGNORED
+from gradlab.nets import embedding
 from gradlab.nets.chains import forward as run_chains
 from gradlab.nets.chains import joined
 
@@ -19,6 +21,8 @@ WORTH_A_THREAD = 5e7
 class Batch:
     """x (T, B, D), s_0 (B, S) of each chain, lengths (B,) in the caller's order; groups of lanes.
 
+    numbers (T, B): which rows of the embedding x are, None without one.
+
     A group is an array of lane numbers, longest first. How many there are follows from the shape
     alone: a product's last bits depend on the lanes in it, and so never on the machine's cores.
     """
@@ -30,31 +34,40 @@ class Batch:
     lengths: np.ndarray
     groups: list
     teacher: np.ndarray | None = None
+    numbers: np.ndarray | None = None
 
     @classmethod
     def of(cls, net, x, h0, lengths, teacher=None):
         """Check what the user gave. Raises UserError, one line, for what does not fit."""
         net = net.checked()
-        x = _inputs(net, x)
+        x, numbers, lengths = _inputs(net, x, lengths)
         count = _groups(*x.shape[:2], net.weights["W"].size)
-        groups, lengths = _even(x.shape[1], count), _lengths(x, lengths)
+        groups = _even(x.shape[1], count)
         if lengths.min() < lengths.max():  # a fair share of the long ones for each
             order = np.argsort(-lengths, kind="stable")
             groups = [order[first::count] for first in range(count)]
         weights = net.prepared_chains()
         initial = _initial(net, weights, h0, x.shape[1])
-        return cls(net, weights, x, initial, lengths, groups, _teacher(net, x, teacher, lengths))
+        teacher = _teacher(net, x, teacher, lengths)
+        return cls(net, weights, x, initial, lengths, groups, teacher, numbers)
 
     def of_net(self, net):
         """The same sequences for another network of the same cell, shape and dtype."""
-        return replace(self, net=net, weights=net.prepared_chains())
+        x = self.x
+        if self.numbers is not None:
+            x = embedding.rows_of(net.weights[embedding.NAME], self.numbers)
+        return replace(self, net=net, weights=net.prepared_chains(), x=x)
 
     def classes(self, name, numbers, outputs):
         """Class numbers (T, B) or (B,) as int64, 0 after a lane's own end, where any may stand.
 
-        Raises UserError for what is no class within a lane's length, PyTorch's -100 among it.
+        PyTorch's -100 stays: no loss is taken there. Raises UserError for what is no class within a
+        lane's length.
         """
-        return _classes(name, numbers, outputs, self.lengths)
+        numbers = np.where(left := numbers == IGNORED, 0, numbers)
+        found = _classes(name, numbers, outputs, self.lengths)
+        found[left] = IGNORED
+        return found
 
     def joined(self, parts):
         """Lanes of all groups, [(B_g, ...) or (T, B_g, ...)], as one array in the user's order."""
@@ -151,11 +164,17 @@ def _even(lanes, count):
     return np.array_split(order, count)
 
 
-def _inputs(net, x):
+def _inputs(net, x, lengths):
+    """(x (T, B, D), its numbers if it is rows of an embedding, lengths (B,))."""
+    if (table := net.weights.get(embedding.NAME)) is not None:
+        numbers = embedding.numbers_of("x", x, len(table))
+        lengths = _lengths(numbers, lengths)
+        numbers = embedding.within("x", numbers, len(table), lengths)
+        return embedding.rows_of(table, numbers), numbers, lengths
     x, inputs = given.floats("x", x), net.weights["U"].shape[1]
     if x.ndim != 3 or x.shape[2] != inputs or 0 in x.shape[:2]:
         raise UserError(f"x must have shape (T, B, {inputs}), not {x.shape}")
-    return given.ready(x, net.weights["W"].dtype)
+    return given.ready(x, net.weights["W"].dtype), None, _lengths(x, lengths)
 
 
 def _lengths(x, lengths):

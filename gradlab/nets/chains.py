@@ -120,11 +120,16 @@ class Deltas:
         """Where `bptt.Sums` keeps the rows of all slices, before it scales them."""
         return self.delta, self._units[0]
 
+    def take(self, adjoint):
+        """The exponents of the way back that kept the rows."""
+        self.exponent[:] = adjoint.exponent[1:]
+
     def ordered(self, reverse):
         """(delta, exponent) in the order of a forward or a reverse chain."""
+        both = self.delta, self.exponent
         if reverse == self.chain.place.reverse:
-            return self.delta, self.exponent
-        return (flipped(values, self.chain.lengths) for values in (self.delta, self.exponent))
+            return both
+        return tuple(flipped(values, self.chain.lengths) for values in both)
 
 
 def head_below(chain, above, inputs):
@@ -132,7 +137,7 @@ def head_below(chain, above, inputs):
 
     above: [Deltas] of that layer, inputs: their U (G, D), D being all directions of this layer.
     """
-    pairs = [tuple(one.ordered(chain.place.reverse)) for one in above]
+    pairs = [one.ordered(chain.place.reverse) for one in above]
     exponent = None
     if any(exponents.any() for _, exponents in pairs):
         exponent = np.max([np.where(d.any(2), e, _LOWEST) for d, e in pairs], axis=0)

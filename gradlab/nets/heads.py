@@ -8,6 +8,7 @@ from gradlab import given
 from gradlab.errors import UserError, one_of
 from gradlab.kernels import passes
 from gradlab.kernels.arrays import Adjoint, Head, Trace
+from gradlab.kernels.losses import IGNORED
 from gradlab.nets import bptt
 from gradlab.nets.chains import flipped, widened
 from gradlab.nets.exponents import (
@@ -22,20 +23,26 @@ from gradlab.nets.exponents import (
 from gradlab.nets.losses import as_rows, codes, loss_of, scaled_loss_of
 
 AT = ("every", "last")
+MEANS = ("lanes", "steps")
 
 
 class Loss(NamedTuple):
-    """The targets y of a whole batch, the loss and its readout by name, and where it is taken."""
+    """The targets y of a whole batch, the loss and its readout by name, and where it is taken.
+
+    over: what the sum of all L_t is divided by: lanes, or the steps that have a loss.
+    """
 
     y: np.ndarray
     name: str
     readout: str | None
     at: str
+    over: int
 
     @classmethod
-    def of(cls, batch, y, name, readout, at):
+    def of(cls, batch, y, name, readout, at, mean="lanes"):
         """Check the targets against a batch. Raises UserError, one line, for what does not fit."""
         one_of("at", at, AT)
+        one_of("mean", mean, MEANS)
         outputs = len(batch.net.weights["c"])
         shape = batch.x.shape[:2] if at == "every" else batch.x.shape[1:2]
         if name == "cross_entropy":
@@ -43,11 +50,20 @@ class Loss(NamedTuple):
         else:
             y = _values(given.floats("y", y), (*shape, outputs), name)
             y = given.ready(y, batch.x.dtype)
-        return cls(y, name, readout, at)
+        over = len(batch.lengths)
+        if mean == "steps":
+            over = max(int(scored(y, name, at, len(batch.x), batch.lengths).sum()), 1)
+        return cls(y, name, readout, at, over)
 
     def slope(self, outputs, y):
         """L_t (...) and dL_t/do (..., O)."""
         return loss_of(outputs, y, self.name, self.readout)
+
+
+def scored(y, name, at, steps, lengths):
+    """Where a loss is taken, (T, B) or (B,): within a lane's length, and not IGNORED."""
+    within = np.arange(steps)[:, None] < lengths if at == "every" else np.ones(len(lengths), bool)
+    return within & (y != IGNORED) if name == "cross_entropy" else within
 
 
 class Level(NamedTuple):
@@ -107,7 +123,7 @@ def through_readout(slope, exponent, V):
 
 
 class Slope(NamedTuple):
-    """What the loss of a group's lanes comes to, and dL/do; L is the mean over the batch's lanes.
+    """What the loss of a group's lanes comes to, and dL/do; L is the sum divided by `Loss.over`.
 
     value * 2^level: this group's part of L. slope (T, B_g, O), or (B_g, O) of each lane's own last
     output, with exponent (...), None where all are 0: dL/do. sums: {name: (array, exponent)} of
@@ -122,14 +138,14 @@ class Slope(NamedTuple):
     sums: dict
 
     @classmethod
-    def of(cls, run, loss, group, lanes):
+    def of(cls, run, loss, group):
         """Of a group that has run forward: in one compiled call, with care where that is needed."""
         trace = Trace(run.states(run.net.layers - 1), np.zeros((0, 0, 0), run.x.dtype))
-        arguments = target_of(run, loss, group, lanes)
+        arguments = target_of(run, loss, group)
         total, safe = passes.loss_head(trace, arguments)
         if safe:
             return cls.safe(run, loss.at, total, arguments[2])
-        return cls.careful(run, loss, group, lanes)
+        return cls.careful(run, loss, group)
 
     @classmethod
     def safe(cls, run, at, total, found):
@@ -140,23 +156,22 @@ class Slope(NamedTuple):
         return cls(run, float(total), 0, slope.reshape(shape), None, sums)
 
     @classmethod
-    def careful(cls, run, loss, group, lanes):
+    def careful(cls, run, loss, group):
         """With exponents where dL/do or a sum leaves the range."""
-        within, hidden = None, run.last
-        if loss.at == "last":
-            y = loss.y[group]
-        else:
-            y, hidden = loss.y[:, group], run.hidden[1:]
-            within = np.arange(len(run.x))[:, None] < run.lengths
-            y = np.where(within.reshape(within.shape + (1,) * (y.ndim - 2)), y, y.dtype.type(0))
+        last = loss.at == "last"
+        y, hidden = (loss.y[group], run.last) if last else (loss.y[:, group], run.hidden[1:])
+        within = scored(y, loss.name, loss.at, len(run.x), run.lengths)
+        y = np.where(
+            within.reshape(within.shape + (1,) * (y.ndim - within.ndim)), y, y.dtype.type(0)
+        )
         found = measured(loss, run.net.readout(hidden), y, within)
-        slope, exponent = found.slope / run.x.dtype.type(lanes), found.exponent
+        slope, exponent = found.slope / run.x.dtype.type(loss.over), found.exponent
         rows = slope.reshape(-1, slope.shape[-1])
         flat = None if exponent is None else exponent.reshape(-1)
         sums = {}
         if not run.net.reads_out:
             sums = product_sums(rows, flat, hidden.reshape(len(rows), -1))
-        return cls(run, found.value / lanes, found.level, slope, exponent, sums)
+        return cls(run, found.value / loss.over, found.level, slope, exponent, sums)
 
     @property
     def at(self):
@@ -195,7 +210,7 @@ class Slope(NamedTuple):
         return whole
 
 
-def target_of(run, loss, group, lanes):
+def target_of(run, loss, group):
     """The argument `loss` of `passes.loss_head`, with room for what it finds."""
     net, dtype, last = run.net, run.x.dtype, loss.at == "last"
     V, c = net.weights["V"], net.weights["c"]
@@ -205,7 +220,7 @@ def target_of(run, loss, group, lanes):
     count = len(run.lengths) * (1 if last else len(run.x))
     found = np.empty(V.shape, dtype), np.empty(len(c), dtype), np.empty((count, len(c)), dtype)
     y, classes = as_rows(loss.name, own, found[2])
-    target = (codes(loss.name, loss.readout), y, classes, run.lengths, lanes, last)
+    target = (codes(loss.name, loss.readout), y, classes, run.lengths, loss.over, last)
     return target, (np.ascontiguousarray(V), np.ascontiguousarray(c)), found
 
 
@@ -218,9 +233,9 @@ class Ready(NamedTuple):
     adjoint: Adjoint
 
     @classmethod
-    def of(cls, run, loss, group, lanes, sums):
-        """For a group of lanes, the mean over so many, and the `bptt.Sums` that it is to give."""
-        (chain,), own = run.chains, target_of(run, loss, group, lanes)
+    def of(cls, run, loss, group, sums):
+        """For a group of lanes, and the `bptt.Sums` that it is to give."""
+        (chain,), own = run.chains, target_of(run, loss, group)
         spans, cuts = bptt.spans_back(chain.lengths, sums)
         head = _room_for(chain, run.net, own[2][2], loss.at)
         adjoint = bptt.adjoint_of(chain.passed, spans, head.last, False)

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradlab.errors import UserError
 from gradlab.kernels import many
-from gradlab.nets import bptt
+from gradlab.nets import bptt, embedding
 from gradlab.nets.batch import Batch, Run
 from gradlab.nets.exponents import the_exponent
 from gradlab.nets.gradients import Gradients
@@ -63,11 +63,11 @@ def _one_below_the_other(parts):
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")
 def _gradients(nets, batch, loss):
-    everyone, lanes = np.arange(batch.x.shape[1]), batch.x.shape[1]
+    everyone = np.arange(batch.x.shape[1])
     run = Run.of(batch, everyone, go=False)
     (chain,), count = run.chains, len(nets)
     sums = bptt.Sums(chain.sources, count)
-    spans, (target, _, (_, _, slope)), head, adjoint = Ready.of(run, loss, everyone, lanes, sums)
+    spans, (target, _, (_, _, slope)), head, adjoint = Ready.of(run, loss, everyone, sums)
     V, c = _readouts(nets)
     found = np.empty_like(V), np.empty_like(c), slope
     totals, safe = np.empty(count), np.empty(count, np.bool_)
@@ -138,6 +138,8 @@ def _check(nets):
     for net in nets:
         if len(net.places) > 1:
             raise UserError("many networks at once have one layer and one direction each")
+        if embedding.NAME in net.weights:
+            raise UserError("many networks at once take no embedding: take Network.gradients")
         if _kind(net) != _kind(nets[0]):
             raise UserError(f"all networks must be alike: {nets[0]!r} and {net!r} are not")
         if not net.module.compiled:

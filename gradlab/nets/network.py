@@ -14,6 +14,7 @@ from gradlab.models.contents import Choice, Model
 from gradlab.nets import chains, draws, plotted, registry, view
 from gradlab.nets import weights as shapes
 from gradlab.nets.batch import Batch, Run, part_of
+from gradlab.nets.embedding import NAME as EMBEDDING
 from gradlab.nets.gradients import Gradients
 from gradlab.nets.heads import Loss
 from gradlab.nets.truncated import Truncation
@@ -47,6 +48,24 @@ class States:
     layers: tuple = ()
     cell_layers: tuple = ()
 
+    def ends(self, lengths=None):
+        """(h, c) of each lane's own last step, or (h,): the h0 of one that goes on from there.
+
+        lengths (B,): those of the pass, T unless given. It is (B, N), of several layers (C, B, N);
+        of one direction.
+
+        >>> net, x = Network.draw("lstm", inputs=2, hidden=3, outputs=1), np.ones((6, 1, 2))
+        >>> begun = net.forward(x[:4])
+        >>> again = net.forward(x[4:], begun.ends())
+        >>> np.array_equal(again.outputs, net.forward(x).outputs[4:])
+        True
+        """
+        steps, lanes = len(self.states) - 1, np.arange(self.states.shape[1])
+        last = np.full(len(lanes), steps) if lengths is None else np.asarray(lengths)
+        parts = [part for part in (self.layers, self.cell_layers) if part]
+        ends = [np.stack([own[last, lanes] for own in layers]) for layers in parts]
+        return tuple(part[0] if len(part) == 1 else part for part in ends)
+
 
 class Network:
     """A recurrent network, such as a_t = b + W h_{t-1} + U x_t, h_t = f(a_t), o_t = c + V h_t.
@@ -57,9 +76,11 @@ class Network:
     (see gradlab.given). `activation` is f: tanh, relu, sigmoid or identity. The gates of `lstm`
     (i, f, g, o) and `gru` (r, z, n) are stacked in U, W and b, and gru has b_recurrent (3N,); the
     W of `jordan` is (N, O), and its `feedback` says what is fed back: output or probability
-    (softmax, or sigmoid of a single output). `notes` are lines on weights that came from elsewhere:
-    what was assumed of them, and what was left (see `load`); `lacks` are the letters of those that
-    only stand in for what the other model does not have, as 0 does for its biases.
+    (softmax, or sigmoid of a single output). With an `embedding` E (K, D) among the weights x is
+    whole numbers (T, B) from 0 to K - 1, and U sees row E[x_t] of each. `notes` are lines on
+    weights that came from elsewhere: what was assumed of them, and what was left (see `load`);
+    `lacks` are the letters of those that only stand in for what the other model does not have, as 0
+    does for its biases.
     """
 
     notes: tuple[str, ...] = ()
@@ -83,7 +104,7 @@ class Network:
     def draw(
         cls, cell="elman", *, inputs, hidden, outputs, activation="tanh", init="gaussian",
         spectral_radius=None, input_scale=1.0, forget_bias=0.0, chrono=0, feedback="output",
-        layers=1, bidirectional=False, seed=0, dtype="float64",
+        layers=1, bidirectional=False, embedding=None, seed=0, dtype="float64",
     ):  # fmt: skip
         """A random network; the same arguments give the same weights.
 
@@ -91,13 +112,24 @@ class Network:
         is None: each gate's block by itself, and for jordan W V has the radius. U ~ N(0, 1/D) times
         input_scale; V ~ N(0, 1/N); biases 0, but forget_bias for the gate that keeps the state (f
         of lstm, z of gru), and chrono, the steps of memory that those of the gates are drawn for
-        (see gradlab.nets.weights.add_chrono). Raises UserError for an unknown name, a size below 1,
-        and a nilpotent W that cannot have its radius. More layers or directions: see
-        gradlab.nets.chains.
+        (see gradlab.nets.weights.add_chrono). embedding: how many values D stand for each of
+        `inputs` words, E ~ N(0, 1) as in PyTorch: x is then numbers (T, B) from 0 to inputs - 1.
+        Raises UserError for an unknown name, a size below 1, and a nilpotent W that cannot have its
+        radius. More layers or directions: see gradlab.nets.chains.
+
+        >>> net = Network.draw("lstm", inputs=1000, embedding=8, hidden=16, outputs=12)
+        >>> net
+        Network(lstm, tanh, 1000 -> 16 -> 12, embedding=8, float64)
+        >>> net.gradients([[3], [999]], [[0], [11]], "cross_entropy").weights["embedding"].shape
+        (1000, 8)
         """
         whole = {"inputs": inputs, "hidden": hidden, "outputs": outputs, "layers": layers}
-        sizes = [given.whole(name, n, "be a whole number from 1", 1) for name, n in whole.items()]
-        *sizes, layers = sizes
+        whole |= {} if embedding is None else {"embedding": embedding}
+        for name, count in whole.items():
+            whole[name] = given.whole(name, count, "be a whole number from 1", 1)
+        inputs, hidden, outputs, layers, *width = whole.values()
+        words, inputs = (inputs, *width) if width else (0, inputs)
+        sizes = inputs, hidden, outputs
         given.whole("layers", layers, "be a whole number from 1 to 9999", 1, 9999)
         dtype = _dtype(dtype)
         input_scale = given.number("input_scale", input_scale)
@@ -109,7 +141,7 @@ class Network:
             raise UserError(f"bidirectional={bidirectional!r}: must be True or False")
         module, places = registry.find(cell, activation), chains.places(layers, bidirectional)
         shapes.check_places(module, places)
-        shapes.check_size(module, sizes, places)
+        shapes.check_size(module, sizes, places, words)
         try:
             stream = draws.stream(seed=seed, init=init, hidden_size=hidden)
         except (TypeError, ValueError) as error:
@@ -124,6 +156,8 @@ class Network:
                     weights[f"U{place.suffix}"] *= input_scale
             shapes.add_forget_bias(module, weights, forget_bias)
             shapes.add_chrono(stream, module, weights, chrono)
+            if words:
+                weights[EMBEDDING] = stream.standard_normal((words, inputs))
             weights = {name: array.astype(dtype) for name, array in weights.items()}
         if lost := [name for name, array in weights.items() if not np.isfinite(array).all()]:
             raise UserError(
@@ -139,6 +173,7 @@ class Network:
         layer: Choice = None,
         activation: str | None = None,
         readout: str | bool | None = None,
+        embedding: str | bool | None = None,
     ) -> "Network":
         """The recurrent network in a .safetensors, .npz or (with `onnx`) .onnx file.
 
@@ -152,6 +187,8 @@ class Network:
         activation  of an RNN whose file does not say it: tanh unless given
         readout     the linear layer that becomes V (O, N) and c (O,), by its name, or False; unless
                     given the only one that fits. Without one o = h: V is 1, c is 0
+        embedding   the table (K, D) whose rows are its input, by its name, or False; unless given
+                    the only one that fits and has "emb" in its name, or is a module's nn.Embedding
 
         What was assumed and what was ignored is in `net.notes`. Raises UserError, one line, for
         every other kind of file, with the line that converts it, and for a layer that is another
@@ -164,7 +201,7 @@ class Network:
         >>> Network.load("net.safetensors", readout=False).notes[0]
         'no readout, the outputs are the states'
         """
-        return cls._of(opened.of_file(path).model(layer, activation, readout))
+        return cls._of(opened.of_file(path).model(layer, activation, readout, embedding))
 
     @classmethod
     def of(
@@ -174,6 +211,7 @@ class Network:
         layer: Choice = None,
         activation: str | None = None,
         readout: str | bool | None = None,
+        embedding: str | bool | None = None,
     ) -> "Network":
         """The recurrent network in a program's own object, whose arrays are copied.
 
@@ -186,7 +224,7 @@ class Network:
         >>> net
         Network(elman, relu, 2 -> 6 -> 6, float64)
         """
-        return cls._of(opened.of_object(model).model(layer, activation, readout))
+        return cls._of(opened.of_object(model).model(layer, activation, readout, embedding))
 
     @classmethod
     def _of(cls, model: Model) -> "Network":
@@ -217,7 +255,9 @@ class Network:
 
     def __repr__(self):
         inputs, outputs = np.shape(self.weights["U"])[1], len(self.weights["c"])
-        sizes = f"{inputs} -> {self.hidden} -> {outputs}"
+        width = f", embedding={inputs}" if EMBEDDING in self.weights else ""
+        inputs = len(self.weights.get(EMBEDDING, range(inputs)))
+        sizes = f"{inputs} -> {self.hidden} -> {outputs}{width}"
         layers = f", layers={self.layers}" if self.layers > 1 else ""
         ways = ", bidirectional=True" if self.bidirectional else ""
         return f"Network({self.cell}, {self.activation}, {sizes}{layers}{ways}, {self.dtype})"
@@ -297,6 +337,8 @@ class Network:
     def forward(self, x, h0=None, lengths=None, teacher=None):
         """Run x (T, B, D) from h0 (N,) or (B, N), zeros unless given; lengths (B,) of 1 to T.
 
+        With an embedding x is whole numbers (T, B).
+
         For an LSTM h0 may be a pair (h0, c0), for jordan it is the output before the first step.
         With C > 1 chains h0 is (C, N) or (C, B, N), layer by layer, forward first. teacher
         (T, B, O), or class numbers (T, B): what jordan feeds back instead of its own outputs. See
@@ -324,21 +366,24 @@ class Network:
 
     def gradients(
         self, x, y, loss="squared_error", at="every", *, readout=None, h0=None, lengths=None,
-        teacher=None, truncate=None,
+        teacher=None, truncate=None, mean="lanes",
     ):  # fmt: skip
         """Backpropagation through time: the gradients of L = sum over t of L_t, mean over lanes.
 
-        x (T, B, D); y (T, B, O), or (B, O) where at="last" puts the loss at each lane's own last
-        step; class numbers (T, B) or (B,) for loss="cross_entropy". squared_error reads o itself
-        unless readout="softmax" or "sigmoid". teacher as for `forward`: no gradient goes back
-        through what was given, which leaves no backpropagation through time. truncate=("window", k)
-        lets L_t reach the steps t to t - k + 1, ("chunk", k) the steps of its own chunk: [0, k),
-        [k, 2k), ... See `Gradients` for what comes back. Raises UserError, one line, for shapes and
-        names that do not fit; a result that is not finite is no error but a status.
+        x (T, B, D), of an embedding numbers (T, B); y (T, B, O), or (B, O) where at="last" puts the
+        loss at each lane's own last step; class numbers (T, B) or (B,) for loss="cross_entropy", of
+        which -100 has no loss, as PyTorch's ignore_index. mean="steps" divides by the steps that
+        have a loss instead of the lanes, as PyTorch's CrossEntropyLoss does over all words.
+        squared_error reads o itself unless readout="softmax" or "sigmoid". teacher as for
+        `forward`: no gradient goes back through what was given, which leaves no backpropagation
+        through time. truncate=("window", k) lets L_t reach the steps t to t - k + 1, ("chunk", k)
+        the steps of its own chunk: [0, k), [k, 2k), ... See `Gradients` for what comes back. Raises
+        UserError, one line, for shapes and names that do not fit; a result that is not finite is no
+        error but a status.
         """
         batch = Batch.of(self, x, h0, lengths, teacher)
         truncation = Truncation.of(truncate, len(batch.x))
-        loss = Loss.of(batch, y, loss, readout, at)
+        loss = Loss.of(batch, y, loss, readout, at, mean)
         if truncation is not None:
             truncation.check(self, at)
         return Gradients(batch, loss, truncation)

@@ -6,7 +6,7 @@ import numpy as np
 
 from gradlab.errors import UserError
 from gradlab.kernels import passes
-from gradlab.nets import bptt, statuses, truncated, weights
+from gradlab.nets import bptt, embedding, statuses, truncated, weights
 from gradlab.nets.batch import Run
 from gradlab.nets.chains import Deltas, by_time, head_below, joined
 from gradlab.nets.exponents import outer, plain
@@ -37,9 +37,10 @@ class Part:
         """One chain: from x to all gradients in one compiled call."""
         batch, group, loss = self._source
         self.run = run = Run.of(batch, group, go=False)
-        (chain,), lanes = run.chains, len(batch.lengths)
-        sums = self._sums_of(chain, None, omega)
-        spans, target, head, adjoint = Ready.of(run, loss, group, lanes, sums)
+        (chain,) = run.chains
+        below = self._below(chain)
+        sums = self._sums_of(chain, below, omega)
+        spans, target, head, adjoint = Ready.of(run, loss, group, sums)
         passed, back = chain.passed, (head, adjoint, sums.options(spans[1]))
         total, safe, well = passes.there_and_back(passed[1:], chain.x, spans, target, back)
         if safe:
@@ -47,10 +48,11 @@ class Part:
             self._heads[chain.place] = head
             if not well:
                 bptt.go_again(passed, head, sums, adjoint, spans[1])
-            return self._added(chain, sums, adjoint)
-        self.slope = Slope.careful(run, loss, group, lanes)
-        self._heads[chain.place] = self.slope.head(chain)
-        return self._added(chain, sums, self.gone(chain, sums))
+        else:
+            self.slope = Slope.careful(run, loss, group)
+            self._heads[chain.place] = self.slope.head(chain)
+            adjoint = self.gone(chain, sums)
+        return self._added(chain, sums, adjoint, below) | self._embedded([below])
 
     def adjoint(self, chain):
         """What a chain's way back recorded."""
@@ -63,26 +65,41 @@ class Part:
     def _layer_by_layer(self, omega):
         batch, group, loss = self._source
         self.run = Run.of(batch, group)
-        self.slope = Slope.of(self.run, loss, group, len(batch.lengths))
+        self.slope = Slope.of(self.run, loss, group)
         found, above = {}, []
         for layer in range(batch.net.layers - 1, -1, -1):
             chains = self.run.of_layer(layer)
             for chain in chains:
                 self._heads[chain.place] = self._head_of(chain, above)
-            below = [Deltas(chain) if layer else None for chain in chains]
+            below = [self._below(chain) for chain in chains]
             for chain, deltas in zip(chains, below, strict=True):
                 sums = self._sums_of(chain, deltas, omega)
-                found |= self._added(chain, sums, adjoint := self.gone(chain, sums))
-                if deltas:
-                    deltas.exponent[:] = adjoint.exponent[1:]
+                found |= self._added(chain, sums, self.gone(chain, sums), deltas)
             above = below
-        return found
+        return found | self._embedded(above)
+
+    def _below(self, chain):
+        """Room for what a chain hands down: to the layer below, or to the embedding."""
+        kept = chain.place.layer > 0 or self._source[0].numbers is not None
+        return Deltas(chain) if kept else None
+
+    def _embedded(self, below):
+        """{"embedding": (array, exponent)} from the lowest layer's `Deltas`, if there is one."""
+        batch, group, _ = self._source
+        if batch.numbers is None:
+            return {}
+        table, numbers = batch.net.weights[embedding.NAME], batch.numbers[:, group]
+        inputs = self._inputs_of(below)
+        return {embedding.NAME: embedding.gradient(below, inputs, numbers, table)}
+
+    def _inputs_of(self, kept):
+        """The U of each of these `Deltas`."""
+        return [self.run.net.weights[f"U{one.chain.place.suffix}"] for one in kept]
 
     def _head_of(self, chain, above):
         if not above:
             return self.slope.head(chain)
-        names = [f"U{deltas.chain.place.suffix}" for deltas in above]
-        return head_below(chain, above, [self.run.net.weights[name] for name in names])
+        return head_below(chain, above, self._inputs_of(above))
 
     def _sums_of(self, chain, deltas, omega):
         kept = deltas.kept if deltas else None
@@ -101,9 +118,11 @@ class Part:
         last = self._source[2].at == "last"
         return truncated.Cut(*self._truncation, last, chain.place.reverse)
 
-    def _added(self, chain, sums, adjoint):
+    def _added(self, chain, sums, adjoint, deltas=None):
         """{name: (array, exponent)} of a chain's weights, from its sums."""
         self._adjoints[chain.place] = adjoint
+        if deltas is not None:
+            deltas.take(adjoint)
         if sums.omega[0].size:
             self.omega = sums.omega_of(len(self._source[0].lengths))
         return self.named(chain, sums)

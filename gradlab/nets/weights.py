@@ -11,7 +11,7 @@ import numpy as np
 
 from gradlab.errors import UserError
 from gradlab.models.tensors import MOST
-from gradlab.nets import chains, draws
+from gradlab.nets import chains, draws, embedding
 
 ONE = chains.places(1, False)
 
@@ -58,6 +58,8 @@ def square(cell, weights):
 def check(cell, weights, places):
     """Raise UserError, one line, for weights that are missing or do not fit together."""
     needed = shapes(cell, (1, 1, 1), places)
+    if (table := weights.get(embedding.NAME)) is not None:
+        needed[embedding.NAME] = (1, 1)
     listed = ", ".join(needed)
     if missing := [name for name in needed if name not in weights]:
         raise UserError(f"weights lack {', '.join(missing)}: give {listed}")
@@ -72,7 +74,10 @@ def check(cell, weights, places):
                 f"weights[{name!r}] has shape {own}, not {len(shape)} axes with entries"
             )
     hidden, outputs = weights["V"].shape[1] // ways, len(weights["c"])
-    right = shapes(cell, (weights["U"].shape[1], hidden, outputs), places)
+    inputs = weights["U"].shape[1]
+    right = shapes(cell, (inputs, hidden, outputs), places)
+    if table is not None:
+        right[embedding.NAME] = (len(table), inputs)
     for name, shape in right.items():
         if weights[name].shape != shape:
             raise UserError(f"weights[{name!r}] has shape {weights[name].shape}, not {shape}")
@@ -85,14 +90,18 @@ def check_places(cell, places):
         raise UserError(f"cell {cell.name} {alone}")
 
 
-def check_size(cell, sizes, places):
-    """Raise UserError, one line, for weights of more than 2 GiB, before any is drawn."""
-    size = 8 * sum(math.prod(shape) for shape in shapes(cell, sizes, places).values())
+def check_size(cell, sizes, places, words=0):
+    """Raise UserError, one line, for weights of more than 2 GiB, before any is drawn.
+
+    words: the rows of an embedding.
+    """
+    every = [*shapes(cell, sizes, places).values(), (words, sizes[0])]
+    size = 8 * sum(math.prod(shape) for shape in every)
     if size > MOST:
-        told = ", ".join(
-            f"{name}={value}"
-            for name, value in zip(("inputs", "hidden", "outputs"), sizes, strict=True)
-        )
+        first = ("inputs", "embedding") if words else ("inputs",)
+        values = (words, *sizes) if words else sizes
+        named = zip((*first, "hidden", "outputs"), values, strict=True)
+        told = ", ".join(f"{name}={value}" for name, value in named)
         raise UserError(f"{told}: weights of {size / 2**30:.3g} GiB, at most 2 GiB are drawn")
 
 

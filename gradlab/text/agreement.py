@@ -15,6 +15,7 @@ import numpy as np
 from gradlab import given
 from gradlab.errors import one_of
 from gradlab.text.conllu import Sentence
+from gradlab.text.vocabulary import Vocabulary
 
 # A noun, more of it, and where it is found: (preposition, place).
 NOUNS = (
@@ -71,6 +72,18 @@ class Agreement(NamedTuple):
     def targets(self) -> tuple[str | None, ...]:
         """For `before`: None, but the verb's number at the last word, one of NUMBERS."""
         return (None,) * (self.verb - 1) + (NUMBERS[self.number],)
+
+
+def vocabulary() -> Vocabulary:
+    """The words of all these sentences, also of distances that a training does not see.
+
+    >>> vocabulary().size
+    78
+    """
+    nouns = [word for noun in NOUNS for word in noun]
+    verbs = [form for forms in VERBS for form in forms]
+    rest = ("the", ".", "from", *ADJECTIVES, *PREPOSITIONS, *PLACES, *NAMES)
+    return Vocabulary.of([nouns, verbs, rest])
 
 
 def sample(

@@ -100,9 +100,29 @@ def minibatch(
     at = starts + np.arange((ends - starts).max())[:, None]
     within = at < ends
     at = np.where(within, at, 0)
-    words = np.where(_dropped(rng, dropout, at.shape), sentences.unknown[at], sentences.words[at])
+    words = dropped(sentences.words[at], sentences.unknown[at], rng, dropout)
     x, y = np.where(within, words, 0), np.where(within, sentences.targets[at], IGNORED)
     return Minibatch(x, y, ends - starts)
+
+
+def dropped(
+    words: np.ndarray, unknown: np.ndarray, rng: np.random.Generator | None, dropout: float
+) -> np.ndarray:
+    """Words of which each is the unknown one with a probability, drawn from rng.
+
+    words, unknown   numbers of one shape, as in `Coded`
+    dropout          the probability, below 1
+
+    Raises UserError as `minibatch` does.
+    """
+    rate = given.number("dropout", dropout)
+    if not 0 <= rate < 1:
+        raise UserError(f"dropout={dropout}: must be a probability from 0 to below 1")
+    if not rate:
+        return words
+    if rng is None:
+        raise UserError(f"dropout={dropout}: needs a random generator, rng")
+    return np.where(rng.random(words.shape) < rate, unknown, words)
 
 
 def streams(numbers, batch: int) -> np.ndarray:
@@ -140,14 +160,3 @@ def windows(
         words, targets = words[:-1], words[1:]
     for start in range(0, len(words), length):
         yield words[start : start + length], targets[start : start + length]
-
-
-def _dropped(rng: np.random.Generator | None, dropout: float, shape: tuple[int, int]) -> np.ndarray:
-    rate = given.number("dropout", dropout)
-    if not 0 <= rate < 1:
-        raise UserError(f"dropout={dropout}: must be a probability from 0 to below 1")
-    if not rate:
-        return np.zeros(shape, bool)
-    if rng is None:
-        raise UserError(f"dropout={dropout}: needs a random generator, rng")
-    return rng.random(shape) < rate

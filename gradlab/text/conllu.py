@@ -145,7 +145,7 @@ class _Open:
         if tag not in TAGS:
             said = "no part of speech (column 4 is _)" if tag == "_" else f"{tag!r} in column 4"
             hint = did_you_mean(tag, TAGS) or f"; must be one of {', '.join(TAGS)}"
-            raise Wrong(f"word {number}, {form}: {said}{hint}")
+            raise Wrong(f"word {number}, {form!r}: {said}{hint}")
         self.words.append(sys.intern(form))
         self.tags.append(sys.intern(tag))
         self.node = 0

@@ -21,17 +21,19 @@ def opened(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """The regular file of that path, as bytes. Raises UserError, one line, for what is none."""
     place = expanded(path)
     try:
-        if not stat.S_ISREG(os.stat(place).st_mode):  # a pipe or a device may never end
-            what = "a folder: give the file in it" if place.is_dir() else "no regular file"
-            raise UserError(f"{place} is {what}")
+        mode = os.stat(place).st_mode
+    except OSError as error:
+        raise UserError(f"{place}: {error.strerror}") from None
+    except ValueError as error:  # a zero byte in it
+        raise UserError(f"{str(place)!r}: {error}") from None
+    if not stat.S_ISREG(mode):  # a pipe or a device may never end
+        what = "a folder: give the file in it" if stat.S_ISDIR(mode) else "no regular file"
+        raise UserError(f"{place} is {what}")
+    try:
         with open(place, "rb") as file:
             yield file
     except OSError as error:
         raise UserError(f"{place}: {error.strerror}") from None
-    except ValueError as error:  # a path with a zero byte
-        if isinstance(error, UserError):
-            raise
-        raise UserError(f"{str(path)!r}: {error}") from None
 
 
 def begun(start: bytes) -> bytes:
