@@ -12,7 +12,7 @@ from gradlab.plots import CRITICAL, Panel, medians, page, solved_by
 from gradlab.suite import Claim, Experiment, Reading, every, rows, swap
 from gradlab.suite.survival import cut_off, first_reached, times_slower
 
-LENGTHS, UPDATES, EVERY = [100, 200], 5000, 100
+LENGTHS, UPDATES, EVERY = [100, 200, 400], 5000, 100
 COLUMNS = ("cell", "activation", "init", "input_scale", "forget_bias", "chrono")
 CHRONO = "LSTM, chrono"
 STARTS = {
@@ -26,6 +26,9 @@ STARTS = {
 INKS = dict(
     zip(STARTS, [CRITICAL, "#4a90c4", "#f0a58f", "#d1483a", "#7d1f1f", "#c77f1f"], strict=True)
 )
+# Who is compared with tanh: an LSTM's plain start needs 1,600 updates at 400 steps, too near to the
+# budget of the control, 2,500, for a ratio.
+GATED = {100: "LSTM", 200: "LSTM", 400: "GRU"}
 TRIED, PILOT = [0.001, 0.003, 0.01, 0.03], [100, 101]
 # Of each network, one a length: the best on the pilot's seeds (tests/test_learning_rates.py).
 RATES = {
@@ -81,15 +84,14 @@ def losses(panel, frame):
     frame = frame.assign(start=start(frame), loss=frame.groupby(TRAINING).mean_loss.ffill())
     medians(
         "update", "loss", "start", palette=INKS, points=None, xscale="log", yscale="log",
-        ylim=(2e-3, 1), xlabel="updates", ylabel="squared error", legend="", level=1 / 6,
+        ylim=(2e-3, 1.5), xlabel="updates", ylabel="squared error", level=1 / 6, loc="upper right",
+        legend={"title": None, "fontsize": 9, "ncols": 3},
     )(panel, frame)  # fmt: skip
 
 
 def learnt(panel, frame):
     """Share of trainings solved by so many updates (Kaplan-Meier), a line a network."""
-    solved_by("start", palette=INKS, legend={"title": None, "fontsize": 10}, loc="center right")(
-        panel, trainings(reported(frame))
-    )
+    solved_by("start", palette=INKS, legend="")(panel, trainings(reported(frame)))
 
 
 def sooner(fast, slow, length, ratio, control, source):
@@ -138,7 +140,7 @@ def of_length(place):
 
 
 figure = page(
-    "Gates and the unit matrix add across 200 steps, the chrono start soonest",
+    "Gates add across 400 steps, the GRU and an LSTM with the chrono start soonest",
     "{hidden_size} units, minibatches of {batch}, {optimizer} at the best of its rates "
     "({learning_rate}) for each network and length, clipped to {clip_threshold}, at most 5,000 "
     "updates; {seeds}, two of which chose the rates and are not shown\nloss: median over seeds of "
@@ -205,7 +207,7 @@ experiment = Experiment(
         for claim in (
             sooner(CHRONO, "LSTM", length, 1.5, swap("chrono", 0, length), TALLEC),
             sooner("GRU", "ReLU, identity", length, 2.0, gates_as("relu"), LE),
-            sooner("LSTM", "tanh, orthogonal", length, 2.0, gates_as("tanh"), HOCHREITER),
+            sooner(GATED[length], "tanh, orthogonal", length, 2.0, gates_as("tanh"), HOCHREITER),
         )
     ],
 )

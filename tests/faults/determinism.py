@@ -2,16 +2,18 @@
 
 import random
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import ExitStack
 from multiprocessing import get_context
 
 import numpy as np
 
 import gradlab
+from cluster import running
 from faults.tally import Tally, wrong
 from gradlab.runner import prepare
-from gradlab.suite import survey, sweep
+from gradlab.suite import cluster, survey, sweep
 
-WHAT, HOW = "determinism", "1, 2 and 8 threads, processes, blocks in random orders"
+WHAT, HOW = "determinism", "1, 2 and 8 threads, processes, Dask, blocks in random orders"
 SETS = {
     "spectral_radius": {"seed": "0,1,2,3", "hidden_size": 12, "sequence_length": "10,25"},
     "sequence_length": {"seed": "0,1,2", "hidden_size": 12},
@@ -46,8 +48,14 @@ def run(full, place):
         ways = {"2 threads": 2, "8 threads": 8, "shuffled": Shuffled(0, count)}
         if full:
             ways |= {f"shuffled {seed}": Shuffled(seed, count) for seed in range(1, 6)}
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-            for way, workers in {**ways, "processes": pool}.items():
+        with ExitStack() as stack:
+            start = stack.enter_context
+            ways["processes"] = start(ProcessPoolExecutor(2, mp_context=get_context("spawn")))
+            if full:
+                (place / name / "cluster").mkdir()
+                address = start(running(place / name / "cluster", 2)).address
+                ways["Dask"] = start(cluster.connected(address))
+            for way, workers in ways.items():
                 again, _ = sweep.sweep(experiment, place / name / way, workers)
                 same = _same(first, again)
                 tally.trial(wrong(same, f"{name} by {way}: other bits"))
