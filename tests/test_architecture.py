@@ -64,7 +64,7 @@ RULES = {
     "gradlab.learning.clipping": Rule({*NUMERIC, "given"}),
     "gradlab.learning.rules": Rule(NUMERIC),
     "gradlab.learning.adaptive": Rule(NUMERIC),
-    "gradlab.measures": Rule({"errors", "threads", "underway", *CORE, ANY_PACKAGE}),
+    "gradlab.measures": Rule({"errors", "text", "threads", "underway", *CORE, ANY_PACKAGE}),
     "gradlab.suite": Rule(
         {"errors", "files", "found", "threads", "underway", "version", "words", ANY_PACKAGE}
     ),

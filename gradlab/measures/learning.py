@@ -2,7 +2,6 @@
 
 import functools
 import math
-import time
 
 import numpy as np
 
@@ -12,15 +11,14 @@ from gradlab.learning import presets, records
 from gradlab.learning.omega import omega
 from gradlab.learning.optimizers import optimizer
 from gradlab.learning.plan import Plan
-from gradlab.learning.training import RUNNING, Training
-from gradlab.measures import pace
+from gradlab.learning.training import Training
+from gradlab.measures import kept, pace
 from gradlab.measures.setting import NETWORK
 from gradlab.nets import draws
 from gradlab.nets.flossing import flossing
 from gradlab.nets.network import Network
 
 DRAWN = ("activation", "init", "spectral_radius", "input_scale", "forget_bias", "chrono", *NETWORK)
-STRIDE = 200  # updates between two looks at the clock
 PROBE = 200  # fresh sequences on which the gradient by lag is measured
 FLOSSED = 10  # fresh sequences over which exponents are averaged
 AT_ONCE = 100_000  # steps of fresh sequences that are judged at a time
@@ -135,7 +133,7 @@ def _flossed(point):
     after = _exponents(training.net, x, count)
     named = zip(("largest", "last"), (0, -1), strict=True)
     found = {f"{n}_{w}": e[i] for n, i in named for w, e in (("before", before), ("after", after))}
-    row = _summary(point, _run(point, training)) | found
+    row = _summary(point, kept.run(point, training)) | found
     return row | {"updates_done": row["updates_done"] + spent}
 
 
@@ -186,7 +184,7 @@ def generalised(block):
     point, budget = points[0], max(update for update, _ in asked)
     lengths = point.pop("shortest"), point.pop("longest") + 1
     point |= {"sequence_length": lengths, "updates": budget}
-    training = _run(point, _training(point, log_every=point["evaluate_every"]))
+    training = kept.run(point, _training(point, log_every=point["evaluate_every"]))
     course = {(row["update"], 0): _of_course(row) for row in training.rows}
     ends = {(u, k): _at_length(training, k) for u, k in asked if k and u == budget}
     rows = [(course | ends).get(one, _of_course({})) for one in asked]
@@ -342,7 +340,7 @@ def _preset(point, options, changes):
 
 
 def _outcome(point):
-    return _summary(point, _run(point, _training(point, log_every=point["updates"])))
+    return _summary(point, kept.run(point, _training(point, log_every=point["updates"])))
 
 
 def _summary(point, training):
@@ -372,31 +370,6 @@ def _summary(point, training):
     }
 
 
-def _run(point, training):
-    """The training at its end: kept as it goes, and taken up where an earlier run left it."""
-    file = underway.file(point)
-    if file is not None and file.exists():
-        training = _taken_up(file, training)
-    kept = time.monotonic()
-    while training.status == RUNNING and training.update < training.plan.updates:
-        before = training.update
-        training.run(until=before + STRIDE)
-        underway.did(training.update - before)
-        if file is not None and time.monotonic() - kept > underway.keep_every():
-            training.save(file)
-            kept = time.monotonic()
-    return training
-
-
-def _taken_up(file, training):
-    """The kept training, if it is of this plan and can be read; else the new one."""
-    try:
-        kept = Training.load(file, training.task)
-    except (UserError, OSError, ValueError, KeyError):
-        return training
-    return kept if kept.plan == training.plan else training
-
-
 def _chance(training, point, losses):
     """What the best guess costs that does not look at the input; the first loss where unknown."""
     task = training.task
@@ -415,4 +388,4 @@ def _trained(points, end, wanted):
     _check_one(points)
     every = functools.reduce(math.gcd, [number for number in wanted if number > 1], 0)
     point = points[0] | {"updates": max(end, 1)}
-    return _run(point, _training(point, log_every=max(every, 1)))
+    return kept.run(point, _training(point, log_every=max(every, 1)))
