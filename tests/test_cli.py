@@ -211,7 +211,7 @@ def test_export(capsys):
             "weight has 1000000000000 values: at most",
         ),
         (["run", "toy", "--set", "gib=1e9"], "(weight up to 2, 3 values; seed up to"),
-        (["export", "toy", "--output", "x.gif"], "x.gif: not a file .csv, .pdf or .svg"),
+        (["export", "toy", "--output", "x.gif"], "x.gif: not a file .csv, .pdf, .svg or .mid"),
         (["export", "toy", "--format", "pdf", "--output", "x.svg"], "says svg; give one of them"),
         (["plot", "toy"], "no table results/toy.parquet; `gradlab run toy` makes it"),
         (["export", "toy", "--format", "gif"], "invalid choice: 'gif'"),

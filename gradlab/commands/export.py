@@ -1,11 +1,13 @@
 """gradlab export."""
 
-from gradlab.commands import shared
+from gradlab import files
+from gradlab.commands import continued, shared
 from gradlab.errors import UserError
 from gradlab.files import expanded
 
-TEXT = "the table as CSV, or the figure as PDF or SVG"
-FORMATS = ("csv", "pdf", "svg")
+TEXT = "the table as CSV, the figure as PDF or SVG, or of music a chorale as MIDI"
+FORMATS = ("csv", "pdf", "svg", "midi")
+ENDINGS = {"midi": "mid"}
 
 
 def arguments(export):
@@ -13,7 +15,8 @@ def arguments(export):
     shared.add_results(export)
     export.add_argument("name", metavar="NAME")
     export.add_argument("--format", choices=FORMATS, help="default: the file's, or csv")
-    export.add_argument("--output", metavar="FILE", help="default: DIR/NAME.csv, .pdf, .svg")
+    export.add_argument("--output", metavar="FILE", help="default: DIR/NAME.csv, .pdf, .svg, .mid")
+    export.add_argument("--corpus", metavar="FILE", help="of --format midi: that of the table")
 
 
 def command(options):
@@ -24,12 +27,14 @@ def command(options):
     kind = _format(options)
     experiment, name = runs.of(options.name, options.results)
     frame = shared.read(options, name)
-    own = runner.beside(options.results, name, kind)
+    own = runner.beside(options.results, name, ENDINGS.get(kind, kind))
     path = expanded(options.output or own)
     if path == own:  # of a reference run there may be no folder of one's own yet
         path.parent.mkdir(parents=True, exist_ok=True)
     if kind == "csv":
         frame.to_csv(path, index=False)
+    elif kind == "midi":
+        files.write(path, continued.content(experiment, frame, options.corpus))
     else:
         runner.drawing().draw(experiment, frame, path, kind)
     print(f"wrote {path}")
@@ -39,9 +44,10 @@ def command(options):
 def _format(options):
     """The format that is asked for, by its name or by the file's."""
     named = expanded(options.output or "").suffix[1:].lower()
+    named = {ending: kind for kind, ending in ENDINGS.items()}.get(named, named)
     kind = options.format or named or "csv"
     if kind not in FORMATS:
-        raise UserError(f"--output {options.output}: not a file .csv, .pdf or .svg")
+        raise UserError(f"--output {options.output}: not a file .csv, .pdf, .svg or .mid")
     if named not in ("", kind):
         raise UserError(
             f"--format {kind}: --output {options.output} says {named}; give one of them"

@@ -69,14 +69,14 @@ class Minibatches:
 
     def minibatch(self, number, plan):
         """(x, y, lengths) of update number 1, 2, ...: it follows from the plan and that alone."""
-        epoch, place = divmod(number - 1, self._per_epoch(plan))
+        epoch, place = divmod(number - 1, self.per_epoch(plan))
         if plan.carry:
             return self._padded((self.x, self.y), _side_by_side(len(self.x), place, plan))
         return self._padded((self.x, self.y), self._epoch(epoch, plan)[place])
 
     def starts(self, number, plan):
         """Whether no state is carried to update number 1, 2, ...: it begins an epoch."""
-        return (number - 1) % self._per_epoch(plan) == 0
+        return (number - 1) % self.per_epoch(plan) == 0
 
     def judged(self, stream, size):
         """(how many, count -> the next so many) of `size` test sequences, without replacement.
@@ -106,7 +106,8 @@ class Minibatches:
         wrong = (outputs.argmax(-1) != classes) | np.isnan(outputs).any(-1)
         return wrong[scored(classes, self.LOSS, self.AT, len(outputs), lengths)]
 
-    def _per_epoch(self, plan):
+    def per_epoch(self, plan):
+        """How many updates an epoch has."""
         return _count(len(self.x), plan)
 
     def _epoch(self, epoch, plan):
