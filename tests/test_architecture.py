@@ -11,8 +11,8 @@ ANY_PACKAGE = "any package but numba"
 NUMERIC = {"errors", "numpy", "scipy"}
 CORE = {"nets", "learning", "tasks", "theory"}
 JOINED = {
-    "kernels", "cells", "models", "measures", "suite", "explorer", "watching", "inspecting", "cli",
-    "commands",
+    "kernels", "cells", "models", "measures", "suite", "explorer", "watching", "inspecting", "text",
+    "cli", "commands",
 }  # fmt: skip
 ALL = {*CORE, *JOINED, "", "errors", "version", ANY_PACKAGE}
 
