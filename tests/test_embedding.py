@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import reference
 
+import gradlab
 from gradlab import Network
 from gradlab.errors import UserError
 from gradlab.nets.many import gradients_of
@@ -157,6 +158,24 @@ def test_a_state_dict_says_by_its_name_what_embeds():
     assert "embedding" in Network.of(named, readout="out", embedding="encoder").weights
     with pytest.raises(UserError, match=r"embedding='coder': its tables are "):
         Network.of(named, readout="out", embedding="coder")
+
+
+def test_inspect_shows_it_words():
+    net = network(layers=1)
+    seen = gradlab.inspect(net)
+    assert "no inputs given: words drawn at random; yours (--inputs) may do otherwise" in seen.notes
+    assert seen.inputs.x.shape == (100, 16) and seen.inputs.x.max() == WORDS - 1
+    x, _ = sentences()
+    given = gradlab.inspect(net, x[:3].T, batch_first=True)
+    assert np.array_equal(given.inputs.x, x[:3]) and given.found.layers[0].reach > 0
+    values = net.weights["embedding"][x[:3]]
+    assert gradlab.inspect(net, values).found.layers[0].log10["h"] == pytest.approx(
+        given.found.layers[0].log10["h"], rel=1e-12
+    )
+    with pytest.raises(
+        UserError, match=r"^inputs holds 7 at step 1 of lane 0, not 0 to 6, the rows"
+    ):
+        gradlab.inspect(net, [7, 0])
 
 
 WRONG = [

@@ -21,7 +21,7 @@ from gradlab.nets.truncated import Truncation
 class Back(Part):
     """The way back of a minibatch, all its lanes in one group; the loss is the mean over lanes.
 
-    sums   {name: (array, exponent)}: dL/d(weight) = array * 2^exponent
+    sums   {name: (array, exponent)}: dL/d(weight) = array * 2^exponent, but for the embedding's
     omega  (value, derivative, steps) if it was asked for: see gradlab.learning.omega
     """
 
@@ -47,6 +47,11 @@ class Back(Part):
     def lengths(self):
         """The steps of each lane, in the group's order."""
         return self.run.lengths
+
+    @property
+    def numbers(self):
+        """(T, B): the rows of the embedding, None without one."""
+        return self._source[0].numbers
 
     def lags(self):
         """log2 ||dL/dh_t|| (T+1, B) of the top layer, in the group's order."""
@@ -100,7 +105,8 @@ class Back(Part):
             if span[0] > 0:
                 hits = hits + self._clip_carry(adjoint, span, start, rule)
         found = self._added(chain, sums, adjoint, below) | self.slope.sums
-        found |= self._embedded([below])
+        self._lowest = [below]
+        found |= self.embedded()
         return found, *(hits / lengths.sum()).tolist()
 
     def _clip_carry(self, adjoint, span, head, rule):
@@ -187,17 +193,56 @@ class Found(NamedTuple):
     back: Back
 
 
-def gradient(net, task, minibatch, plan, watch=False, memory=None):
+class Room:
+    """Vectors like all weights `flat` that updates fill again and again, for large embeddings.
+
+    An embedding of 10,000 words made anew at each update cost three times as much as the rest:
+    the system hands out pages one by one. wanted is zero but for the rows of the last minibatch.
+    """
+
+    def __init__(self, weights, flat):
+        self.wanted, self.applied, self.change = np.zeros((3, flat.size), flat.dtype)
+        self._views, self._numbers = cut(self.wanted, weights), None
+
+    def table(self, numbers):
+        """The embedding's part of `wanted`, zero, for a minibatch of these rows."""
+        table = self._views[embedding.NAME]
+        if self._numbers is not None:
+            table[self._numbers] = 0
+        self._numbers = numbers
+        return table
+
+    def take(self, weights):
+        """`wanted` with these gradients by name."""
+        for name, own in weights.items():
+            if own is not self._views[name]:
+                self._views[name][...] = own
+        return self.wanted
+
+
+class Kept(NamedTuple):
+    """What a training keeps from update to update, if it has any: see `clip`, and `Room`."""
+
+    memory: Memory | None = None
+    room: Room | None = None
+
+
+def gradient(net, task, minibatch, plan, watch=False, kept=None):
     """The gradients of a minibatch, as `Back.of` takes it, under a plan.
 
-    watch: Omega too, where it is defined. memory: that of the training, for styles that have one.
+    watch: Omega too, where it is defined. kept: what the training keeps; the vectors of a room are
+    those of the next update.
     """
+    memory, room = kept or Kept()
     asked = bool(plan.omega) or (watch and has_omega(net, plan))
     back = Back.of(net, minibatch, task.LOSS, task.AT, plan, asked)
     if plan.omega:
         back.sums["W"] = added([back.sums["W"], (plan.omega * back.omega[1], 0)])
-    wanted, level = _vector_of(back.sums)
-    norm, applied, *shares = _clipped(back, (wanted.copy(), level), plan, memory)
+    sums = back.sums | back.embedded(room and room.table(back.numbers))
+    wanted, level = _vector_of(sums, room.take if room else vector)
+    applied = np.empty_like(wanted) if room is None else room.applied
+    applied[:] = wanted
+    norm, applied, *shares = _clipped(back, (applied, level), plan, memory)
     value = back.omega[0] if asked else np.nan
     return Found(back.loss, wanted, applied, norm, *shares, value, back)
 
@@ -212,7 +257,7 @@ def vector(weights):
     return np.concatenate([weights[name].ravel() for name in sorted(weights)])
 
 
-def _vector_of(sums):
+def _vector_of(sums, vector):
     """(all entries in one vector, its exponent): 0 where all fit, else the largest one's."""
     weights, exponents = in_reach(sums)
     if not any(exponents.values()):

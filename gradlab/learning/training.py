@@ -23,7 +23,7 @@ from gradlab.errors import UserError
 from gradlab.kernels import updates
 from gradlab.learning import data, fields, records
 from gradlab.learning.adaptive import ADAPTIVE, Memory
-from gradlab.learning.gradient import cut, gradient, rule_of, vector
+from gradlab.learning.gradient import Kept, Room, cut, gradient, rule_of, vector
 from gradlab.learning.omega import check
 from gradlab.learning.optimizers import optimizer
 from gradlab.learning.plan import Plan
@@ -31,6 +31,7 @@ from gradlab.learning.schedules import factor
 from gradlab.learning.stretch import MOST, ROOM, Stretches, Told, copied, is_plain, size_of
 from gradlab.models import safetensors
 from gradlab.nets import draws
+from gradlab.nets.embedding import NAME as EMBEDDING
 from gradlab.nets.network import Network
 from gradlab.nets.truncated import Truncation
 from gradlab.threads import one_blas_thread
@@ -89,7 +90,7 @@ class Training:
         if plan.truncate:
             Truncation(*plan.truncate).check(net, self.task.AT)
         self.status = RUNNING
-        self.net, self._flat = _with_flat_weights(net)
+        self._hold(net)
         self._optimizer = optimizer(plan.optimizer, plan.optimizer_options)
         slots = len(self._optimizer.slots)
         self._slots = np.zeros((slots, self._flat.size), self._flat.dtype)
@@ -246,7 +247,7 @@ class Training:
         return training
 
     def __getstate__(self):
-        apart = ("_flat", "_stretches")
+        apart = ("_flat", "_room", "_stretches")
         state = {name: value for name, value in self.__dict__.items() if name not in apart}
         net = self.net
         parts = (net.weights, net.cell, net.activation, net.feedback)
@@ -256,7 +257,7 @@ class Training:
         self.__dict__.update(state)
         if isinstance(self.task, _Module):
             self.task = self.task.found()
-        self.net, self._flat = _with_flat_weights(Network(*self.net))
+        self._hold(Network(*self.net))
         self._stretches = Stretches()
 
     def __copy__(self):
@@ -264,12 +265,18 @@ class Training:
 
     def __deepcopy__(self, memo):
         other = memo[id(self)] = object.__new__(type(self))
-        apart = ("net", "task", "_flat", "_stretches")
+        apart = ("net", "task", "_flat", "_room", "_stretches")
         state = {name: value for name, value in self.__dict__.items() if name not in apart}
         other.__dict__.update(copy.deepcopy(state, memo), task=self.task)
-        other.net, other._flat = _with_flat_weights(self.net)
+        other._hold(self.net)
         other._stretches = Stretches()
         return other
+
+    def _hold(self, net):
+        """Train a copy of the network whose weights are views of one vector."""
+        self.net, self._flat = _with_flat_weights(net)
+        large = EMBEDDING in self.net.weights
+        self._room = Room(self.net.weights, self._flat) if large else None
 
     def _stretch(self, end):
         """Updates in one call, up to the next one that is looked at; whether any were made."""
@@ -319,12 +326,14 @@ class Training:
         watch = logged or self._is_due(number)
         try:
             own = self._started(minibatch)
-            step = gradient(self.net, self.task, own, plan, watch, self._remembered())
+            kept = Kept(self._remembered(), self._room)
+            step = gradient(self.net, self.task, own, plan, watch, kept)
         except Exception:  # it is of no use; where Ctrl-C came, it is
             self._ahead.popleft()
             raise
         rate = self._rate(number)
-        change = self._optimizer.step(step.applied, self._slots, rate, number)
+        room = self._room and self._room.change
+        change = self._optimizer.step(step.applied, self._slots, rate, number, room)
         finite = updates.take(self._flat, change)
         seconds = time.perf_counter() - started
         self._seconds += seconds
