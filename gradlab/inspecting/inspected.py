@@ -69,12 +69,12 @@ def inspect(
         seen.layers      # a row a layer and direction
         seen.table       # a row a lag of each
     """
-    how = {"layer": layer, "activation": activation, "readout": readout}
-    net, name = _network(model, how)
+    told: dict[str, Any] = {"layer": layer, "activation": activation, "readout": readout}
+    net, name = _network(model, told)
     if x is not None and EMBEDDING in net.weights:
         x = inputs.array_of("inputs", x)
         if x.dtype.kind == "f":
-            net, name = _network(model, how | {"embedding": False})
+            net, name = _network(model, told | {"embedding": False})
     share = _share("share", share)
     how = share, _share("bias", bias), _needs(needs), _rate(rate)
     steps, sequences = (
