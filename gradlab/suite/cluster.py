@@ -5,6 +5,7 @@ shows it all on its dashboard. Its protocol runs what it is sent: it trusts its 
 address is tls:// and both sides have certificates.
 """
 
+import asyncio
 import logging
 import re
 import time
@@ -37,6 +38,7 @@ def connected(address):
     # what it tells of a lost scheduler is told here in one line
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
+        asyncio.run(_answered(distributed, address))
         client = distributed.Client(address, timeout=ANSWER, set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise UserError(
@@ -46,6 +48,18 @@ def connected(address):
     with client, Cluster(client) as executor:
         executor.introduce()
         yield executor
+
+
+async def _answered(distributed, address):
+    """Wait for a scheduler's first words: Dask's client does for ever, if a port only listens."""
+    from distributed.core import connect
+
+    try:
+        security = distributed.Security().get_connection_args("client")
+        async with asyncio.timeout(ANSWER):
+            (await connect(address, timeout=ANSWER, **security)).abort()
+    except TimeoutError as error:
+        raise TimeoutError(told(error) or f"nothing within {ANSWER:g} s") from None
 
 
 def of(executor):
