@@ -1,6 +1,9 @@
 """A sweep on a cluster: a real scheduler and three workers, as processes on loopback."""
 
 import argparse
+import importlib
+import math
+import pickle
 import re
 import socket
 from dataclasses import replace
@@ -77,6 +80,23 @@ def test_a_measure_that_stands_in_no_module_travels_with_its_blocks(tmp_path, po
     )
     frame, _ = sweep.sweep(prepare(file), tmp_path, pool)
     assert frame.double.tolist() == [2.0, 4.0] and set(frame.status) == {"ok"}
+
+
+def test_a_worker_that_lacks_a_module_is_told_in_one_line(tmp_path, pool, monkeypatch):
+    (tmp_path / "only_here.py").write_text("def measure(block):\n    return {}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    other = replace(toy, measure=importlib.import_module("only_here").measure)
+    with pytest.raises(UserError, match=r"cannot load the measure .* No module named 'only_here'"):
+        run(tmp_path, pool, other)
+
+
+def test_the_scheduler_need_not_know_what_it_hands_on(pool, monkeypatch):
+    sent = []
+    monkeypatch.setattr(pool, "_send", lambda future, left, call: sent.append(call))
+    pool.submit(math.hypot, 3.0, 4.0)
+    assert isinstance(sent[0], bytes)
+    called = cluster._unpickled_and_called()
+    assert called(sent[0]) == 5.0 and b"gradlab" not in pickle.dumps(called)
 
 
 def test_a_worker_with_other_sources_is_refused_in_one_line(tmp_path, pool, monkeypatch):

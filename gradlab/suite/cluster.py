@@ -7,11 +7,14 @@ address is tls:// and both sides have certificates.
 
 import asyncio
 import logging
+import operator
+import pickle
 import re
+import secrets
 import time
 from concurrent.futures import Executor, Future, InvalidStateError
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 
 from gradlab.errors import UserError, told
 from gradlab.suite.plan import GIB
@@ -94,8 +97,10 @@ class Cluster(Executor):
 
     def submit(self, function, /, *arguments, **named):
         """The Future of function(*arguments), called on some worker."""
-        future = Future()
-        self._send(future, AGAIN, partial(function, *arguments, **named))
+        import cloudpickle  # Dask's own
+
+        future, call = Future(), cloudpickle.dumps(partial(function, *arguments, **named))
+        self._send(future, AGAIN, call)
         return future
 
     def ahead(self):
@@ -123,7 +128,9 @@ class Cluster(Executor):
         return []
 
     def _send(self, future, left, call):
-        sent = self._pool.submit(call)
+        # bytes: the scheduler unpickles what it hands on, and need not know gradlab or the measure
+        key = f"block-{secrets.token_hex(16)}"
+        sent = self._pool.submit(_unpickled_and_called(), call, key=key)
         future.add_done_callback(lambda one: sent.cancel() if one.cancelled() else None)
         sent.add_done_callback(partial(self._receive, future, left, call))
 
@@ -141,6 +148,13 @@ class Cluster(Executor):
                 future.set_exception(error)
             else:
                 future.set_result(sent.result())
+
+
+@cache
+def _unpickled_and_called():
+    from toolz import compose  # Dask's own
+
+    return compose(operator.call, pickle.loads)
 
 
 def _distributed():

@@ -229,6 +229,11 @@ def _outcome(future, experiment, part, apart):
         raise
     except CancelledError:
         raise UserError(GONE) from None
+    except (ImportError, AttributeError) as error:  # before the block began: it gives rows
+        raise UserError(
+            f"a worker cannot load the measure ({named(error)}): install there what it lacks, or "
+            'name a measure beside an experiment\'s file, measure="module:function"'
+        ) from error
     except Exception as error:
         return None, named(error), 0.0
 
