@@ -87,7 +87,10 @@ def _workers(workers, executor):
     if workers is not None:
         raise UserError(f"workers={workers!r} and an executor: give one of them")
     if not is_executor(executor):
-        raise UserError(f"executor={executor!r}: not an executor; workers=N gives N threads")
+        raise UserError(
+            f"executor={executor!r}: not an executor, as Dask's Client(ADDRESS) is one; "
+            "workers=N gives N threads"
+        )
     return executor
 
 

@@ -1,6 +1,12 @@
 """A sweep on a cluster: a real scheduler and three workers, as processes on loopback."""
 
+import argparse
+import importlib
+import math
+import pickle
 import re
+import socket
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -9,7 +15,7 @@ from toy import experiment as toy
 
 import gradlab
 from cluster import running, wait_for
-from gradlab import runner
+from gradlab import commands, runner
 from gradlab.cli import main
 from gradlab.errors import UserError
 from gradlab.runner import prepare
@@ -76,6 +82,23 @@ def test_a_measure_that_stands_in_no_module_travels_with_its_blocks(tmp_path, po
     assert frame.double.tolist() == [2.0, 4.0] and set(frame.status) == {"ok"}
 
 
+def test_a_worker_that_lacks_a_module_is_told_in_one_line(tmp_path, pool, monkeypatch):
+    (tmp_path / "only_here.py").write_text("def measure(block):\n    return {}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    other = replace(toy, measure=importlib.import_module("only_here").measure)
+    with pytest.raises(UserError, match=r"cannot load the measure .* No module named 'only_here'"):
+        run(tmp_path, pool, other)
+
+
+def test_the_scheduler_need_not_know_what_it_hands_on(pool, monkeypatch):
+    sent = []
+    monkeypatch.setattr(pool, "_send", lambda future, left, call: sent.append(call))
+    pool.submit(math.hypot, 3.0, 4.0)
+    assert isinstance(sent[0], bytes)
+    called = cluster._unpickled_and_called()
+    assert called(sent[0]) == 5.0 and b"gradlab" not in pickle.dumps(called)
+
+
 def test_a_worker_with_other_sources_is_refused_in_one_line(tmp_path, pool, monkeypatch):
     monkeypatch.setattr(elsewhere, "_package", lambda: "another")
     with pytest.raises(UserError, match="a worker has other sources than this process: gradlab;"):
@@ -132,6 +155,30 @@ def test_where_no_scheduler_answers_one_line_says_so(capsys, monkeypatch):
     monkeypatch.setattr(cluster, "ANSWER", 0.5)
     assert main(["run", toy.file, "--cluster", "tcp://127.0.0.1:9"]) == 2
     assert "cluster=tcp://127.0.0.1:9: no scheduler answers there" in capsys.readouterr().err
+
+
+def test_a_port_that_only_listens_is_no_scheduler(capsys, monkeypatch):
+    monkeypatch.setattr(cluster, "ANSWER", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        assert main(["run", toy.file, "--cluster", address]) == 2
+    assert "no scheduler answers there (nothing within 0.5 s)" in capsys.readouterr().err
+
+
+def test_of_all_experiments_those_that_time_this_machine_run_on_it(capsys):
+    options = argparse.Namespace(all=True, cluster="tcp://127.0.0.1:9", workers=None)
+    with commands.run._workers(options, replace(toy, alone=True)) as workers:
+        assert workers is None
+    assert capsys.readouterr().out == "toy times this machine: it runs here\n"
+
+
+def test_a_client_that_is_closed_takes_no_blocks(tmp_path, processes):
+    from distributed import Client
+
+    client = Client(processes.address, set_as_default=False)
+    client.close()
+    with pytest.raises(UserError, match="the executor takes no blocks: ClosedClientError"):
+        gradlab.run(toy, results=tmp_path, executor=client)
 
 
 def test_a_block_that_no_worker_can_hold_is_refused(pool):

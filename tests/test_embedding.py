@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import reference
 
+import gradlab
 from gradlab import Network
 from gradlab.errors import UserError
 from gradlab.nets.many import gradients_of
@@ -84,6 +85,23 @@ def test_float32_is_float32():
     np.testing.assert_allclose(got, right, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("cell", "cut"), [("elman", "window"), ("lstm", "chunk"), ("gru", "chunk")]
+)
+def test_truncated_it_is_what_U_gets(cell, cut):
+    """Of one-hot rows dL/dU[:, i] is the sum of delta where word i stands: dL/dE = dL/dU^T U."""
+    net, (x, y) = network(cell, embedding=WORDS, **NETS[cell]), sentences()
+    net.weights["embedding"] = np.eye(WORDS)
+    short, full = (
+        net.gradients(x, y, "cross_entropy", lengths=LENGTHS, truncate=truncate).weights
+        for truncate in ((cut, 2), None)
+    )
+    ways = [f"U{place.suffix}" for place in net.places if place.layer == 0]
+    right = sum(short[name].T @ net.weights[name] for name in ways)
+    np.testing.assert_allclose(short["embedding"], right, atol=1e-15)
+    assert np.abs(short["embedding"] - full["embedding"]).max() > 1e-4
+
+
 def test_many_lanes_fall_into_groups_and_give_the_same_bits_each_time():
     net, rng = network(hidden=32, inputs=50), np.random.default_rng(0)
     x, y = rng.integers(0, 50, (300, 40)), rng.integers(0, OUTPUTS, (300, 40))
@@ -157,6 +175,24 @@ def test_a_state_dict_says_by_its_name_what_embeds():
     assert "embedding" in Network.of(named, readout="out", embedding="encoder").weights
     with pytest.raises(UserError, match=r"embedding='coder': its tables are "):
         Network.of(named, readout="out", embedding="coder")
+
+
+def test_inspect_shows_it_words():
+    net = network(layers=1)
+    seen = gradlab.inspect(net)
+    assert "no inputs given: words drawn at random; yours (--inputs) may do otherwise" in seen.notes
+    assert seen.inputs.x.shape == (100, 16) and seen.inputs.x.max() == WORDS - 1
+    x, _ = sentences()
+    given = gradlab.inspect(net, x[:3].T, batch_first=True)
+    assert np.array_equal(given.inputs.x, x[:3]) and given.found.layers[0].reach > 0
+    values = net.weights["embedding"][x[:3]]
+    assert gradlab.inspect(net, values).found.layers[0].log10["h"] == pytest.approx(
+        given.found.layers[0].log10["h"], rel=1e-12
+    )
+    with pytest.raises(
+        UserError, match=r"^inputs holds 7 at step 1 of lane 0, not 0 to 6, the rows"
+    ):
+        gradlab.inspect(net, [7, 0])
 
 
 WRONG = [

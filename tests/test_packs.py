@@ -1,5 +1,7 @@
 """Shards in packs: read as they were, one by one damaged, and never there twice or gone."""
 
+import os
+
 import pandas as pd
 import pytest
 from test_store import bits, flipped
@@ -107,6 +109,30 @@ def test_a_block_that_ran_anew_counts_before_the_one_in_a_pack(folder, tmp_path)
     packs.together([part.path])
     assert not part.path.exists()
     assert (store.read_shard(part.path, part.block)[0]["mix"] == 1).all()
+
+
+def test_what_somebody_else_put_there_is_left_alone(folder, tmp_path):
+    there, where = kept(folder), folder / "000009-0123456789ab.pack"
+    for name in ("123456ab.pack", "000001.pack", "\u00b2\u00b2\u00b2\u00b2\u00b2\u00b2-a.pack"):
+        (folder / name).write_bytes(b"mine")
+    for make in (where.mkdir, lambda: os.mkfifo(where), lambda: where.symlink_to(where)):
+        make()
+        assert packs.places(where) == {}
+        where.rmdir() if where.is_dir() else where.unlink()
+    heads = [packs._head(name, size) for name, size in (("..", 3), ("mine.txt", 4), ("a", 10**17))]
+    where.write_bytes(b"mine".join(heads) + packs._head("a.parquet", 10**17) + b"cut")
+    (folder / "mine.txt").write_bytes(b"mine")
+    frame, _ = sweep.sweep(changed(MANY, {"seed": list(range(20))}), tmp_path, 1)
+    assert len(frame) == 40 and len(list(folder.glob("*.txt"))) == 1
+    assert set(there) < set(kept(folder)) and len(list(folder.glob("*ab.pack"))) == 2
+
+
+def test_a_head_is_found_wherever_the_damage_before_it_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(packs, "AT_ONCE", 2 * packs.LONGEST)
+    pack, head = tmp_path / "000001-0123456789ab.pack", packs._head("a.parquet", 2)
+    for before in range(0, 5 * packs.LONGEST, 7):
+        pack.write_bytes(b"g" * before + head + b"ok")
+        assert packs.places(pack) == {"a.parquet": (before + len(head), 2)}
 
 
 def test_a_full_disk_leaves_the_shards_as_they_are(tmp_path, monkeypatch):

@@ -94,7 +94,9 @@ def test_the_python_lines_of_the_readme(slurm):
             assert len(scope["frame"]) == 60 and scope["net"].hidden == 64
         if "temporal_order" in lines:
             assert scope["training"].table()["update"].tolist() == [1, 100, 200]
-    assert scope["training"].status == "finished" and scope["training"].net.bidirectional
+        if "bidirectional=True" in lines:
+            assert scope["training"].status == "finished" and scope["training"].net.bidirectional
+    assert scope["training"].plan.carry and 0 < scope["nats_a_word"] < 4.5
 
 
 def test_what_is_said_of_speed_is_what_the_table_of_the_reference_run_says():

@@ -1,6 +1,7 @@
 """Sentences and pieces of a text: minibatches, the state carried on, breaks, evaluation."""
 
 import copy
+import doctest
 import pickle
 from dataclasses import replace
 
@@ -10,6 +11,8 @@ import pytest
 import gradlab
 from gradlab import Network, Plan, Sequences, Training
 from gradlab.errors import UserError
+from gradlab.learning import sequences
+from gradlab.nets import network as network_module
 
 WORDS, TAGS = 9, 4
 SHORT = Plan(updates=11, batch=4, learning_rate=0.3, mean="steps", log_every=5, seed=3)
@@ -57,6 +60,23 @@ def test_an_epoch_has_each_sentence_once_beside_those_of_its_length():
     assert sorted(first) == sorted(second) == every and first != second
     assert first == epoch_of(task, SHORT, 0)[0]
     assert sorted(lanes) == [2, 4, 4, 4, 4, 4] and padding < 20  # unsorted some 50
+
+
+def test_dropout_puts_other_words_in_place_of_some_anew_each_time():
+    plain = sentences()
+    own = Sequences(plain.x, plain.y, [np.full(len(x), 8) for x in plain.x], 0.3)
+    task, other = (Training(network(), one, SHORT).task for one in (own, plain))
+    share, kept = [], []
+    for number in range(1, 61):
+        (x, y, lengths), (right, tags, _) = (one.minibatch(number, SHORT) for one in (task, other))
+        within = np.arange(len(x))[:, None] < lengths
+        assert np.array_equal(y, tags) and ((x == right) | (x == 8))[within].all()
+        assert not x[~within].any() and np.array_equal(x, task.minibatch(number, SHORT)[0])
+        share.append((x != right)[within & (right != 8)].mean())
+        kept.append(x.tobytes())
+    assert np.mean(share) == pytest.approx(0.3, abs=0.03) and len({*kept}) > 55
+    seen, *_ = task.judged(None, 22)[1](22)
+    assert (seen == 8).sum() == sum((x == 8).sum() for x in plain.x)
 
 
 def by_hand(net, minibatches, carry):
@@ -146,6 +166,29 @@ def test_an_evaluation_counts_words(carry):
     assert loss == pytest.approx(nats / 59, rel=1e-13)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "rmsprop"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_an_update_that_nobody_looks_at_has_the_same_bits(optimizer, dtype):
+    """All rows move, also those of words that a minibatch has not, but for plain SGD's."""
+    plan = replace(
+        SHORT, optimizer=optimizer, learning_rate=0.01, clip_threshold=0.5, updates=8, log_every=1
+    )
+    net, own = network(inputs=300, embedding=40, dtype=dtype), sentences()
+    seen, unseen = (Training(net, own, replace(plan, log_every=k)) for k in (1, 100))
+    for training in (seen, unseen):
+        training.run()
+    for name, right in seen.net.weights.items():
+        assert np.array_equal(unseen.net.weights[name], right)
+    assert np.array_equal(seen._slots, unseen._slots)
+    one = Training(net, own, replace(plan, log_every=1, updates=1))
+    one.run()
+    x, y, lengths = one.task.minibatch(1, one.plan)
+    found = net.gradients(x, y, "cross_entropy", lengths=lengths, mean="steps")
+    clipped = gradlab.clip(found, 0.5).gradients["embedding"]
+    moved = one.net.weights["embedding"] != net.weights["embedding"]
+    assert (moved == (clipped != 0)).all() and one.rows[0]["step"] > 0
+
+
 def test_chords_are_values_and_their_score_is_nats_a_predicted_step():
     """Of n chords n - 1 are predicted: the first one is an input alone."""
     rng = np.random.default_rng(5)
@@ -194,6 +237,15 @@ def test_arrays_of_numbers_are_a_task_too():
     assert found.losses[-1] < found.losses[0] / 3
 
 
+def test_the_examples_in_the_docstrings():
+    failed, found = doctest.testmod(sequences)
+    assert found and not failed
+    finder, runner = doctest.DocTestFinder(recurse=False), doctest.DocTestRunner()
+    for thing in (Network.draw, network_module.States.ends):
+        (own,) = finder.find(thing, thing.__name__, globs=dict(vars(network_module)))
+        assert runner.run(own).attempted and not runner.failures
+
+
 ONE, TAG = [[1, 2]], [[0, 1]]
 WRONG = [
     ((ONE, []), {}, r"^task: give as many x as y, and one at least, not \(1, 0\)$"),
@@ -210,6 +262,8 @@ WRONG = [
     ),
     (([*ONE, [1]], [*TAG, [0, 1]]), {}, r"^y\[1\] of task must have shape \(1,\) for loss="),
     ((ONE, [[0.5, 1]]), {"loss": "cross_entropy"}, r"^y\[0\] of task must hold class numbers"),
+    ((ONE, TAG, None, 0.1), {}, r"^dropout=0\.1: must be a probability from 0 to below 1, with"),
+    ((ONE, TAG, [[0]], 0.1), {}, r"^instead\[0\] has 1 steps, x\[0\] 2$"),
     ((ONE, TAG), {"clip_per": "lane"}, r"^mean=steps needs clip_per=mean, not lane"),
 ]
 

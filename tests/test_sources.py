@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -192,8 +193,12 @@ def test_a_function_and_its_name_are_of_the_same_sources():
     assert sources.of(toy_measure.decay) != sources.of(toy_measure.blas_threads)
     typed = {}
     exec("def measure(block):\n    return {}", typed)
-    with pytest.raises(OSError, match="could not get source"):
-        sources.of(typed["measure"])
+    for measure, words in (
+        (typed["measure"], "measure measure: its source is not known; write it in a file"),
+        (partial(toy_measure.decay), "not a function: write one with def"),
+    ):
+        with pytest.raises(UserError, match=words):
+            sources.of(measure)
 
 
 @pytest.mark.parametrize("name", ["nowhere:f", "gradlab.nowhere:f", "os.nowhere.f:f"])

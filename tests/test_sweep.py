@@ -5,7 +5,7 @@ import os
 import random
 import threading
 import time
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from types import SimpleNamespace
 
@@ -421,6 +421,40 @@ def test_a_library_call_prints_nothing(tmp_path, capsys, undrawn):
     assert capsys.readouterr().out.count("4 of 4 blocks are stored, nothing to run") == 1
 
 
+class Odd(Executor):
+    """Takes some blocks, and then does what it is told."""
+
+    def __init__(self, then, blocks=0):
+        self.then, self.blocks = then, blocks
+
+    def submit(self, function, /, *arguments):
+        """A future, or what `then` gives."""
+        self.blocks -= 1
+        if self.blocks < 0:
+            return self.then()
+        future = Future()
+        future.set_result(function(*arguments))
+        return future
+
+
+def test_an_executor_that_takes_no_blocks_ends_the_sweep_in_one_line(tmp_path, undrawn):
+    def none():
+        future = Future()
+        future.set_result(None)
+        return future
+
+    shut = ThreadPoolExecutor(1)
+    shut.shutdown()
+    for executor, words in (
+        (shut, "takes no blocks: RuntimeError: cannot schedule new futures after shutdown; what"),
+        (Odd(dict), "takes no blocks: TypeError: its submit returned dict, not a Future; what was"),
+        (Odd(lambda: 1 / 0), "ZeroDivisionError: division by zero; what was stored stays"),
+        (Odd(none), "the executor returned None, not what the block came to"),
+    ):
+        with pytest.raises(UserError, match=words):
+            gradlab.run(toy, results=tmp_path, executor=executor)
+
+
 def test_workers_are_a_number_or_an_executor(tmp_path, capsys, undrawn):
     def call(**how):
         return gradlab.run(toy, results=tmp_path, fresh=True, progress=True, **how)
@@ -430,7 +464,8 @@ def test_workers_are_a_number_or_an_executor(tmp_path, capsys, undrawn):
     pd.testing.assert_frame_equal(call(executor=Shuffled(0)), call(), check_exact=True)
     for how, words in (
         ({"workers": 1, "executor": Shuffled(0)}, "workers=1 and an executor: give one of them"),
-        ({"executor": 2}, "executor=2: not an executor; workers=N gives N threads"),
+        ({"executor": 2}, r"executor=2: not an executor, as Dask's Client\(ADDRESS\) is one; "),
+        ({"executor": Shuffled}, "not an executor, as Dask's"),
         ({"workers": 0}, "workers=0: not a whole number above 0"),
         ({"workers": True}, "workers=True: not a whole number above 0"),
         ({"workers": 1.5}, "workers=1.5: not a whole number above 0"),

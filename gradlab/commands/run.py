@@ -68,6 +68,9 @@ def _workers(options, experiment):
         return nullcontext(options.workers)
     if options.workers is not None:
         raise UserError(f"--workers {options.workers} and --cluster: give one of them")
+    if experiment.alone and options.all:
+        print(f"{experiment.name} times this machine: it runs here")
+        return nullcontext()
     if experiment.alone:
         raise UserError(f"{experiment.name} times this machine: it runs here, without --cluster")
     return cluster.connected(options.cluster)

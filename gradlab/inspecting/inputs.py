@@ -8,6 +8,7 @@ import numpy as np
 
 from gradlab import files, given
 from gradlab.errors import UserError
+from gradlab.nets import embedding
 from gradlab.tasks import _columns
 
 STEPS, LANES = 100, 16  # of noise, unless told
@@ -19,7 +20,10 @@ KINDS = (".npy", ".csv", ".parquet")
 
 
 class Inputs(NamedTuple):
-    """x (T, B, D), time first; y as `Network.gradients` takes it, or None; and words on both."""
+    """x (T, B, D), or numbers (T, B) of an embedding's rows, time first; and words on both.
+
+    y as `Network.gradients` takes it, or None.
+    """
 
     x: np.ndarray
     y: np.ndarray | None
@@ -30,15 +34,21 @@ class Inputs(NamedTuple):
 def of(net, x, y, batch_first=False, loss=None, noise=(STEPS, LANES, 0)):
     """The `Inputs` of a network: arrays or paths, or noise of unit variance where x is None.
 
-    noise: its (steps, sequences, seed). Raises UserError, one line, for what does not fit.
+    Of an embedding's rows each is as likely. noise: its (steps, sequences, seed). Raises UserError,
+    one line, for what does not fit.
     """
     width, notes = net.weights["U"].shape[1], []
+    rows = len(net.weights.get(embedding.NAME, ()))
     if x is None:
         if y is not None:
             raise UserError("targets without inputs: give the inputs that they belong to")
         *size, seed = noise
-        x = np.random.default_rng(seed).standard_normal((*size, width))
-        notes.append("no inputs given: noise of unit variance; yours (--inputs) may do otherwise")
+        stream = np.random.default_rng(seed)
+        x = stream.integers(rows, size=size) if rows else stream.standard_normal((*size, width))
+        what = "words drawn at random" if rows else "noise of unit variance"
+        notes.append(f"no inputs given: {what}; yours (--inputs) may do otherwise")
+    elif rows:
+        x = _words("inputs", x, rows, batch_first)
     else:
         x = _by_time("inputs", x, width, batch_first)
     _check_finite("inputs", x)
@@ -83,7 +93,8 @@ def _npy(path, place):
         raise UserError(f"{path} is no .npy file of plain numbers: {reason}") from None
 
 
-def _array(name, value):
+def array_of(name, value):
+    """An array of numbers from that, or from the path of a file."""
     if isinstance(value, str | os.PathLike):
         return read(Path(value))
     if hasattr(value, "batch_sizes"):
@@ -101,7 +112,7 @@ def _check_finite(name, array):
 
 def _by_time(name, value, width, batch_first):
     """(T, B, D) from that, (B, T, D), (T, D) or (T,)."""
-    array = given.floats(name, _array(name, value))
+    array = given.floats(name, array_of(name, value))
     shape = array.shape
     if array.ndim == 1 and width == 1:
         array = array[:, None]
@@ -116,9 +127,20 @@ def _by_time(name, value, width, batch_first):
     return np.ascontiguousarray(array)
 
 
+def _words(name, value, rows, batch_first):
+    """Numbers (T, B) of rows from that, (B, T) or (T,)."""
+    array = array_of(name, value)
+    if array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1):
+        array = array.reshape(-1, 1)
+    elif batch_first and array.ndim == 2:
+        array = array.T
+    array = embedding.numbers_of(name, array, rows)
+    return embedding.within(name, array, rows, np.full(array.shape[1], len(array)))
+
+
 def _targets(net, value, shape, batch_first, loss):
     """(y, at): of every step (T, B, O), (T, B), or of the last one (B, O), (B,)."""
-    y, outputs = _array("targets", value), len(net.weights["c"])
+    y, outputs = array_of("targets", value), len(net.weights["c"])
     steps, lanes = shape
     classes = y.dtype.kind in "iu"
     if lanes == 1 and y.ndim <= 2 and len(y) == steps > 1 and y.shape[1:] != (1, outputs):

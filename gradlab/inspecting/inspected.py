@@ -8,6 +8,7 @@ from gradlab import files, given
 from gradlab.errors import UserError, one_of
 from gradlab.inspecting import advice, inputs, layers, remedies, report, rules, slopes, units
 from gradlab.models import objects
+from gradlab.nets.embedding import NAME as EMBEDDING
 from gradlab.nets.losses import LOSSES
 from gradlab.nets.network import Network
 from gradlab.theory.truncation import BIAS
@@ -43,7 +44,9 @@ def inspect(
     model       a Network; the path of a .safetensors, .npz or .onnx file; a torch.nn.RNN, LSTM or
                 GRU or a module that holds one; a state_dict; a Keras layer; a dict of arrays
     x           inputs (T, B, D), (T, D) or (T,), or the path of a .npy, .csv or .parquet file;
-                noise of unit variance unless given, of `steps` steps, or `needs` if that is more
+                noise of unit variance unless given, of `steps` steps, or `needs` if that is more;
+                of a model with an embedding whole numbers (T, B) or (T,), at random unless given,
+                or values, for which the embedding is left out
     y           targets of every step (T, B, O), or of the last one (B, O); classes (T, B), (B,)
     loss        squared_error, cross_entropy (for class numbers) or binary_cross_entropy
     layer, activation, readout   as `Network.load` takes them
@@ -66,7 +69,12 @@ def inspect(
         seen.layers      # a row a layer and direction
         seen.table       # a row a lag of each
     """
-    net, name = _network(model, layer, activation, readout)
+    told: dict[str, Any] = {"layer": layer, "activation": activation, "readout": readout}
+    net, name = _network(model, told)
+    if x is not None and EMBEDDING in net.weights:
+        x = inputs.array_of("inputs", x)
+        if x.dtype.kind == "f":
+            net, name = _network(model, told | {"embedding": False})
     share = _share("share", share)
     how = share, _share("bias", bias), _needs(needs), _rate(rate)
     steps, sequences = (
@@ -166,13 +174,16 @@ class Inspected:
         return notebook.shown(self.text, self.figure(), "the gradient by lag")
 
 
-def _network(model, layer, activation, readout):
-    """(Network, its name)."""
-    how = {"layer": layer, "activation": activation, "readout": readout}
+def _network(model, how):
+    """(Network, its name); how: what `Network.load` takes."""
     if isinstance(model, Network):
-        if said := [key for key, value in how.items() if value is not None]:
+        if said := [key for key, value in how.items() if value is not None and key != "embedding"]:
             raise UserError(f"{', '.join(said)}: a Network says it itself, leave it out")
-        return model.checked(), "network"
+        model = model.checked()
+        if how.get("embedding") is False:
+            weights = {name: own for name, own in model.weights.items() if name != EMBEDDING}
+            model = Network(weights, model.cell, model.activation, model.feedback)
+        return model, "network"
     if isinstance(model, str | os.PathLike):
         return Network.load(model, **how), files.expanded(model).name
     return Network.of(model, **how), type(model).__name__

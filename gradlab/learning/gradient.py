@@ -21,7 +21,7 @@ from gradlab.nets.truncated import Truncation
 class Back(Part):
     """The way back of a minibatch, all its lanes in one group; the loss is the mean over lanes.
 
-    sums   {name: (array, exponent)}: dL/d(weight) = array * 2^exponent
+    sums   {name: (array, exponent)}: dL/d(weight) = array * 2^exponent, but for the embedding's
     omega  (value, derivative, steps) if it was asked for: see gradlab.learning.omega
     """
 
@@ -48,6 +48,20 @@ class Back(Part):
         """The steps of each lane, in the group's order."""
         return self.run.lengths
 
+    @functools.cached_property
+    def rows(self):
+        """(R,): the rows of the embedding that this minibatch has, rising; None without one."""
+        numbers = self._source[0].numbers
+        return None if numbers is None else np.unique(numbers)
+
+    @functools.cached_property
+    def weights(self):
+        """The network's, of an embedding only `rows`: all others have no gradient."""
+        if self.rows is None:
+            return self.net.weights
+        few = self.net.weights[embedding.NAME][self.rows]
+        return self.net.weights | {embedding.NAME: few}
+
     def lags(self):
         """log2 ||dL/dh_t|| (T+1, B) of the top layer, in the group's order."""
         return self.lag_log2(self.net.layers - 1)
@@ -65,7 +79,10 @@ class Back(Part):
 
     @np.errstate(over="ignore", invalid="ignore")
     def by_lane(self):
-        """{name: (B, ...)}: the gradients of each lane's own loss; nothing is averaged."""
+        """{name: (B, ...)}: the gradients of each lane's own loss; nothing is averaged.
+
+        Of an embedding those of `rows`.
+        """
         lanes, found = len(self._order), {}
         for chain in self.run.chains:
             sums = bptt.LaneSums(chain.sources, lanes)
@@ -74,7 +91,7 @@ class Back(Part):
                 own = sums.exponent[name][:, None, None]
                 found[name + chain.place.suffix] = plain(total, own) if own.any() else total
         found |= self._readout_by_lane() | self._embedding_by_lane()
-        place, shapes = np.argsort(self._order), self.net.weights
+        place, shapes = np.argsort(self._order), self.weights
         return {k: lanes * found[k][place].reshape(lanes, *shapes[k].shape) for k in shapes}
 
     @np.errstate(over="ignore", invalid="ignore")
@@ -100,7 +117,8 @@ class Back(Part):
             if span[0] > 0:
                 hits = hits + self._clip_carry(adjoint, span, start, rule)
         found = self._added(chain, sums, adjoint, below) | self.slope.sums
-        found |= self._embedded([below])
+        self._lowest = [below]
+        found |= self.embedded(self.rows)
         return found, *(hits / lengths.sum()).tolist()
 
     def _clip_carry(self, adjoint, span, head, rule):
@@ -129,17 +147,17 @@ class Back(Part):
 
     def _embedding_by_lane(self):
         """By one more way back, whose deltas each lane gives to a table of its own."""
-        table = self.net.weights.get(embedding.NAME)
-        if table is None:
+        if self.rows is None:
             return {}
         below = [self._below(chain) for chain in self.run.of_layer(0)]
         for own in below:
             sums = self._sums_of(own.chain, own, False)
             own.take(self.gone(own.chain, sums))
-        lanes, count = len(self._order), len(table)
-        numbers = self._source[0].numbers[:, self._order] + count * np.arange(lanes)
-        room = np.zeros((lanes * count, table.shape[1]), table.dtype)
-        found = embedding.gradient(below, self._inputs_of(below), numbers, room)
+        table, lanes = self.weights[embedding.NAME], len(self._order)
+        places = np.searchsorted(self.rows, self._source[0].numbers[:, self._order])
+        room = np.zeros((lanes * len(table), table.shape[1]), table.dtype)
+        places += len(table) * np.arange(lanes)
+        found = embedding.gradient(below, self._inputs_of(below), places, room)
         return {embedding.NAME: plain(*found).reshape(lanes, *table.shape)}
 
     def _readout_by_lane(self):
@@ -169,7 +187,7 @@ class Found(NamedTuple):
     """One minibatch's loss and gradients.
 
     wanted, applied  all weights' entries in one vector, before and after clipping, alpha dOmega/dW
-                     included; wanted up to a power of two
+                     included; wanted up to a power of two; of an embedding only `back.rows`
     norm             of wanted
     clipped          share of what is clipped: of one mean, of lanes, of steps and lanes
     not_finite       share of the same whose norm is inf or nan: no rule can keep its direction
@@ -196,7 +214,7 @@ def gradient(net, task, minibatch, plan, watch=False, memory=None):
     back = Back.of(net, minibatch, task.LOSS, task.AT, plan, asked)
     if plan.omega:
         back.sums["W"] = added([back.sums["W"], (plan.omega * back.omega[1], 0)])
-    wanted, level = _vector_of(back.sums)
+    wanted, level = _vector_of(back.sums | back.embedded(back.rows))
     norm, applied, *shares = _clipped(back, (wanted.copy(), level), plan, memory)
     value = back.omega[0] if asked else np.nan
     return Found(back.loss, wanted, applied, norm, *shares, value, back)
@@ -210,6 +228,16 @@ def has_omega(net, plan):
 def vector(weights):
     """All entries of {name: array} in one vector, in the order of the names."""
     return np.concatenate([weights[name].ravel() for name in sorted(weights)])
+
+
+def spread(found, back):
+    """A vector of `Found` with all rows of the embedding: those without a gradient are zero."""
+    if back.rows is None:
+        return found
+    table = np.zeros_like(back.net.weights[embedding.NAME])
+    few = cut(found, back.weights)
+    table[back.rows] = few[embedding.NAME]
+    return vector(few | {embedding.NAME: table})
 
 
 def _vector_of(sums):
@@ -252,8 +280,8 @@ def rule_of(plan):
 def _clipped(back, mean, plan, memory):
     """(norm before, the vector after clipping, the shares clipped and not finite)."""
     if plan.clip_style in ADAPTIVE and plan.clip_threshold is not None:
-        return _adaptive(plain(*mean), back.net.weights, plan, memory)
-    c, layout, (mean, level) = plan.clip_threshold, layout_of(back.net.weights), mean
+        return _adaptive(plain(*mean), back.weights, plan, memory)
+    c, layout, (mean, level) = plan.clip_threshold, layout_of(back.weights), mean
     if plan.clip_per == "mean" or c is None:
         total, hit, finite = updates.clip(rule_of(plan), mean, level, *layout)
         return total, mean, float(hit), float(not finite)

@@ -29,7 +29,10 @@ class Sequences:
     x   arrays (T_i, D), or numbers (T_i,) for an embedding
     y   targets of each: class numbers (T_i,), of which -100 has no loss, or values (T_i, O); or of
         its last step alone: a class, or values (O,)
+    instead, dropout   other inputs like x, of which each step has its own with that probability,
+                       drawn anew for each update: the unknown word, for words that none has seen
 
+    >>> import gradlab
     >>> words = Sequences([[0, 4, 2], [3, 1]], [[1, 0, 0], [1, -100]])
     >>> net = gradlab.Network.draw("lstm", inputs=5, embedding=4, hidden=8, outputs=2)
     >>> training = gradlab.train(net, words, gradlab.Plan(updates=3, batch=2, mean="steps"))
@@ -39,6 +42,8 @@ class Sequences:
 
     x: Any = field(repr=False)
     y: Any = field(repr=False)
+    instead: Any = field(default=None, repr=False)
+    dropout: float = 0.0
 
     @classmethod
     def cut(cls, x: Any, y: Any, steps: int) -> "Sequences":
@@ -65,14 +70,22 @@ class Minibatches:
         self._test = None
         if test is not None:
             self._test = _checked(net, "test", test, plan)[:2]
+        self._instead, self._dropout = _checked_dropout(net, own, self.x)
         self._order = None, None
 
     def minibatch(self, number, plan):
         """(x, y, lengths) of update number 1, 2, ...: it follows from the plan and that alone."""
         epoch, place = divmod(number - 1, self.per_epoch(plan))
         if plan.carry:
-            return self._padded((self.x, self.y), _side_by_side(len(self.x), place, plan))
-        return self._padded((self.x, self.y), self._epoch(epoch, plan)[place])
+            chosen = _side_by_side(len(self.x), place, plan)
+        else:
+            chosen = self._epoch(epoch, plan)[place]
+        x, y, lengths = self._padded((self.x, self.y), chosen)
+        if self._dropout:
+            stream = draws.stream(seed=plan.seed, purpose="dropout", update=number)
+            dropped = stream.random(x.shape[:2]) < self._dropout
+            x[dropped] = _beside([self._instead[i] for i in chosen], 0)[dropped]
+        return x, y, lengths
 
     def starts(self, number, plan):
         """Whether no state is carried to update number 1, 2, ...: it begins an epoch."""
@@ -179,6 +192,23 @@ def _checked(net, name, own, plan):
             raise UserError(f"{said}, not {one.shape}")
         y[i] = _target(net, f"y[{i}] of {name}", one, loss)
     return x, y, loss, at
+
+
+def _checked_dropout(net, own, x):
+    """(other inputs, the probability of each step to have its own), None and 0 for none."""
+    share = given.number("dropout", own.dropout)
+    if not 0 <= share < 1 or (own.instead is None and share):
+        right = "a probability from 0 to below 1, with what stands instead"
+        raise UserError(f"dropout={own.dropout}: must be {right}")
+    if own.instead is None:
+        return None, 0.0
+    if len(own.instead) != len(x):
+        raise UserError(f"instead: give as many as x, {len(x)}, not {len(own.instead)}")
+    other = [_input(net, f"instead[{i}]", one) for i, one in enumerate(own.instead)]
+    for i, (one, right) in enumerate(zip(other, x, strict=True)):
+        if len(one) != len(right):
+            raise UserError(f"instead[{i}] has {len(one)} steps, x[{i}] {len(right)}")
+    return other, share
 
 
 def _input(net, name, one):

@@ -23,7 +23,7 @@ from gradlab.errors import UserError
 from gradlab.kernels import updates
 from gradlab.learning import data, fields, records
 from gradlab.learning.adaptive import ADAPTIVE, Memory
-from gradlab.learning.gradient import cut, gradient, rule_of, vector
+from gradlab.learning.gradient import cut, gradient, layout_of, rule_of, spread, vector
 from gradlab.learning.omega import check
 from gradlab.learning.optimizers import optimizer
 from gradlab.learning.plan import Plan
@@ -31,6 +31,7 @@ from gradlab.learning.schedules import factor
 from gradlab.learning.stretch import MOST, ROOM, Stretches, Told, copied, is_plain, size_of
 from gradlab.models import safetensors
 from gradlab.nets import draws
+from gradlab.nets.embedding import NAME as EMBEDDING
 from gradlab.nets.network import Network
 from gradlab.nets.truncated import Truncation
 from gradlab.threads import one_blas_thread
@@ -324,8 +325,7 @@ class Training:
             self._ahead.popleft()
             raise
         rate = self._rate(number)
-        change = self._optimizer.step(step.applied, self._slots, rate, number)
-        finite = updates.take(self._flat, change)
+        change, finite = self._moved(step, rate, number, watch)
         seconds = time.perf_counter() - started
         self._seconds += seconds
         self._stretches.alone(seconds)
@@ -349,6 +349,22 @@ class Training:
             return minibatch
         x, y, lengths = minibatch
         return x, y, lengths, records.first(self._ends, x.shape[1])
+
+    def _moved(self, step, rate, number, watch):
+        """(the step of all weights, whether they are finite after it); to the bit the same if seen.
+
+        The step is None where nobody looks, and the weights are an embedding's for the most part.
+        """
+        back = step.back
+        if back.rows is None or watch:
+            applied = spread(step.applied, back)
+            change = self._optimizer.step(applied, self._slots, rate, number)
+            return change, updates.take(self._flat, change)
+        edges, _ = layout_of(self.net.weights)
+        first = int(edges[sorted(self.net.weights).index(EMBEDDING)])
+        few = step.applied, back.rows, (first, *self.net.weights[EMBEDDING].shape)
+        how = self._optimizer.number, self._optimizer.setting(rate, number)
+        return None, updates.advance(*how, few, self._slots, self._flat)
 
     def _remembered(self):
         """What clipping remembers: it follows from the norms, whatever the last update came to."""

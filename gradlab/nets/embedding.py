@@ -51,12 +51,13 @@ def within(name, numbers, count, lengths):
 
 
 @np.errstate(over="ignore", under="ignore", invalid="ignore")
-def gradient(below, inputs, numbers, like):
-    """(dL/dE, exponent): dL/dE = array * 2^exponent, of the shape and dtype of `like`.
+def gradient(below, inputs, numbers, table):
+    """(dL/dE, exponent): dL/dE = array * 2^exponent, of the shape and dtype of a table of zeros.
 
-    below: the `chains.Deltas` of the lowest layer, a direction each; inputs: their U (G, D).
+    below: the `chains.Deltas` of the lowest layer, a direction each; inputs: their U (G, D). The
+    array is the table itself but where the range asks for another one.
     """
-    numbers, table = np.ascontiguousarray(numbers).reshape(-1), np.zeros_like(like)
+    numbers = np.ascontiguousarray(numbers).reshape(-1)
     pairs = [one.ordered(False) for one in below]
     rows = [(flat(delta), exponent.reshape(-1)) for delta, exponent in pairs]
     if not any(exponent.any() for _, exponent in rows):
@@ -64,7 +65,7 @@ def gradient(below, inputs, numbers, like):
             kernels.add_picked(delta, np.ascontiguousarray(U), numbers, table)
         if _is_well(table) or not any(delta.any() for delta, _ in rows):
             return table, 0
-    return _careful(rows, inputs, numbers, np.zeros_like(like))
+    return _careful(rows, inputs, numbers, np.zeros_like(table))
 
 
 def flat(delta):

@@ -37,9 +37,8 @@ class Gradients:
         self._batch, self._given = batch, (loss, truncation)
         self._parts = each(lambda group: Part(batch, group, loss, truncation), batch.groups)
         self._loss = added([(part.slope.value, part.slope.level) for part in self._parts])
-        sums = {
-            name: added([part.sums[name] for part in self._parts]) for name in batch.net.weights
-        }
+        every = [part.sums | part.embedded() for part in self._parts]
+        sums = {name: added([own[name] for own in every]) for name in batch.net.weights}
         self.weights, self.exponents = in_reach(sums)
 
     @property

@@ -18,7 +18,7 @@ class Part:
     """The sums of a group's gradients; what is looked at seldom runs back once more.
 
     slope  the loss, what it gives the readout, and the readout's gradients
-    sums   {name: (array, exponent)}: dL/d(weight), this group's share
+    sums   {name: (array, exponent)}: dL/d(weight), this group's share, but for the embedding's
     omega  (value, dOmega/dW, mean number of counted steps), None unless it was asked for
     """
 
@@ -52,7 +52,8 @@ class Part:
             self.slope = Slope.careful(run, loss, group)
             self._heads[chain.place] = self.slope.head(chain)
             adjoint = self.gone(chain, sums)
-        return self._added(chain, sums, adjoint, below) | self._embedded([below])
+        self._lowest = [below]
+        return self._added(chain, sums, adjoint, below)
 
     def adjoint(self, chain):
         """What a chain's way back recorded."""
@@ -76,21 +77,28 @@ class Part:
                 sums = self._sums_of(chain, deltas, omega)
                 found |= self._added(chain, sums, self.gone(chain, sums), deltas)
             above = below
-        return found | self._embedded(above)
+        self._lowest = above
+        return found
 
     def _below(self, chain):
         """Room for what a chain hands down: to the layer below, or to the embedding."""
         kept = chain.place.layer > 0 or self._source[0].numbers is not None
         return Deltas(chain) if kept else None
 
-    def _embedded(self, below):
-        """{"embedding": (array, exponent)} from the lowest layer's `Deltas`, if there is one."""
+    def embedded(self, rows=None):
+        """{"embedding": (array, exponent)}, nothing without one.
+
+        rows (R,), rising: those that the array is to have, all of the group's among them.
+        """
         batch, group, _ = self._source
         if batch.numbers is None:
             return {}
         table, numbers = batch.net.weights[embedding.NAME], batch.numbers[:, group]
-        inputs = self._inputs_of(below)
-        return {embedding.NAME: embedding.gradient(below, inputs, numbers, table)}
+        if rows is not None:
+            table, numbers = table[rows], np.searchsorted(rows, numbers)
+        below = self._lowest
+        own = embedding.gradient(below, self._inputs_of(below), numbers, np.zeros_like(table))
+        return {embedding.NAME: own}
 
     def _inputs_of(self, kept):
         """The U of each of these `Deltas`."""

@@ -5,12 +5,16 @@ shows it all on its dashboard. Its protocol runs what it is sent: it trusts its 
 address is tls:// and both sides have certificates.
 """
 
+import asyncio
 import logging
+import operator
+import pickle
 import re
+import secrets
 import time
 from concurrent.futures import Executor, Future, InvalidStateError
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 
 from gradlab.errors import UserError, told
 from gradlab.suite.plan import GIB
@@ -37,6 +41,7 @@ def connected(address):
     # what it tells of a lost scheduler is told here in one line
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
+        asyncio.run(_answered(distributed, address))
         client = distributed.Client(address, timeout=ANSWER, set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise UserError(
@@ -46,6 +51,18 @@ def connected(address):
     with client, Cluster(client) as executor:
         executor.introduce()
         yield executor
+
+
+async def _answered(distributed, address):
+    """Wait for a scheduler's first words: Dask's client does for ever, if a port only listens."""
+    from distributed.core import connect
+
+    try:
+        security = distributed.Security().get_connection_args("client")
+        async with asyncio.timeout(ANSWER):
+            (await connect(address, timeout=ANSWER, **security)).abort()
+    except TimeoutError as error:
+        raise TimeoutError(told(error) or f"nothing within {ANSWER:g} s") from None
 
 
 def of(executor):
@@ -80,8 +97,10 @@ class Cluster(Executor):
 
     def submit(self, function, /, *arguments, **named):
         """The Future of function(*arguments), called on some worker."""
-        future = Future()
-        self._send(future, AGAIN, partial(function, *arguments, **named))
+        import cloudpickle  # Dask's own
+
+        future, call = Future(), cloudpickle.dumps(partial(function, *arguments, **named))
+        self._send(future, AGAIN, call)
         return future
 
     def ahead(self):
@@ -109,7 +128,9 @@ class Cluster(Executor):
         return []
 
     def _send(self, future, left, call):
-        sent = self._pool.submit(call)
+        # bytes: the scheduler unpickles what it hands on, and need not know gradlab or the measure
+        key = f"block-{secrets.token_hex(16)}"
+        sent = self._pool.submit(_unpickled_and_called(), call, key=key)
         future.add_done_callback(lambda one: sent.cancel() if one.cancelled() else None)
         sent.add_done_callback(partial(self._receive, future, left, call))
 
@@ -127,6 +148,13 @@ class Cluster(Executor):
                 future.set_exception(error)
             else:
                 future.set_result(sent.result())
+
+
+@cache
+def _unpickled_and_called():
+    from toolz import compose  # Dask's own
+
+    return compose(operator.call, pickle.loads)
 
 
 def _distributed():

@@ -20,9 +20,11 @@ from typing import NamedTuple
 from gradlab import files
 
 FULL = 256  # files of one kind that a run leaves as they are
-HEAD = re.compile(rb"gradlab shard ([\w.-]{1,200}) (\d{1,18}) ([0-9a-f]{64})\n")
+HEAD = re.compile(rb"gradlab shard ([\w-]{1,190}\.parquet) (\d{1,18}) ([0-9a-f]{64})\n")
 LONGEST = 300  # bytes of a head
-SHARDS, PACKS = "[!.]*.parquet", "[!.]*.pack"
+AT_ONCE = 2**22  # bytes that are read to find the next head
+SHARDS, PACKS = "[!.]*.parquet", "[0-9]*.pack"
+NAME = re.compile(r"[0-9]{6}-[0-9a-f]{12}\.pack")  # what has another name is somebody else's
 
 
 class Place(NamedTuple):
@@ -140,40 +142,44 @@ def _packed(path):
 
 def found_in(folder):
     """The packs of a folder, the earliest first."""
-    return sorted(path for path in Path(folder).glob(PACKS) if path.name[:6].isdigit())
+    return sorted(path for path in Path(folder).glob(PACKS) if NAME.fullmatch(path.name))
 
 
 def places(pack):
-    """{name: (start, length)} of the shards in a pack; {} if it is gone."""
+    """{name: (start, length)} of the shards in a pack; {} if it is gone, or no file."""
     try:
+        if not pack.is_file():  # of a pipe one would wait for a byte
+            return {}
         stat = pack.stat()
-        return _looked(pack, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        return _looked(pack, stat.st_size, stat.st_ino, stat.st_mtime_ns)
     except FileNotFoundError:
         return {}
 
 
 @lru_cache(maxsize=1024)
-def _looked(pack, *_):
+def _looked(pack, size, *_):
     """From head to head; behind a damaged one the next that is whole is looked for."""
     found, place = {}, 0
     with open(pack, "rb") as file:
-        while True:
-            file.seek(place)
-            near = file.read(LONGEST)
-            if not near:
-                return found
-            head = HEAD.match(near)
-            if not _agrees(head):
-                file.seek(place)
-                rest = file.read()
-                head = next(filter(_agrees, HEAD.finditer(rest, 1)), None)
-                if head is None:
-                    return found
-                place += head.start()
-            start, length = place + head.end() - head.start(), int(head[2])
-            found[head[1].decode()] = start, length
+        while place < size and (head := _next_head(file, place)):
+            start, name, length = head
+            found[name] = start, length
             place = start + length
+    return found
+
+
+def _next_head(file, place):
+    """(start, name, length) of the shard behind the first whole head from a place on, or None."""
+    at_once = LONGEST
+    while True:
+        file.seek(place)
+        near = file.read(at_once)
+        if head := next(filter(_agrees, HEAD.finditer(near)), None):
+            return place + head.end(), head[1].decode(), int(head[2])
+        if len(near) < at_once:
+            return None
+        place, at_once = place + len(near) - LONGEST, AT_ONCE
 
 
 def _agrees(head):
-    return head is not None and _head(head[1].decode(), int(head[2])) == head[0]
+    return _head(head[1].decode(), int(head[2])) == head[0]

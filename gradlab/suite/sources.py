@@ -40,11 +40,17 @@ def of(measure):
             raise UserError(f"measure {measure}: no such module")
         return Sources(module, file, folder).add(module, file, function).files
     function = inspect.unwrap(measure)
-    file, name = Path(inspect.getfile(function)).absolute(), getattr(function, "__name__", None)
+    try:
+        file, name = Path(inspect.getfile(function)).absolute(), getattr(function, "__name__", None)
+    except TypeError:  # a partial, an object with __call__: what they hold is in no source
+        raise UserError(f"measure {measure!r}: not a function: write one with def") from None
     module = _module(file, getattr(function, "__module__", None) or "")
     if file.is_file():
         return Sources(module, file).add(module, file, name).files
-    return Sources(module, file).add_text("the measure", inspect.getsource(function)).files
+    try:
+        return Sources(module, file).add_text("the measure", inspect.getsource(function)).files
+    except OSError:  # typed at Python's prompt
+        raise UserError(f"measure {name}: its source is not known; write it in a file") from None
 
 
 def of_block(block):

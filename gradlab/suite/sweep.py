@@ -1,7 +1,7 @@
 """Grid -> blocks -> executor -> rows. Only the driver, which is here, writes."""
 
 from collections import Counter
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 
 from gradlab import underway
@@ -16,10 +16,8 @@ from gradlab.suite.tell import say
 from gradlab.suite.together import Claimed, Taken, died_in, given_up, run_or_take
 from gradlab.threads import one_blas_thread
 
-GONE = (
-    "the executor cancelled its blocks, as a cluster does whose scheduler is gone: what was stored "
-    "stays, the same command, without --fresh, runs the missing blocks"
-)
+AGAIN = "what was stored stays, the same command, without --fresh, runs the missing blocks"
+GONE = "the executor cancelled its blocks, as a cluster does whose scheduler is gone: " + AGAIN
 
 
 def sweep(experiment, folder, workers=None, fresh=False, retry_errors=False):
@@ -148,7 +146,7 @@ def _let_go(future):
 
 def is_executor(workers):
     """Whether it is an executor: of concurrent.futures, or what looks like one (a cluster's)."""
-    return isinstance(workers, Executor) or hasattr(workers, "submit")
+    return callable(getattr(workers, "submit", None)) and not isinstance(workers, type)
 
 
 @contextmanager
@@ -168,16 +166,25 @@ def _submit(executor, experiment, part, why, mark, apart):
     """The future of a part; `mark`, a file near its shard, if the executor is not our threads."""
     what = experiment.measure, part.block, experiment.alone
     keep = part.underway.absolute(), experiment.save_every
+    if mark:
+        files = stamp(experiment.measure, part.block)
+        return _handed(executor, run_elsewhere, *what, files, Keeping(*keep, mark.absolute()))
+    take = why[part.path] not in (FRESH, DAMAGED, ERRORS)
+    return executor.submit(run_or_take, part.path, what, keep, apart, take)
+
+
+def _handed(executor, *call):
+    """The future of a call. Raises UserError where the executor was shut down, or gives none."""
     try:
-        if mark:
-            files = stamp(experiment.measure, part.block)
-            return executor.submit(run_elsewhere, *what, files, Keeping(*keep, mark.absolute()))
-        take = why[part.path] not in (FRESH, DAMAGED, ERRORS)
-        return executor.submit(run_or_take, part.path, what, keep, apart, take)
+        future = executor.submit(*call)
+        if not hasattr(future, "add_done_callback"):
+            raise TypeError(f"its submit returned {type(future).__name__}, not a Future")
     except BrokenExecutor as error:
-        failed = Future()
-        failed.set_exception(error)
-        return failed
+        future = Future()
+        future.set_exception(error)
+    except Exception as error:
+        raise UserError(f"the executor takes no blocks: {named(error)}; {AGAIN}") from error
+    return future
 
 
 def _stored(outcome, part, origin, packing):
@@ -215,11 +222,18 @@ def _outcome(future, experiment, part, apart):
             return apart.run(experiment.measure, part.block, experiment.alone)
         if isinstance(outcome, Others):
             refuse(stamp(experiment.measure, part.block), outcome)
+        if not isinstance(outcome, tuple):
+            raise UserError(f"the executor returned {outcome!r}, not what the block came to")
         return outcome
     except UserError:
         raise
     except CancelledError:
         raise UserError(GONE) from None
+    except (ImportError, AttributeError) as error:  # before the block began: it gives rows
+        raise UserError(
+            f"a worker cannot load the measure ({named(error)}): install there what it lacks, or "
+            'name a measure beside an experiment\'s file, measure="module:function"'
+        ) from error
     except Exception as error:
         return None, named(error), 0.0
 

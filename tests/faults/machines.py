@@ -14,11 +14,14 @@ from faults.tally import Tally, wrong
 WHAT = "machines"
 HOW = ("BLAS kernels of Haswell, Zen, SkylakeX and Prescott, a generic CPU, LANG=C, no DISPLAY, a "
        "time zone, folders of other names, ignored SIGINT; Pythons as installed")  # fmt: skip
-NUMBERS = ("test_last_step.py", "test_golden.py", "test_stretch.py")
-AROUND = ("test_files.py", "test_broken.py", "test_found.py", "test_style.py")
-WIDE = ("test_gradients.py", "test_cells.py", "test_train.py", "test_lyapunov.py", "test_omega.py",
-        "test_updates.py", "test_sweep.py", "test_store.py", "test_cli.py", "test_series.py",
-        "test_watch.py", "test_environment.py", "test_experiment.py")  # fmt: skip
+# What a BLAS or a processor may change, and what a language, a folder or a disk may.
+NUMBERS = ("test_last_step.py", "test_golden.py", "test_stretch.py", "test_gradients.py",
+           "test_cells.py", "test_train.py", "test_lyapunov.py", "test_omega.py",
+           "test_updates.py")  # fmt: skip
+AROUND = ("test_files.py", "test_broken.py", "test_found.py", "test_style.py", "test_sweep.py",
+          "test_store.py", "test_cli.py", "test_series.py", "test_watch.py", "test_environment.py",
+          "test_experiment.py")  # fmt: skip
+FEW = ("test_files.py", "test_broken.py", "test_style.py")
 HIDDEN = {"DISPLAY": None, "WAYLAND_DISPLAY": None}
 
 
@@ -29,7 +32,7 @@ def run(full, place):
     locked.mkdir(mode=0o500)
     numbers, around = (("test_last_step.py",), ("test_style.py", "test_broken.py"))
     if full:
-        numbers, around = (*NUMBERS, *WIDE), (*AROUND, *WIDE)
+        numbers, around = NUMBERS, AROUND
     for core in ("Haswell", "Zen", "SkylakeX", "Prescott") if full else ("Haswell", "Prescott"):
         if core == "SkylakeX" and "avx512" not in Path("/proc/cpuinfo").read_text():
             tally.lacks("SkylakeX: this processor has no AVX-512")
@@ -47,7 +50,7 @@ def run(full, place):
                      "TZ": "Asia/Kathmandu", "MPLCONFIGDIR": str(locked)}  # fmt: skip
     if full:
         for name, value in poor.items():  # all together they meet the most files, below
-            _tests(tally, f"{name}={value}", AROUND, **{name: value})
+            _tests(tally, f"{name}={value}", FEW, **{name: value})
     _tests(tally, "LANG=C, no DISPLAY, TZ, MPLCONFIGDIR", around, **poor)
     _elsewhere(tally, place / "a path with \N{LATIN SMALL LETTER U WITH DIAERESIS}", around)
     _ignoring(tally, full)
@@ -108,10 +111,12 @@ def _pythons(tally, place):
     for python in found:
         folder = place / python.parents[1].name
         made = subprocess.run([python, "-m", "venv", folder], capture_output=True)
-        install = [folder / "bin" / "pip", "install", "-q", "-e", f"{TESTS.parent}[test]"]
-        if made.returncode or not _done(install):
+        pip, own = [folder / "bin" / "pip", "install"], folder / "bin" / "python"
+        if uv := shutil.which("uv"):  # seconds where pip takes minutes
+            pip = [uv, "pip", "install", "--python", own]
+        if made.returncode or not _done([*pip, "-q", "-e", f"{TESTS.parent}[test]"]):
             tally.lacks(f"Python {folder.name}: its packages cannot be installed")
             continue
-        _tests(tally, f"Python {folder.name}", (*WIDE, *AROUND), program=folder / "bin" / "python",
+        _tests(tally, f"Python {folder.name}", (*NUMBERS, *AROUND), program=own,
                NUMBA_CACHE_DIR=str(folder / "cache"))  # fmt: skip
         tally.figures[f"Python {folder.name}"] = "tried"

@@ -6,10 +6,10 @@ import signal
 import threading
 
 import pandas as pd
-from cluster import running
 from toy import experiment as toy
 from toy_kept import experiment as kept
 
+from cluster import running
 from faults import children, folders
 from faults.tally import Tally, wrong
 from gradlab.suite import cluster, sweep
