@@ -214,7 +214,10 @@ def take(w, change):
 
 @reduction
 def _zeros(w):
-    """The sum of 0 w_i: nan if an entry is nan or inf. A branch each took four times as long."""
+    """The sum of 0 w_i: nan if an entry is nan or inf.
+
+    With a branch for each, `take` of 640,000 took 2.6 times as long in float32, 1.5 in float64.
+    """
     total = 0.0
     for i in range(w.size):
         total += w[i] * 0.0
@@ -226,8 +229,8 @@ def advance(kind, setting, few, slots, w):
     """`step` and `take` where g is zero but for a few rows of a table; whether w is finite then.
 
     few = (g, rows (R,), (first, K, D)): the table (K, D) begins at w[first], and g has at `first`
-    only the rows named, which rise. Nothing of the size of w is made: an embedding of 19,000 words
-    took twice the time of all the rest. SGD leaves the rows without a gradient where they are.
+    only the rows named, which rise. Nothing of the size of w is made: for 10,000 words of 64 values
+    that took three times as long as all the rest. SGD leaves rows without a gradient as they are.
     """
     g, rows, (first, count, width) = few
     room = empty(max(PIECE, width), g), empty(max(PIECE, width), g)
