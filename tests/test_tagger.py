@@ -10,13 +10,15 @@ import math
 import numpy as np
 import pytest
 
-from gradlab import Network, cli
+from gradlab import Network, cli, underway
 from gradlab.errors import UserError
 from gradlab.measures import tagger as measure
+from gradlab.measures.learning import point_of
 from gradlab.models import safetensors
 from gradlab.suite import library
 from gradlab.suite.grid import blocks, changed, is_file, shown
 from gradlab.tagging.corpus import Corpus
+from gradlab.tagging.learn import training_of
 from gradlab.tagging.reach import by_word
 from gradlab.tagging.sentences import Numbers, classes_in_order
 from gradlab.tagging.tagger import Tagger, classes, shipped
@@ -231,6 +233,23 @@ def test_the_state_is_carried_where_that_is_asked_for(table):
     assert carried["accuracy"][last] != plain["accuracy"][last]
     counts = (points["tag"] == points["taken_for"]) & (points["tag"] != "all")
     assert np.nansum(carried["taken"][counts]) > 1
+
+
+def test_a_training_that_was_stopped_goes_on(table, tmp_path):
+    _, plain = table()
+    values = {"cell": ["elman"], "seed": [1], "epochs": 2, "hidden_size": 8, "batch": 20}
+    experiment = changed(library.load("tagger"), values | {"bidirectional": [False]})
+    ((block, _),) = blocks(experiment)
+    point = {k: v for k, v in point_of(block, 0).items() if k not in measure.ASKED}
+    with underway.at(tmp_path, 0.0):
+        training = training_of(point, Corpus.read(lower=True))
+        training.run(until=20, save=underway.file(point))
+        count = underway.updates()
+        again = measure.learnt(block)
+    assert underway.updates() - count == training.plan.updates - 20
+    for name, values in plain.items():
+        if name != "status":
+            assert np.array_equal(again[name], values, equal_nan=True), name
 
 
 def test_corpora_are_files_and_wrong_ones_are_told(tmp_path):

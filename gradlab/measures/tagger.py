@@ -26,6 +26,7 @@ from gradlab.text.conllu import TAGS
 from gradlab.text.scores import Commonest, score
 
 ALL = "all"
+ASKED = ("part", "tag", "taken_for", "word")
 WORDS = 24  # of a piece of text in which the horizon is measured
 PIECES = 500  # of it, at most
 FAR = 8  # words, over which the fall is measured
@@ -67,10 +68,9 @@ ROUNDING_DECIDES = True  # see gradlab.suite.reproduce: another machine trains o
 def learnt(block):
     """The columns of COLUMNS, a row for each part, pair of tags and word that is asked for."""
     points = [point_of(block, i) for i in range(len(block))]
-    names = ("part", "tag", "taken_for", "word")
-    asked = [tuple(point.pop(name) for name in names) for point in points]
+    asked = [tuple(point.pop(name) for name in ASKED) for point in points]
     if any(point != points[0] for point in points):
-        raise UserError(f"one training a block: split the grid by all axes but {', '.join(names)}")
+        raise UserError(f"one training a block: split the grid by all axes but {', '.join(ASKED)}")
     seen = Seen(points[0])
     rows = [seen.row(*one) for one in asked]
     ended = "ok" if seen.training.status == "finished" else seen.training.status
