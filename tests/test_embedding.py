@@ -85,6 +85,23 @@ def test_float32_is_float32():
     np.testing.assert_allclose(got, right, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("cell", "cut"), [("elman", "window"), ("lstm", "chunk"), ("gru", "chunk")]
+)
+def test_truncated_it_is_what_U_gets(cell, cut):
+    """Of one-hot rows dL/dU[:, i] is the sum of delta where word i stands: dL/dE = dL/dU^T U."""
+    net, (x, y) = network(cell, embedding=WORDS, **NETS[cell]), sentences()
+    net.weights["embedding"] = np.eye(WORDS)
+    short, full = (
+        net.gradients(x, y, "cross_entropy", lengths=LENGTHS, truncate=truncate).weights
+        for truncate in ((cut, 2), None)
+    )
+    ways = [f"U{place.suffix}" for place in net.places if place.layer == 0]
+    right = sum(short[name].T @ net.weights[name] for name in ways)
+    np.testing.assert_allclose(short["embedding"], right, atol=1e-15)
+    assert np.abs(short["embedding"] - full["embedding"]).max() > 1e-4
+
+
 def test_many_lanes_fall_into_groups_and_give_the_same_bits_each_time():
     net, rng = network(hidden=32, inputs=50), np.random.default_rng(0)
     x, y = rng.integers(0, 50, (300, 40)), rng.integers(0, OUTPUTS, (300, 40))

@@ -166,6 +166,29 @@ def test_an_evaluation_counts_words(carry):
     assert loss == pytest.approx(nats / 59, rel=1e-13)
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "rmsprop"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_an_update_that_nobody_looks_at_has_the_same_bits(optimizer, dtype):
+    """All rows move, also those of words that a minibatch has not, but for plain SGD's."""
+    plan = replace(
+        SHORT, optimizer=optimizer, learning_rate=0.01, clip_threshold=0.5, updates=8, log_every=1
+    )
+    net, own = network(inputs=300, embedding=40, dtype=dtype), sentences()
+    seen, unseen = (Training(net, own, replace(plan, log_every=k)) for k in (1, 100))
+    for training in (seen, unseen):
+        training.run()
+    for name, right in seen.net.weights.items():
+        assert np.array_equal(unseen.net.weights[name], right)
+    assert np.array_equal(seen._slots, unseen._slots)
+    one = Training(net, own, replace(plan, log_every=1, updates=1))
+    one.run()
+    x, y, lengths = one.task.minibatch(1, one.plan)
+    found = net.gradients(x, y, "cross_entropy", lengths=lengths, mean="steps")
+    clipped = gradlab.clip(found, 0.5).gradients["embedding"]
+    moved = one.net.weights["embedding"] != net.weights["embedding"]
+    assert (moved == (clipped != 0)).all() and one.rows[0]["step"] > 0
+
+
 def test_chords_are_values_and_their_score_is_nats_a_predicted_step():
     """Of n chords n - 1 are predicted: the first one is an input alone."""
     rng = np.random.default_rng(5)

@@ -202,7 +202,7 @@ def test_lags_on_record_are_the_top_layer_s_to_each_lane_s_own_end():
 
 
 WRONG = {
-    "no task": (5, {}, r"task must be a name, a FILE.py, .* or arrays .*: int lacks LOSS, AT"),
+    "no task": (5, {}, r"task must be a name, a FILE.py, .*, or Sequences: int lacks LOSS, AT"),
     "no name": ("temporal", {}, "no task temporal: did you mean temporal_order"),
     "another plan's": ("adding", {"task": "copying"}, "task=adding: the plan is for task=copying"),
     "option": ("temporal_order", {"task_options": {"n": 1}}, "temporal_order has no option n"),

@@ -605,7 +605,7 @@ def test_an_evaluation_of_a_network_that_is_thrown_off_warns_of_nothing():
 
 
 def test_a_step_and_a_clipped_gradient_have_norms_beyond_their_squares():
-    one = SimpleNamespace(lags=lambda: np.zeros((3, 1)), lengths=np.array([2]))
+    one = SimpleNamespace(lags=lambda: np.zeros((3, 1)), lengths=np.array([2]), rows=None)
     for size in (1e-200, 1e200):
         vector = np.array([3.0, -4.0]) * size
         found = Found(0.0, vector, vector, 5 * size, 0.0, 0.0, np.nan, one)

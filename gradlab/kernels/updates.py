@@ -10,12 +10,14 @@ import numpy as np
 
 from gradlab.kernels.elementwise import largest, rounded_product, scale
 from gradlab.kernels.jit import kernel, ldexp, reduction
+from gradlab.kernels.room import empty
 
 STYLES = ("norm", "torch", "value", "per_array", "keras_global", "optax", "pascanu")
 NORM, TORCH, VALUE, PER_ARRAY, KERAS, OPTAX, PASCANU = range(7)
 SGD, MOMENTUM, ADAM, RMSPROP = range(4)
 OPTIMIZERS = ("sgd", "momentum", "adam", "rmsprop")
 TRUSTED, SHRINK = 1e10, 0.02  # of PASCANU
+PIECE = 4096  # entries that an optimizer moves at a time, where there are many
 SAFE = 1e-200  # sums of squares from here to its inverse need no scaling
 
 
@@ -166,8 +168,10 @@ def clip_lanes(rule, lanes, edges, shrunk, found):
 
 
 @kernel
-def step(kind, setting, g, slots, change):
+def step(kind, setting, g, slots, change, at=0):
     """change (P,) = the step of an optimizer for g (P,); slots (S, P) move on.
+
+    Of longer slots those from `at` on.
 
     setting (5,): rate, number of the update from 1, then the options: momentum; or beta1, beta2,
     epsilon; or decay, epsilon.
@@ -181,11 +185,12 @@ def step(kind, setting, g, slots, change):
         for i in range(g.size):
             change[i] = speed * g[i]
     elif kind == MOMENTUM:
+        mean = slots[0][at : at + g.size]
         for i in range(g.size):
-            slots[0, i] = slots[0, i] * keep + g[i]
-            change[i] = speed * slots[0, i]
+            mean[i] = mean[i] * keep + g[i]
+            change[i] = speed * mean[i]
     elif kind == ADAM:
-        mean, square = slots[0], slots[1]
+        mean, square = slots[0][at : at + g.size], slots[1][at : at + g.size]
         keep2, new2 = one(second), one(1 - second)
         whole, epsilon = one(1 - second**count), one(third)
         for i in range(g.size):
@@ -193,7 +198,7 @@ def step(kind, setting, g, slots, change):
             square[i] = rounded_product(square[i], keep2) + new2 * (g[i] * g[i])
             change[i] = speed * mean[i] / (math.sqrt(square[i] / whole) + epsilon)
     else:
-        square, epsilon = slots[0], one(second)
+        square, epsilon = slots[0][at : at + g.size], one(second)
         for i in range(g.size):
             square[i] = rounded_product(square[i], keep) + new * (g[i] * g[i])
             change[i] = speed * g[i] / (math.sqrt(square[i]) + epsilon)
@@ -209,8 +214,57 @@ def take(w, change):
 
 @reduction
 def _zeros(w):
-    """The sum of 0 w_i: nan if an entry is nan or inf. A branch each took four times as long."""
+    """The sum of 0 w_i: nan if an entry is nan or inf.
+
+    With a branch for each, `take` of 640,000 took 2.6 times as long in float32, 1.5 in float64.
+    """
     total = 0.0
     for i in range(w.size):
         total += w[i] * 0.0
     return total
+
+
+@kernel
+def advance(kind, setting, few, slots, w):
+    """`step` and `take` where g is zero but for a few rows of a table; whether w is finite then.
+
+    few = (g, rows (R,), (first, K, D)): the table (K, D) begins at w[first], and g has at `first`
+    only the rows named, which rise. Nothing of the size of w is made: for 10,000 words of 64 values
+    that took three times as long as all the rest. SGD leaves rows without a gradient as they are.
+    """
+    g, rows, (first, count, width) = few
+    room = empty(max(PIECE, width), g), empty(max(PIECE, width), g)
+    room[1][:] = 0
+    how, own = (kind, setting, room), (slots, w)
+    finite = _advance(how, g[:first], own, np.int64(0))
+    done = np.int64(0)
+    for k in range(rows.size + 1):
+        until = rows[k] if k < rows.size else count
+        at, end = first + done * width, first + until * width
+        while at < end and kind != SGD:
+            size = min(end - at, PIECE)
+            finite = _move(how, room[1][:size], own, at) and finite
+            at += size
+        if k < rows.size:
+            row = g[first + k * width : first + (k + 1) * width]
+            finite = _move(how, row, own, end) and finite
+        done = until + 1
+    rest = g[first + rows.size * width :]
+    return _advance(how, rest, own, first + count * width) and finite
+
+
+@kernel
+def _advance(how, g, own, at):
+    """g from w[at] on, in pieces that stay in cache."""
+    finite = True
+    for first in range(0, g.size, PIECE):
+        finite = _move(how, g[first : min(first + PIECE, g.size)], own, at + first) and finite
+    return finite
+
+
+@kernel
+def _move(how, g, own, at):
+    (kind, setting, room), (slots, w) = how, own
+    change = room[0][: g.size]
+    step(kind, setting, g, slots, change, at)
+    return take(w[at : at + g.size], change)

@@ -48,10 +48,19 @@ class Back(Part):
         """The steps of each lane, in the group's order."""
         return self.run.lengths
 
-    @property
-    def numbers(self):
-        """(T, B): the rows of the embedding, None without one."""
-        return self._source[0].numbers
+    @functools.cached_property
+    def rows(self):
+        """(R,): the rows of the embedding that this minibatch has, rising; None without one."""
+        numbers = self._source[0].numbers
+        return None if numbers is None else np.unique(numbers)
+
+    @functools.cached_property
+    def weights(self):
+        """The network's, of an embedding only `rows`: all others have no gradient."""
+        if self.rows is None:
+            return self.net.weights
+        few = self.net.weights[embedding.NAME][self.rows]
+        return self.net.weights | {embedding.NAME: few}
 
     def lags(self):
         """log2 ||dL/dh_t|| (T+1, B) of the top layer, in the group's order."""
@@ -70,7 +79,10 @@ class Back(Part):
 
     @np.errstate(over="ignore", invalid="ignore")
     def by_lane(self):
-        """{name: (B, ...)}: the gradients of each lane's own loss; nothing is averaged."""
+        """{name: (B, ...)}: the gradients of each lane's own loss; nothing is averaged.
+
+        Of an embedding those of `rows`.
+        """
         lanes, found = len(self._order), {}
         for chain in self.run.chains:
             sums = bptt.LaneSums(chain.sources, lanes)
@@ -79,7 +91,7 @@ class Back(Part):
                 own = sums.exponent[name][:, None, None]
                 found[name + chain.place.suffix] = plain(total, own) if own.any() else total
         found |= self._readout_by_lane() | self._embedding_by_lane()
-        place, shapes = np.argsort(self._order), self.net.weights
+        place, shapes = np.argsort(self._order), self.weights
         return {k: lanes * found[k][place].reshape(lanes, *shapes[k].shape) for k in shapes}
 
     @np.errstate(over="ignore", invalid="ignore")
@@ -106,7 +118,7 @@ class Back(Part):
                 hits = hits + self._clip_carry(adjoint, span, start, rule)
         found = self._added(chain, sums, adjoint, below) | self.slope.sums
         self._lowest = [below]
-        found |= self.embedded()
+        found |= self.embedded(self.rows)
         return found, *(hits / lengths.sum()).tolist()
 
     def _clip_carry(self, adjoint, span, head, rule):
@@ -135,17 +147,17 @@ class Back(Part):
 
     def _embedding_by_lane(self):
         """By one more way back, whose deltas each lane gives to a table of its own."""
-        table = self.net.weights.get(embedding.NAME)
-        if table is None:
+        if self.rows is None:
             return {}
         below = [self._below(chain) for chain in self.run.of_layer(0)]
         for own in below:
             sums = self._sums_of(own.chain, own, False)
             own.take(self.gone(own.chain, sums))
-        lanes, count = len(self._order), len(table)
-        numbers = self._source[0].numbers[:, self._order] + count * np.arange(lanes)
-        room = np.zeros((lanes * count, table.shape[1]), table.dtype)
-        found = embedding.gradient(below, self._inputs_of(below), numbers, room)
+        table, lanes = self.weights[embedding.NAME], len(self._order)
+        places = np.searchsorted(self.rows, self._source[0].numbers[:, self._order])
+        room = np.zeros((lanes * len(table), table.shape[1]), table.dtype)
+        places += len(table) * np.arange(lanes)
+        found = embedding.gradient(below, self._inputs_of(below), places, room)
         return {embedding.NAME: plain(*found).reshape(lanes, *table.shape)}
 
     def _readout_by_lane(self):
@@ -175,7 +187,7 @@ class Found(NamedTuple):
     """One minibatch's loss and gradients.
 
     wanted, applied  all weights' entries in one vector, before and after clipping, alpha dOmega/dW
-                     included; wanted up to a power of two
+                     included; wanted up to a power of two; of an embedding only `back.rows`
     norm             of wanted
     clipped          share of what is clipped: of one mean, of lanes, of steps and lanes
     not_finite       share of the same whose norm is inf or nan: no rule can keep its direction
@@ -193,56 +205,17 @@ class Found(NamedTuple):
     back: Back
 
 
-class Room:
-    """Vectors like all weights `flat` that updates fill again and again, for large embeddings.
-
-    An embedding of 10,000 words made anew at each update cost three times as much as the rest:
-    the system hands out pages one by one. wanted is zero but for the rows of the last minibatch.
-    """
-
-    def __init__(self, weights, flat):
-        self.wanted, self.applied, self.change = np.zeros((3, flat.size), flat.dtype)
-        self._views, self._numbers = cut(self.wanted, weights), None
-
-    def table(self, numbers):
-        """The embedding's part of `wanted`, zero, for a minibatch of these rows."""
-        table = self._views[embedding.NAME]
-        if self._numbers is not None:
-            table[self._numbers] = 0
-        self._numbers = numbers
-        return table
-
-    def take(self, weights):
-        """`wanted` with these gradients by name."""
-        for name, own in weights.items():
-            if own is not self._views[name]:
-                self._views[name][...] = own
-        return self.wanted
-
-
-class Kept(NamedTuple):
-    """What a training keeps from update to update, if it has any: see `clip`, and `Room`."""
-
-    memory: Memory | None = None
-    room: Room | None = None
-
-
-def gradient(net, task, minibatch, plan, watch=False, kept=None):
+def gradient(net, task, minibatch, plan, watch=False, memory=None):
     """The gradients of a minibatch, as `Back.of` takes it, under a plan.
 
-    watch: Omega too, where it is defined. kept: what the training keeps; the vectors of a room are
-    those of the next update.
+    watch: Omega too, where it is defined. memory: that of the training, for styles that have one.
     """
-    memory, room = kept or Kept()
     asked = bool(plan.omega) or (watch and has_omega(net, plan))
     back = Back.of(net, minibatch, task.LOSS, task.AT, plan, asked)
     if plan.omega:
         back.sums["W"] = added([back.sums["W"], (plan.omega * back.omega[1], 0)])
-    sums = back.sums | back.embedded(room and room.table(back.numbers))
-    wanted, level = _vector_of(sums, room.take if room else vector)
-    applied = np.empty_like(wanted) if room is None else room.applied
-    applied[:] = wanted
-    norm, applied, *shares = _clipped(back, (applied, level), plan, memory)
+    wanted, level = _vector_of(back.sums | back.embedded(back.rows))
+    norm, applied, *shares = _clipped(back, (wanted.copy(), level), plan, memory)
     value = back.omega[0] if asked else np.nan
     return Found(back.loss, wanted, applied, norm, *shares, value, back)
 
@@ -257,7 +230,17 @@ def vector(weights):
     return np.concatenate([weights[name].ravel() for name in sorted(weights)])
 
 
-def _vector_of(sums, vector):
+def spread(found, back):
+    """A vector of `Found` with all rows of the embedding: those without a gradient are zero."""
+    if back.rows is None:
+        return found
+    table = np.zeros_like(back.net.weights[embedding.NAME])
+    few = cut(found, back.weights)
+    table[back.rows] = few[embedding.NAME]
+    return vector(few | {embedding.NAME: table})
+
+
+def _vector_of(sums):
     """(all entries in one vector, its exponent): 0 where all fit, else the largest one's."""
     weights, exponents = in_reach(sums)
     if not any(exponents.values()):
@@ -297,8 +280,8 @@ def rule_of(plan):
 def _clipped(back, mean, plan, memory):
     """(norm before, the vector after clipping, the shares clipped and not finite)."""
     if plan.clip_style in ADAPTIVE and plan.clip_threshold is not None:
-        return _adaptive(plain(*mean), back.net.weights, plan, memory)
-    c, layout, (mean, level) = plan.clip_threshold, layout_of(back.net.weights), mean
+        return _adaptive(plain(*mean), back.weights, plan, memory)
+    c, layout, (mean, level) = plan.clip_threshold, layout_of(back.weights), mean
     if plan.clip_per == "mean" or c is None:
         total, hit, finite = updates.clip(rule_of(plan), mean, level, *layout)
         return total, mean, float(hit), float(not finite)

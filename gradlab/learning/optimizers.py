@@ -31,12 +31,9 @@ class Optimizer:
         options = dataclasses.astuple(self)
         return np.array([rate, count, *options, *[0.0] * (3 - len(options))])
 
-    def step(self, gradient, slots, rate, count, change=None):
-        """The step (P,) for update number `count` = 1, 2, ...; the slots move on.
-
-        change: room for it.
-        """
-        change = np.empty_like(gradient) if change is None else change
+    def step(self, gradient, slots, rate, count):
+        """The step (P,) for update number `count` = 1, 2, ...; the slots move on."""
+        change = np.empty_like(gradient)
         updates.step(self.number, self.setting(rate, count), gradient, slots, change)
         return change
 

@@ -10,7 +10,8 @@ clipped, share_clipped   share of what was clipped (see Found); its mean since t
 not_finite, share_not_finite   share whose norm is inf or nan, which is not clipped for another
                      reason than being small; its mean since the last row
 cosine               between the step that was wanted, -dL/dw, and the one that was made
-step, learning_rate  norm of the step that was made; the rate at this update
+step, learning_rate  norm of the step that was made (nan, as the cosine, where an embedding's
+                     diverged at an update that nobody looked at); the rate at this update
 spectral_radius, singular_value   of W after the step (of the worst gate's block; of all of W);
                      of W V for jordan; of a stack the largest of all layers and directions
 omega                Omega of this minibatch (one layer of cell elman, not truncated)
@@ -27,6 +28,7 @@ import math
 
 import numpy as np
 
+from gradlab.learning.gradient import spread
 from gradlab.learning.rules import norm
 from gradlab.nets import draws, weights
 from gradlab.nets.heads import scored
@@ -47,7 +49,7 @@ def of_update(found, change):
     lags, lengths = found.back.lags(), found.back.lengths
     with np.errstate(invalid="ignore"):
         ratio = np.median(lags[0] - lags[lengths, np.arange(len(lengths))]) * math.log10(2)
-        cosine = _cosine(found.wanted, change)
+        cosine = math.nan if change is None else _cosine(spread(found.wanted, found.back), change)
     return {
         "loss": found.loss,
         "norm_before": found.norm,
@@ -55,7 +57,7 @@ def of_update(found, change):
         "clipped": found.clipped,
         "not_finite": found.not_finite,
         "cosine": cosine,
-        "step": float(norm([change])),
+        "step": math.nan if change is None else float(norm([change])),
         "omega": found.omega,
         "horizon": float((2 * lags[1:] >= BOUND).sum(0).mean()),
         "log10_gradient_ratio": float(ratio),

@@ -23,7 +23,7 @@ from gradlab.errors import UserError
 from gradlab.kernels import updates
 from gradlab.learning import data, fields, records
 from gradlab.learning.adaptive import ADAPTIVE, Memory
-from gradlab.learning.gradient import Kept, Room, cut, gradient, rule_of, vector
+from gradlab.learning.gradient import cut, gradient, layout_of, rule_of, spread, vector
 from gradlab.learning.omega import check
 from gradlab.learning.optimizers import optimizer
 from gradlab.learning.plan import Plan
@@ -90,7 +90,7 @@ class Training:
         if plan.truncate:
             Truncation(*plan.truncate).check(net, self.task.AT)
         self.status = RUNNING
-        self._hold(net)
+        self.net, self._flat = _with_flat_weights(net)
         self._optimizer = optimizer(plan.optimizer, plan.optimizer_options)
         slots = len(self._optimizer.slots)
         self._slots = np.zeros((slots, self._flat.size), self._flat.dtype)
@@ -247,7 +247,7 @@ class Training:
         return training
 
     def __getstate__(self):
-        apart = ("_flat", "_room", "_stretches")
+        apart = ("_flat", "_stretches")
         state = {name: value for name, value in self.__dict__.items() if name not in apart}
         net = self.net
         parts = (net.weights, net.cell, net.activation, net.feedback)
@@ -257,7 +257,7 @@ class Training:
         self.__dict__.update(state)
         if isinstance(self.task, _Module):
             self.task = self.task.found()
-        self._hold(Network(*self.net))
+        self.net, self._flat = _with_flat_weights(Network(*self.net))
         self._stretches = Stretches()
 
     def __copy__(self):
@@ -265,18 +265,12 @@ class Training:
 
     def __deepcopy__(self, memo):
         other = memo[id(self)] = object.__new__(type(self))
-        apart = ("net", "task", "_flat", "_room", "_stretches")
+        apart = ("net", "task", "_flat", "_stretches")
         state = {name: value for name, value in self.__dict__.items() if name not in apart}
         other.__dict__.update(copy.deepcopy(state, memo), task=self.task)
-        other._hold(self.net)
+        other.net, other._flat = _with_flat_weights(self.net)
         other._stretches = Stretches()
         return other
-
-    def _hold(self, net):
-        """Train a copy of the network whose weights are views of one vector."""
-        self.net, self._flat = _with_flat_weights(net)
-        large = EMBEDDING in self.net.weights
-        self._room = Room(self.net.weights, self._flat) if large else None
 
     def _stretch(self, end):
         """Updates in one call, up to the next one that is looked at; whether any were made."""
@@ -326,15 +320,12 @@ class Training:
         watch = logged or self._is_due(number)
         try:
             own = self._started(minibatch)
-            kept = Kept(self._remembered(), self._room)
-            step = gradient(self.net, self.task, own, plan, watch, kept)
+            step = gradient(self.net, self.task, own, plan, watch, self._remembered())
         except Exception:  # it is of no use; where Ctrl-C came, it is
             self._ahead.popleft()
             raise
         rate = self._rate(number)
-        room = self._room and self._room.change
-        change = self._optimizer.step(step.applied, self._slots, rate, number, room)
-        finite = updates.take(self._flat, change)
+        change, finite = self._moved(step, rate, number, watch)
         seconds = time.perf_counter() - started
         self._seconds += seconds
         self._stretches.alone(seconds)
@@ -358,6 +349,22 @@ class Training:
             return minibatch
         x, y, lengths = minibatch
         return x, y, lengths, records.first(self._ends, x.shape[1])
+
+    def _moved(self, step, rate, number, watch):
+        """(the step of all weights, whether they are finite after it); to the bit the same if seen.
+
+        The step is None where nobody looks, and the weights are an embedding's for the most part.
+        """
+        back = step.back
+        if back.rows is None or watch:
+            applied = spread(step.applied, back)
+            change = self._optimizer.step(applied, self._slots, rate, number)
+            return change, updates.take(self._flat, change)
+        edges, _ = layout_of(self.net.weights)
+        first = int(edges[sorted(self.net.weights).index(EMBEDDING)])
+        few = step.applied, back.rows, (first, *self.net.weights[EMBEDDING].shape)
+        how = self._optimizer.number, self._optimizer.setting(rate, number)
+        return None, updates.advance(*how, few, self._slots, self._flat)
 
     def _remembered(self):
         """What clipping remembers: it follows from the norms, whatever the last update came to."""

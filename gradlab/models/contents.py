@@ -138,20 +138,21 @@ class Contents:
             notes.append("activation tanh, which its weights do not say: activation='relu' if not")
         weights, used = net.read(), set(net.tensors)
         lacks: tuple[str, ...] = () if net.biased else ("b", "b_recurrent")
-        if Key("embedding") in weights and embedding is False:
-            del weights[Key("embedding")]
-        elif (table := self._embedding(net, embedding)) is not None:
+        table = self._embedding(net, embedding)
+        if embedding is False:
+            weights.pop(Key("embedding"), None)
+        if table is not None:
             weights[Key("embedding")] = table.read()[0]
             used |= set(table.tensors)
             if self.layout != OWN:
                 notes.append(f"embedding: {shown(table.name)}, rows of {table.inputs} values")
         if Key("V") not in weights:
-            linear = self._readout(net, readout)
+            linear = self._readout(net, readout, table)
             weights |= _read_out(linear, net, weights[Key("W")].dtype)
             used |= set(linear.tensors if linear else ())
             lacks += ("V", "c")[len(linear.tensors) if linear else 0 :]
             if not linear or self.layout != OWN:
-                notes.append(self._of_readout(linear, net, readout))
+                notes.append(self._of_readout(linear, net, readout, table))
         ignored = tuple(name for name in self.tensors if name not in used)
         if ignored:
             notes.append(f"ignored: {listed(ignored)}")
@@ -180,9 +181,9 @@ class Contents:
             raise UserError(f"layer={name!r}: it holds {listed_nets(self.recurrents)}{hint}")
         return self.recurrents[found]
 
-    def _fitting(self, net: Recurrent) -> list[Linear]:
+    def _fitting(self, net: Recurrent, table: Linear | None) -> list[Linear]:
         width = net.hidden * net.ways
-        return [one for one in self.linears if one.inputs == width and not one.embeds]
+        return [one for one in self.linears if one.inputs == width and one is not table]
 
     def _embedding(self, net: Recurrent, embedding: str | bool | None) -> Linear | None:
         bare = [one for one in self.linears if len(one.tensors) == 1]
@@ -199,11 +200,13 @@ class Contents:
             raise UserError(f"embedding={embedding!r} has {width} values, the input {net.inputs}")
         return bare[found]
 
-    def _readout(self, net: Recurrent, readout: str | bool | None) -> Linear | None:
+    def _readout(
+        self, net: Recurrent, readout: str | bool | None, table: Linear | None
+    ) -> Linear | None:
         if readout is False:
             return None
         if readout in (None, True):
-            fitting = self._fitting(net)
+            fitting = self._fitting(net, table)
             return fitting[0] if len(fitting) == 1 else None
         found = _match([linear.name for linear in self.linears], str(readout))
         if found is None:
@@ -214,11 +217,13 @@ class Contents:
             raise UserError(f"readout={readout!r} takes {linear.inputs} values, the states {width}")
         return linear
 
-    def _of_readout(self, linear: Linear | None, net: Recurrent, readout: object) -> str:
+    def _of_readout(
+        self, linear: Linear | None, net: Recurrent, readout: object, table: Linear | None
+    ) -> str:
         if linear:
             why = "" if isinstance(readout, str) else ", the only linear layer that fits"
             return f"readout: {shown(linear.name) or 'the bare weight'} ({linear.outputs}){why}"
-        fitting = [] if readout is False else self._fitting(net)
+        fitting = [] if readout is False else self._fitting(net, table)
         names = listed(one.name for one in fitting)
         why = f": {names} would fit, choose one by readout=" if fitting else ""
         return f"no readout, the outputs are the states{why}"

@@ -85,18 +85,19 @@ class Part:
         kept = chain.place.layer > 0 or self._source[0].numbers is not None
         return Deltas(chain) if kept else None
 
-    def embedded(self, table=None):
+    def embedded(self, rows=None):
         """{"embedding": (array, exponent)}, nothing without one.
 
-        table: zeros (K, D), in which it is added up if it fits.
+        rows (R,), rising: those that the array is to have, all of the group's among them.
         """
         batch, group, _ = self._source
         if batch.numbers is None:
             return {}
-        if table is None:
-            table = np.zeros_like(batch.net.weights[embedding.NAME])
-        below, numbers = self._lowest, batch.numbers[:, group]
-        own = embedding.gradient(below, self._inputs_of(below), numbers, table)
+        table, numbers = batch.net.weights[embedding.NAME], batch.numbers[:, group]
+        if rows is not None:
+            table, numbers = table[rows], np.searchsorted(rows, numbers)
+        below = self._lowest
+        own = embedding.gradient(below, self._inputs_of(below), numbers, np.zeros_like(table))
         return {embedding.NAME: own}
 
     def _inputs_of(self, kept):
