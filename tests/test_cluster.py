@@ -121,6 +121,15 @@ def test_what_a_worker_does_not_have_is_named(tmp_path, monkeypatch):
     assert not asked
 
 
+def test_a_file_that_a_worker_does_not_see_is_named(tmp_path, pool, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the workers stay where they are
+    (tmp_path / "series.csv").write_text("1\n2\n")
+    with pytest.raises(UserError, match=r"lacks what this process has: file=series\.csv: No such"):
+        run(tmp_path, pool, file="series.csv")
+    frame, _ = run(tmp_path, pool, file=str(tmp_path / "series.csv"))
+    assert set(frame.status) == {"ok"}
+
+
 def test_a_training_is_kept_where_the_worker_sees_the_folder(tmp_path, monkeypatch):
     kept = []
     monkeypatch.setattr(elsewhere, "run_block", lambda *given: kept.append(given[3:]))

@@ -38,8 +38,9 @@ def connected(address):
     if not re.fullmatch(ADDRESS, address):  # Dask waits half a minute before it says so
         raise UserError(f"cluster={address}: not the address of a scheduler, {EXAMPLE}")
     distributed = _distributed()
-    # what it tells of a lost scheduler is told here in one line
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    # what they tell of a lost scheduler is told here in one line, of a cancelled block not at all
+    for talker in ("distributed.client", "tornado.application"):
+        logging.getLogger(talker).setLevel(logging.CRITICAL)
     try:
         asyncio.run(_answered(distributed, address))
         client = distributed.Client(address, timeout=ANSWER, set_as_default=False)

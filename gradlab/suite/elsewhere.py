@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gradlab.errors import UserError
+from gradlab.errors import UserError, told
 from gradlab.suite import provenance, sources
 from gradlab.suite.library import INSTALLED_IN, PACKAGE
 from gradlab.suite.work import Beside, run_block
@@ -36,9 +36,13 @@ class Elsewhere(NamedTuple):
 
 
 class Others(NamedTuple):
-    """{file: digest}: the sources of a worker that has others than the driver."""
+    """{file: digest}: the sources of a worker that has others than the driver.
+
+    lacking   what it could not read, in words.
+    """
 
     files: dict
+    lacking: str = ""
 
 
 def run_elsewhere(measure, block, alone, files, keeping):
@@ -49,7 +53,7 @@ def run_elsewhere(measure, block, alone, files, keeping):
     try:
         there = stamp(measure, block)
     except (UserError, OSError) as error:
-        there = {f"{error}": ""}
+        return Others({}, told(error))
     if there != files:
         return Others(there)
     place = keeping.place if keeping.mark.exists() else None
@@ -67,6 +71,11 @@ def stamp(measure, block):
 
 def refuse(files, others):
     """Raise UserError for a worker whose sources are not the driver's."""
+    if others.lacking:
+        raise UserError(
+            f"a worker lacks what this process has: {others.lacking}; its working folder is its "
+            "own: give full paths, of files that it sees"
+        )
     names = ", ".join(sources.differing(files, others.files)[:3])
     raise UserError(
         f"a worker has other sources than this process: {names}; install the same gradlab and put "
