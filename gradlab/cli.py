@@ -24,6 +24,7 @@ from gradlab.commands import (
     run,
     show,
     status,
+    tag,
     watch,
 )
 from gradlab.commands.shared import INTERRUPTED, PIPE_CLOSED, WRONG_USE, complain
@@ -34,6 +35,7 @@ COMMANDS = {
     "list": list, "show": show, "run": run, "status": status, "reproduce": reproduce, "diff": diff,
     "plot": plot, "check": check, "new": new, "export": export,
     "explore": explore, "inspect": inspect, "watch": watch,
+    "tag": tag,
 }  # fmt: skip
 
 

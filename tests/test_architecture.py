@@ -11,8 +11,8 @@ ANY_PACKAGE = "any package but numba"
 NUMERIC = {"errors", "numpy", "scipy"}
 CORE = {"nets", "learning", "tasks", "theory"}
 JOINED = {
-    "kernels", "cells", "models", "measures", "suite", "explorer", "watching", "inspecting", "text",
-    "cli", "commands",
+    "kernels", "cells", "models", "measures", "suite", "explorer", "watching", "inspecting", "cli",
+    "commands", "tagging", "text",
 }  # fmt: skip
 ALL = {*CORE, *JOINED, "", "errors", "version", ANY_PACKAGE}
 
@@ -64,7 +64,10 @@ RULES = {
     "gradlab.learning.clipping": Rule({*NUMERIC, "given"}),
     "gradlab.learning.rules": Rule(NUMERIC),
     "gradlab.learning.adaptive": Rule(NUMERIC),
+    # Joins words and networks; what it draws and trains goes through the one loop.
+    "gradlab.tagging": Rule({"errors", "files", "text", "models", "nets", "learning", "numpy"}),
     "gradlab.measures": Rule({"errors", "text", "threads", "underway", *CORE, ANY_PACKAGE}),
+    "gradlab.measures.tagger": Rule({"errors", "tagging", "text", "measures", "numpy"}),
     "gradlab.suite": Rule(
         {"errors", "files", "found", "threads", "underway", "version", "words", ANY_PACKAGE}
     ),

@@ -77,7 +77,7 @@ def test_a_threshold_that_no_norm_reaches_is_spared_and_changes_no_bit():
     ((block, _),) = blocks(changed(library.load("training_map"), grid))
     together = learning.outcome(block)
     for i in range(len(block)):
-        alone = learning._outcome(learning._point(block, i))
+        alone = learning._outcome(learning.point_of(block, i))
         assert {name: values[i] for name, values in together.items()} == pytest.approx(
             alone, rel=0, abs=0, nan_ok=True
         )

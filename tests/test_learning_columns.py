@@ -64,7 +64,7 @@ def test_the_outcome_of_a_training():
 
 def test_a_training_above_twice_chance_is_thrown_off_not_one_at_it(monkeypatch):
     block = block_of("training_map", SMALL | {"clip_threshold": [1.2], "updates": 3})
-    point = learning._point(block, 0)
+    point = learning.point_of(block, 0)
     end = learning._outcome(point)["last_loss"]
     for relative, lost in ((2.0, 0.0), (2.5, 1.0)):
         monkeypatch.setattr(learning, "_chance", lambda *_, r=relative: end / r)

@@ -13,6 +13,7 @@ from sources import ROOT
 
 import speed
 from gradlab import cli, runner
+from gradlab.text import samples
 
 TEXT = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
@@ -30,6 +31,8 @@ INLINE = re.findall(r"`gradlab (\w+)[^`]*`", TEXT)
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    for part in ("train", "dev"):
+        Path(f"{part}.conllu").write_bytes(samples.path(f"{part}.conllu").read_bytes())
     Path("measurements.csv").write_text("temperature,humidity\n" + "1.5,3\n2,1\n3,5\n4,2\n" * 300)
 
 

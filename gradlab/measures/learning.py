@@ -2,6 +2,7 @@
 
 import functools
 import math
+import time
 
 import numpy as np
 
@@ -11,14 +12,15 @@ from gradlab.learning import presets, records
 from gradlab.learning.omega import omega
 from gradlab.learning.optimizers import optimizer
 from gradlab.learning.plan import Plan
-from gradlab.learning.training import Training
-from gradlab.measures import kept, pace
+from gradlab.learning.training import RUNNING, Training
+from gradlab.measures import pace
 from gradlab.measures.setting import NETWORK
 from gradlab.nets import draws
 from gradlab.nets.flossing import flossing
 from gradlab.nets.network import Network
 
 DRAWN = ("activation", "init", "spectral_radius", "input_scale", "forget_bias", "chrono", *NETWORK)
+STRIDE = 200  # updates between two looks at the clock
 PROBE = 200  # fresh sequences on which the gradient by lag is measured
 FLOSSED = 10  # fresh sequences over which exponents are averaged
 AT_ONCE = 100_000  # steps of fresh sequences that are judged at a time
@@ -89,7 +91,7 @@ def outcome(block):
 
     A threshold that no norm has reached changed nothing: such a training is not run again.
     """
-    points = [_point(block, i) for i in range(len(block))]
+    points = [point_of(block, i) for i in range(len(block))]
     rows = [None] * len(points)
     done = {}  # what is the same but for the threshold -> the last row, of a larger one
     for i in sorted(range(len(points)), key=lambda i: -points[i]["clip_threshold"]):
@@ -97,7 +99,7 @@ def outcome(block):
         rows[i] = done.get(others)
         if rows[i] is None or not _spared(points[i], rows[i]):
             rows[i] = done[others] = _outcome(points[i])
-    return _columns(rows)
+    return columns_of(rows)
 
 
 def reproduced(block):
@@ -106,8 +108,8 @@ def reproduced(block):
     version and start: see gradlab.learning.presets. method: sgd, clipped, or regularised, which is
     clipped with Omega.
     """
-    rows = [_outcome(_point(block, i)) for i in range(len(block))]
-    return _columns(rows)
+    rows = [_outcome(point_of(block, i)) for i in range(len(block))]
+    return columns_of(rows)
 
 
 def flossed(block):
@@ -116,8 +118,8 @@ def flossed(block):
     exponents    so many of the largest are brought towards 0 before the training; 0: none
     The updates of flossing count as the training's, in its budget and in updates_done.
     """
-    rows = [_flossed(_point(block, i)) for i in range(len(block))]
-    return _columns(rows)
+    rows = [_flossed(point_of(block, i)) for i in range(len(block))]
+    return columns_of(rows)
 
 
 def _flossed(point):
@@ -133,7 +135,7 @@ def _flossed(point):
     after = _exponents(training.net, x, count)
     named = zip(("largest", "last"), (0, -1), strict=True)
     found = {f"{n}_{w}": e[i] for n, i in named for w, e in (("before", before), ("after", after))}
-    row = _summary(point, kept.run(point, training)) | found
+    row = _summary(point, run(point, training)) | found
     return row | {"updates_done": row["updates_done"] + spent}
 
 
@@ -160,7 +162,7 @@ def curves(block):
     spectral_radius_now and omega_value are those of the update (the grid's are the start and the
     factor); loss and norms are nan after the end.
     """
-    points = [_point(block, i) for i in range(len(block))]
+    points = [point_of(block, i) for i in range(len(block))]
     wanted = [point.pop("update") for point in points]
     table = _trained(points, max(wanted), wanted).table()
     table = table.rename(columns=RENAMED)
@@ -178,18 +180,18 @@ def generalised(block):
     `curves` at the axis `update`, nan after the end. Else, at the last update (nan at others): the
     error of the network at the end on evaluation_size fresh sequences of that length.
     """
-    points = [_point(block, i) for i in range(len(block))]
+    points = [point_of(block, i) for i in range(len(block))]
     asked = [(point.pop("update"), point.pop("test_length")) for point in points]
     _check_one(points)
     point, budget = points[0], max(update for update, _ in asked)
     lengths = point.pop("shortest"), point.pop("longest") + 1
     point |= {"sequence_length": lengths, "updates": budget}
-    training = kept.run(point, _training(point, log_every=point["evaluate_every"]))
+    training = run(point, _training(point, log_every=point["evaluate_every"]))
     course = {(row["update"], 0): _of_course(row) for row in training.rows}
     ends = {(u, k): _at_length(training, k) for u, k in asked if k and u == budget}
     rows = [(course | ends).get(one, _of_course({})) for one in asked]
     ended = "ok" if training.status == "finished" else training.status
-    return _columns(rows) | {"status": np.full(len(rows), ended)}
+    return columns_of(rows) | {"status": np.full(len(rows), ended)}
 
 
 def _of_course(row):
@@ -218,7 +220,7 @@ def lags(block):
     log10_gradient (nan beyond the sequence), loss, error and Omega (as gradlab.learning.omega
     defines it) are taken on PROBE fresh sequences, the same at each update (0: before the first).
     """
-    points = [_point(block, i) for i in range(len(block))]
+    points = [point_of(block, i) for i in range(len(block))]
     asked = [(point.pop("update"), point.pop("lag")) for point in points]
     _check_one(points)
     end = max(update for update, _ in asked)
@@ -234,7 +236,7 @@ def lags(block):
         found[update][0] | {"log10_gradient": _reached(found[update][1], lag)}
         for update, lag in asked
     ]
-    return _columns(rows)
+    return columns_of(rows)
 
 
 def _reached(logs, lag):
@@ -257,7 +259,7 @@ def estimate(block):
 
     A training that may stop when it is solved is taken for four fifths of its budget.
     """
-    points = [_point(block, i) for i in range(len(block))]
+    points = [point_of(block, i) for i in range(len(block))]
     looks = {point["update"] for point in points if "update" in point}
     if looks:
         tested = {point.get("test_length", 0) for point in points}
@@ -297,12 +299,12 @@ def _cost(point):
     return seconds + rows, chains * math.prod(load[1:3]) * hidden
 
 
-def _columns(rows):
+def columns_of(rows):
     """{name: values} of a list of rows."""
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
-def _point(block, i):
+def point_of(block, i):
     return {name: values[i].item() for name, values in block.points.items()} | block.constants
 
 
@@ -340,7 +342,7 @@ def _preset(point, options, changes):
 
 
 def _outcome(point):
-    return _summary(point, kept.run(point, _training(point, log_every=point["updates"])))
+    return _summary(point, run(point, _training(point, log_every=point["updates"])))
 
 
 def _summary(point, training):
@@ -370,6 +372,31 @@ def _summary(point, training):
     }
 
 
+def run(point, training):
+    """The training at its end: kept as it goes, and taken up where an earlier run left it."""
+    file = underway.file(point)
+    if file is not None and file.exists():
+        training = _taken_up(file, training)
+    kept = time.monotonic()
+    while training.status == RUNNING and training.update < training.plan.updates:
+        before = training.update
+        training.run(until=before + STRIDE)
+        underway.did(training.update - before)
+        if file is not None and time.monotonic() - kept > underway.keep_every():
+            training.save(file)
+            kept = time.monotonic()
+    return training
+
+
+def _taken_up(file, training):
+    """The kept training, if it is of this plan and can be read; else the new one."""
+    try:
+        kept = Training.load(file, training.task)
+    except (UserError, OSError, ValueError, KeyError):
+        return training
+    return kept if kept.plan == training.plan else training
+
+
 def _chance(training, point, losses):
     """What the best guess costs that does not look at the input; the first loss where unknown."""
     task = training.task
@@ -388,4 +415,4 @@ def _trained(points, end, wanted):
     _check_one(points)
     every = functools.reduce(math.gcd, [number for number in wanted if number > 1], 0)
     point = points[0] | {"updates": max(end, 1)}
-    return kept.run(point, _training(point, log_every=max(every, 1)))
+    return run(point, _training(point, log_every=max(every, 1)))

@@ -18,7 +18,8 @@ from gradlab.errors import UserError
 from gradlab.learning.plan import Plan
 from gradlab.learning.sequences import Sequences
 from gradlab.learning.training import Training
-from gradlab.measures import kept, pace
+from gradlab.measures import pace
+from gradlab.measures.learning import run
 from gradlab.measures.setting import of_network
 from gradlab.nets import draws, registry
 from gradlab.nets.network import Network
@@ -60,7 +61,7 @@ def measure(block):
     wanted = block.points["update"]
     point["update"] = int(wanted.max())
     parts = corpus(point["corpus_file"])
-    training = kept.run(point, trained(point, parts, functools.reduce(math.gcd, wanted.tolist())))
+    training = run(point, trained(point, parts, functools.reduce(math.gcd, wanted.tolist())))
     found = training.table().drop_duplicates("update", keep="last").set_index("update")
     found = found.reindex(wanted)
     columns = {name: found[own].to_numpy() for name, own in CURVES.items()}

@@ -87,8 +87,8 @@ def _block(experiment, values, codes):
 
 
 def is_file(name):
-    """Whether a constant of this name holds the path of a file: `file`, `weights_file`."""
-    return name == "file" or name.endswith("_file")
+    """Whether a constant of this name holds the path of a file: `weights_file`, `dev_corpus`."""
+    return name.rpartition("_")[2] in ("file", "corpus")
 
 
 def shown(constants):

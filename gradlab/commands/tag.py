@@ -1,0 +1,80 @@
+"""gradlab tag."""
+
+import sys
+
+from gradlab.commands import shared
+from gradlab.errors import UserError
+from gradlab.suite import tell
+
+TEXT = "the part of speech of each word, by a recurrent network that has learnt a treebank"
+KEYS = """--json: a list of sentences, each a list of {word, tag, known}; known: whether the
+training has seen it. Tags are those of Universal Dependencies: universaldependencies.org/u/pos"""
+
+
+def arguments(tag):
+    """What is tagged, by which model; and how another one is learnt."""
+    tag.add_argument(
+        "text", metavar="TEXT", nargs="*", help="a sentence each; none: a sentence a line of stdin"
+    )
+    tag.add_argument("--model", metavar="FILE", help=".safetensors; else the one that comes along")
+    tag.add_argument("--learn", metavar="CORPUS", help="learn this .conllu first, write --model")
+    tag.add_argument("--dev", metavar="CORPUS", help="a .conllu to be judged on; else every tenth")
+    for name, text in (
+        ("epochs", "of --learn: 4"), ("batch", "sentences: 32"), ("hidden", "units: 64"),
+    ):  # fmt: skip
+        tag.add_argument(f"--{name}", metavar="N", type=shared.positive, help=text)
+    tag.add_argument("--lower", action="store_true", help="a capital is its small letter")
+    shared.add_json(tag)
+
+
+def command(options):
+    """A word and its tag a line, an empty line between sentences."""
+    if options.learn:
+        _learn(options)
+        if not options.text:
+            return shared.FINE
+    _check(options)
+    from gradlab.tagging.tagger import Tagger, shipped
+    from gradlab.text import english
+
+    tagger = Tagger.load(options.model or shipped())
+    sentences = [english.words(text) for text in options.text or sys.stdin]
+    sentences = [words for words in sentences if words]
+    if not sentences:
+        raise UserError('no words: give a text, as in gradlab tag "where can I get it ?"')
+    found = [list(zip(words, tags, strict=True)) for words, tags in zip(
+        sentences, tagger.tags(sentences), strict=True,
+    )]  # fmt: skip
+    if options.json:
+        knows = tagger.vocabulary.knows
+        shared.print_json(
+            [[{"word": w, "tag": t, "known": knows(w)} for w, t in one] for one in found]
+        )
+    else:
+        print("\n\n".join(map(_lines, found)))
+    return shared.FINE
+
+
+def _lines(pairs):
+    width = max(len(word) for word, _ in pairs)
+    return "\n".join(f"{word:{width}}  {tag}" for word, tag in pairs)
+
+
+def _check(options):
+    """Raise UserError for what goes with --learn alone."""
+    for name in ("dev", "epochs", "batch", "hidden", "lower"):
+        if getattr(options, name) and not options.learn:
+            raise UserError(f"--{name} goes with --learn CORPUS: a model has its own")
+
+
+def _learn(options):
+    if not options.model:
+        raise UserError("--learn needs --model FILE.safetensors, where the tagger is to be written")
+    from gradlab.tagging.corpus import Corpus
+    from gradlab.tagging.learn import learn
+
+    given = {"epochs": options.epochs, "batch": options.batch}
+    given |= {"hidden_size": options.hidden, "embedding": options.hidden}
+    corpus = Corpus.read(options.learn, options.dev, lower=options.lower)
+    tagger = learn(corpus, tell.say, **{k: v for k, v in given.items() if v})
+    tagger.save(options.model)

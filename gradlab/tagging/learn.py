@@ -1,0 +1,61 @@
+"""How a tagger learns: what it is drawn and planned by, through the one training loop."""
+
+import math
+
+from gradlab.learning.plan import Plan
+from gradlab.learning.training import Training
+from gradlab.nets.embedding import NAME as EMBEDDING
+from gradlab.nets.network import Network
+from gradlab.tagging.tagger import Tagger
+from gradlab.text.conllu import TAGS
+
+DRAWN = ("cell", "layers", "bidirectional", "dtype", "init", "forget_bias", "seed")
+PLANNED = ("batch", "learning_rate", "schedule", "clip_threshold", "seed")
+# UD English EWT, dev: 93.5 % in both directions after 4 epochs; an embedding that is drawn with
+# standard deviation 1 in place of 0.3 has 90.6 %: the rows of rare words stay noise.
+SETTINGS = {
+    "layers": 1, "dtype": "float32", "init": "torch", "forget_bias": 0.0, "embedding": 64,
+    "embedding_scale": 0.3, "hidden_size": 64, "word_dropout": 0.1, "carry": False, "batch": 32,
+    "epochs": 4, "learning_rate": 0.01, "schedule": "linear", "clip_threshold": 5.0,
+}  # fmt: skip
+
+
+def training_of(point, corpus):
+    """The `Training` on a `Corpus` before its first update.
+
+    point   a mapping with the names of SETTINGS, cell, bidirectional and seed
+
+    With Adam, the loss a mean over words, an evaluation an epoch. `carry` holds in one direction.
+    """
+    net = Network.draw(
+        inputs=corpus.vocabulary.size, embedding=point["embedding"], hidden=point["hidden_size"],
+        outputs=len(TAGS), **{name: point[name] for name in DRAWN},
+    )  # fmt: skip
+    net.weights[EMBEDDING] *= net.dtype.type(point["embedding_scale"])
+    epoch = math.ceil(len(corpus.train) / point["batch"])
+    plan = {name: point[name] for name in PLANNED}
+    threshold = plan.pop("clip_threshold")
+    plan = Plan(
+        "tagger", updates=epoch * point["epochs"], optimizer="adam", mean="steps",
+        clip_threshold=None if math.isinf(threshold) else threshold,
+        carry=point["carry"] and not point["bidirectional"], log_every=epoch,
+        evaluate_every=epoch, evaluation_size=len(corpus.dev), **plan,
+    )  # fmt: skip
+    train, dev = corpus.numbers
+    return Training(net, train.sequences(point["word_dropout"]), plan, dev.sequences())
+
+
+def learn(corpus, told=print, **settings):
+    """A `Tagger` that has learnt a `Corpus`: an LSTM in both directions unless told otherwise.
+
+    told       is called with a line after each epoch
+    settings   in place of SETTINGS, cell="lstm", bidirectional=True, seed=0
+    """
+    point = {"cell": "lstm", "bidirectional": True, "seed": 0} | SETTINGS | settings
+    training = training_of(point, corpus)
+    epoch = training.plan.updates // point["epochs"]
+    for number in range(1, point["epochs"] + 1):
+        training.run(until=number * epoch)
+        right = 1 - training.rows[-1]["error"]
+        told(f"epoch {number} of {point['epochs']}: {right:.1%} of dev's words are right")
+    return Tagger(training.net, corpus.vocabulary)
