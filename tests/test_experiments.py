@@ -37,7 +37,7 @@ RIVALS = [
 LEAST = {
     "updates": 10, "evaluate_every": 10, "evaluation_size": 10, "batch": 4, "batch_size": 2,
     "rounds": 1, "epochs": 1, "shrink": 8, "hidden_size": 8, "flossing_updates": 4,
-    "blocks": 4, "radii": 2,
+    "blocks": 4, "radii": 2, "words": 400, "sentences": 20,
 }  # fmt: skip
 # Settings that a claim may or may not be about: all that a constant or axis of this name can be.
 OTHERS = {
