@@ -8,9 +8,9 @@ predicts: each pitch's frequency, and a Markov chain for each pitch.
 The eight chorales that come with gradlab are few: the networks soon know six of them by heart and
 are judged where they predict the other two best. Hundreds, such as the JSB chorales, take
 
-    gradlab run music --name jsb --set corpus_file=jsb_chorales.json --set hidden_size=100
+    gradlab run music --name jsb --set corpus=jsb_chorales.json --set hidden_size=100
         --set optimizer=adam --set learning_rate=0.003 --set clip_threshold=1
-        --set update=60:3000:50 --set patience=12
+        --set dtype=float32 --set update=60:3000:50 --set patience=8
 """
 
 import math
@@ -49,7 +49,7 @@ MARKS = (8, 9, 10, 11, 12, 14, 17, 20, 30, 40, 60)  # of an axis of nats
 SHOWN = 0.3  # the rate of SGD whose courses are drawn
 NAMES = {"elman": "RNN", "lstm": "LSTM", "gru": "GRU"}
 ABOUT = {
-    "corpus_file": None, "optimizer": "sgd", "init": "orthogonal", "layers": 1,
+    "corpus": None, "optimizer": "sgd", "init": "orthogonal", "layers": 1,
     "hidden_size": 50, "batch": 20, "schedule": "constant", "omega": 0.0, "dtype": "float64",
 }  # fmt: skip
 LOOKS = {"clipped at 1": VANISHING, "clipped at 8": "#8a5fb0", "not clipped": EXPLODING}
@@ -192,7 +192,7 @@ experiment = Experiment(
     grid=[SGD | SAME, ADAM | SAME],
     split=TRAINING,
     constants={
-        "corpus_file": None,
+        "corpus": None,
         "hidden_size": 50,
         "layers": 1,
         "dtype": "float64",

@@ -17,7 +17,7 @@ from gradlab.text import chorales
 
 POINT = {
     "cell": "elman", "optimizer": "sgd", "learning_rate": 0.1, "clip_threshold": 1.0, "seed": 0,
-    "corpus_file": None, "hidden_size": 8, "layers": 1, "dtype": "float64", "init": "orthogonal",
+    "corpus": None, "hidden_size": 8, "layers": 1, "dtype": "float64", "init": "orthogonal",
     "batch": 20, "schedule": "constant", "omega": 0.0, "patience": 0,
 }  # fmt: skip
 AXES = ("cell", "optimizer", "learning_rate", "clip_threshold", "seed")
@@ -59,7 +59,7 @@ def test_patience_ends_a_training_and_the_rows_after_it_are_nan():
 def test_a_file_of_ones_own_and_what_it_must_hold(tmp_path):
     path = tmp_path / "own.json"
     path.write_text(json.dumps({"train": [[[60], [], [62, 64]]], "valid": [[[60], []]]}))
-    columns = music.measure(block([1], corpus_file=str(path)))
+    columns = music.measure(block([1], corpus=str(path)))
     counted = chorales.baselines(*(music.corpus(path)[part] for part in ("train", "valid")))
     assert columns["frequencies"][0] == counted["frequencies"]
     path.write_text(json.dumps({"train": [[[60], []]], "test": []}))

@@ -9,7 +9,7 @@ EXPERIMENT = "music"
 OPENING, CHORDS = 8, 64  # chords that are given, and of the whole piece
 
 
-def content(experiment, frame, corpus_file):
+def content(experiment, frame, corpus):
     """The bytes of a MIDI file: a judged chorale's opening, and what the best network makes of it.
 
     The network is that of the table's smallest valid_nats, trained again to that update: the same
@@ -22,8 +22,8 @@ def content(experiment, frame, corpus_file):
     if experiment.name != EXPERIMENT:
         raise UserError(f"--format midi: goes with {EXPERIMENT}, not with {experiment.name}")
     point = _best(experiment, frame)
-    point["corpus_file"] = _corpus(point["corpus_file"], corpus_file)
-    parts = music.corpus(point["corpus_file"])
+    point["corpus"] = _corpus(point["corpus"], corpus)
+    parts = music.corpus(point["corpus"])
     end = int(frame["update"].max())
     training = music.trained(point | {"update": end}, parts, every=end)
     training.run(until=point["update"])

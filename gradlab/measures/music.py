@@ -27,7 +27,7 @@ from gradlab.text import chorales, samples
 
 LEARNT, JUDGED = "train", "valid"  # parts of the file
 COLUMNS = {
-    "corpus_file": "chorales as JSON, {'train': pieces, 'valid': pieces}, a piece a list of "
+    "corpus": "chorales as JSON, {'train': pieces, 'valid': pieces}, a piece a list of "
     "chords, a chord one of MIDI pitches; none: the eight that come with gradlab",
     "patience": "a training ends after so many rows without a smaller valid_nats; 0: never",
     "update": "number of the update; a row says what happened since the last one",
@@ -60,12 +60,12 @@ def measure(block):
     point = {name: values[0].item() for name, values in block.points.items()} | block.constants
     wanted = block.points["update"]
     point["update"] = int(wanted.max())
-    parts = corpus(point["corpus_file"])
+    parts = corpus(point["corpus"])
     training = run(point, trained(point, parts, functools.reduce(math.gcd, wanted.tolist())))
     found = training.table().drop_duplicates("update", keep="last").set_index("update")
     found = found.reindex(wanted)
     columns = {name: found[own].to_numpy() for name, own in CURVES.items()}
-    columns |= {k: np.full(len(wanted), v) for k, v in _counted(point["corpus_file"]).items()}
+    columns |= {k: np.full(len(wanted), v) for k, v in _counted(point["corpus"]).items()}
     ended = "diverged" if training.status == "diverged" else "ok"
     columns["status"] = np.full(len(wanted), ended)
     return columns | {"epoch": wanted / training.task.per_epoch(training.plan)}
@@ -76,7 +76,7 @@ def estimate(block):
     point = {name: values[0].item() for name, values in block.points.items()} | block.constants
     if point["omega"] and not registry.find(point["cell"]).omega:
         raise UserError(f"omega={point['omega']:g}: is defined for cell elman, not {point['cell']}")
-    parts, updates = corpus(point["corpus_file"]), int(block.points["update"].max())
+    parts, updates = corpus(point["corpus"]), int(block.points["update"].max())
     steps = max(map(len, parts[LEARNT])) - 1
     lanes, size = min(point["batch"], len(parts[LEARNT])), point["hidden_size"]
     load = pace.Load(point["cell"], steps, lanes, chorales.PITCHES, size, chorales.PITCHES)
