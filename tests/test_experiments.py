@@ -36,7 +36,7 @@ RIVALS = [
 # The smallest budget of a constant of this name.
 LEAST = {
     "updates": 10, "evaluate_every": 10, "evaluation_size": 10, "batch": 4, "batch_size": 2,
-    "rounds": 1, "epochs": 1, "shrink": 8, "hidden_size": 8, "flossing_updates": 4,
+    "rounds": 1, "epochs": 1, "sentences": 20, "shrink": 8, "hidden_size": 8, "flossing_updates": 4,
     "blocks": 4, "radii": 2,
 }  # fmt: skip
 # Settings that a claim may or may not be about: all that a constant or axis of this name can be.
