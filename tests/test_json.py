@@ -16,6 +16,7 @@ COMMANDS = {
     "status": ["spectral_radius"],
     "watch": ["norms.csv"],
     "inspect": ["net.safetensors", "--try"],
+    "tag": ["the clouds are in the sky"],
 }
 
 

@@ -76,7 +76,7 @@ def slurm(monkeypatch):
 
     def cluster(**asked):
         assert {*asked} == {"cores", "memory", "walltime"}
-        return stack.enter_context(LocalCluster(1, processes=False, dashboard_address=None))
+        return stack.enter_context(LocalCluster(1, processes=False, dashboard_address=":0"))
 
     with ExitStack() as stack:
         monkeypatch.setitem(sys.modules, "dask_jobqueue", SimpleNamespace(SLURMCluster=cluster))

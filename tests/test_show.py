@@ -25,7 +25,7 @@ def test_a_page_has_all_parts_and_is_narrow(capsys, name):
     lines = page.splitlines()
     assert lines[0] == f"{name}: {experiment.question}"
     assert max(map(len, lines)) <= 100
-    claims = "Benchmarks" if name in ("speed", "cost") else "Claims"
+    claims = "Benchmarks" if experiment.benchmark else "Claims"
     for title in ("Axes: ", "Columns of the table", "Panels of the figure", claims, "Time on"):
         assert sum(line.startswith(title) for line in lines) == 1
     for setting in (*experiment.axes, *experiment.constants):

@@ -27,7 +27,10 @@ COLUMNS = {
     "scheduler_seconds": "what the scheduler's process computes for a block (s)",
     "speed_up": "one worker's time over that of so many",
     "busy": "the share of the simulated time in which workers work",
+    "blocks": "how many blocks that do nothing a sweep has",
+    "radii": "how many spectral radii a block of the main job has",
 }
+MEASURED = ("seconds", "driver_seconds", "scheduler_seconds", "speed_up", "busy")
 WHATS = ("overhead", "speed-up", "simulated")
 MAIN_JOB = {"hidden_size": 100, "sequence_length": "500"}
 LONGER = 30  # blocks that do nothing, for each one of the main job
@@ -44,7 +47,7 @@ def measure(block):
     what = one_of("what", np.unique(block.points["what"]).item(), WHATS)
     counts, how = block.points["workers"].astype(int), block.constants
     ways = list(zip(block.points["way"].tolist(), counts.tolist(), strict=True))
-    columns = {name: np.full(len(ways), np.nan) for name in list(COLUMNS)[4:]}
+    columns = {name: np.full(len(ways), np.nan) for name in MEASURED}
     if what == "simulated":
         driver, scheduler = _costs(how)
         lengths = block.points["block_seconds"].tolist()

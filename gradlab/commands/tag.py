@@ -7,8 +7,8 @@ from gradlab.errors import UserError
 from gradlab.suite import tell
 
 TEXT = "the part of speech of each word, by a recurrent network that has learnt a treebank"
-KEYS = """--json: a list of sentences, each a list of {word, tag, known}; known: whether the
-training has seen it. Tags are those of Universal Dependencies: universaldependencies.org/u/pos"""
+KEYS = """--json: word, tag, known; a list of these for each sentence; known: whether the training
+has seen it. Tags are those of Universal Dependencies: universaldependencies.org/u/pos"""
 
 
 def arguments(tag):
