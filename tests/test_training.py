@@ -100,6 +100,18 @@ def test_clipped_steps_are_one_of_the_ways():
     assert np.abs(tight["W"] - plain["W"]).max() > 1e-6
 
 
+def test_what_a_row_says_of_lags_is_of_the_gradient_that_is_not_clipped():
+    net, rows = network(activation="relu", spectral_radius=3.0), []
+    for per in ("mean", "step"):
+        plan = SHORT | {"updates": 1, "clip_threshold": 1e-3, "clip_per": per}
+        training = Training(net, ORDER, Plan(**plan))
+        training.run()
+        rows.append(training.rows[0])
+    assert rows[1]["clipped"] > 0.3  # at many steps of each lane
+    for name in ("horizon", "log10_gradient_ratio"):
+        assert rows[0][name] == rows[1][name]
+
+
 # Bits
 
 PLANS = {

@@ -116,9 +116,9 @@ class Back(Part):
             sums.add(adjoint, span)
             if span[0] > 0:
                 hits = hits + self._clip_carry(adjoint, span, start, rule)
-        found = self._added(chain, sums, adjoint, below) | self.slope.sums
-        self._lowest = [below]
-        found |= self.embedded(self.rows)
+        if below is not None:
+            below.take(adjoint)
+        found = self.named(chain, sums) | self.slope.sums | self.embedded(self.rows, [below])
         return found, *(hits / lengths.sum()).tolist()
 
     def _clip_carry(self, adjoint, span, head, rule):

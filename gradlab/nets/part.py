@@ -85,10 +85,11 @@ class Part:
         kept = chain.place.layer > 0 or self._source[0].numbers is not None
         return Deltas(chain) if kept else None
 
-    def embedded(self, rows=None):
+    def embedded(self, rows=None, below=None):
         """{"embedding": (array, exponent)}, nothing without one.
 
-        rows (R,), rising: those that the array is to have, all of the group's among them.
+        rows (R,), rising: those that the array is to have, all of the group's among them. below:
+        `Deltas` of another way back through the lowest layer.
         """
         batch, group, _ = self._source
         if batch.numbers is None:
@@ -96,7 +97,7 @@ class Part:
         table, numbers = batch.net.weights[embedding.NAME], batch.numbers[:, group]
         if rows is not None:
             table, numbers = table[rows], np.searchsorted(rows, numbers)
-        below = self._lowest
+        below = below or self._lowest
         own = embedding.gradient(below, self._inputs_of(below), numbers, np.zeros_like(table))
         return {embedding.NAME: own}
 
