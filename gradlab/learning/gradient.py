@@ -146,14 +146,10 @@ class Back(Part):
         return self.head(self.run.chains[0])
 
     def _embedding_by_lane(self):
-        """By one more way back, whose deltas each lane gives to a table of its own."""
+        """Each lane gives the deltas that the way back has kept to a table of its own."""
         if self.rows is None:
             return {}
-        below = [self._below(chain) for chain in self.run.of_layer(0)]
-        for own in below:
-            sums = self._sums_of(own.chain, own, False)
-            own.take(self.gone(own.chain, sums))
-        table, lanes = self.weights[embedding.NAME], len(self._order)
+        table, lanes, below = self.weights[embedding.NAME], len(self._order), self._lowest
         places = np.searchsorted(self.rows, self._source[0].numbers[:, self._order])
         room = np.zeros((lanes * len(table), table.shape[1]), table.dtype)
         places += len(table) * np.arange(lanes)
