@@ -1,10 +1,9 @@
 """What the input adds at the pre-activations, for many steps in one product.
 
-An embedding's rows are picked by their numbers, and get the input's gradient back.
+An embedding's rows, picked by their numbers, get the input's gradient back.
 """
 
 from gradlab.kernels.blas import factors_of, multiply
-from gradlab.kernels.elementwise import copy
 from gradlab.kernels.jit import apart, kernel
 from gradlab.kernels.room import empty
 from gradlab.kernels.tiles import times
@@ -55,14 +54,6 @@ def _spread(out, span):
         for r in range(1, lanes):
             for i in range(out.shape[2]):
                 out[t, r, i] = out[t, 0, i]
-
-
-@apart
-def pick(table, numbers, x):
-    """x[t, r] = table[numbers[t, r]]: rows of the embedding (V, D), numbers (T, R), x (T, R, D)."""
-    for t in range(x.shape[0]):
-        for r in range(x.shape[1]):
-            copy(table[numbers[t, r]], x[t, r])
 
 
 @apart

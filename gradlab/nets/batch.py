@@ -55,7 +55,7 @@ class Batch:
         """The same sequences for another network of the same cell, shape and dtype."""
         x = self.x
         if self.numbers is not None:
-            x = embedding.rows_of(net.weights[embedding.NAME], self.numbers)
+            x = net.weights[embedding.NAME].take(self.numbers, axis=0)
         return replace(self, net=net, weights=net.prepared_chains(), x=x)
 
     def classes(self, name, numbers, outputs):
@@ -170,7 +170,7 @@ def _inputs(net, x, lengths):
         numbers = embedding.numbers_of("x", x, len(table))
         lengths = _lengths(numbers, lengths)
         numbers = embedding.within("x", numbers, len(table), lengths)
-        return embedding.rows_of(table, numbers), numbers, lengths
+        return table.take(numbers, axis=0), numbers, lengths
     x, inputs = given.floats("x", x), net.weights["U"].shape[1]
     if x.ndim != 3 or x.shape[2] != inputs or 0 in x.shape[:2]:
         raise UserError(f"x must have shape (T, B, {inputs}), not {x.shape}")

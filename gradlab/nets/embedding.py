@@ -17,13 +17,6 @@ from gradlab.nets.exponents import before_product, normal_rows, plain
 NAME = "embedding"
 
 
-def rows_of(table, numbers):
-    """x (T, B, D) of numbers (T, B)."""
-    x = np.empty((*numbers.shape, table.shape[1]), table.dtype)
-    kernels.pick(np.ascontiguousarray(table), numbers, x)
-    return x
-
-
 def numbers_of(name, value, count):
     """Numbers (T, B) as the user gave them. Raises UserError, one line, for what are none."""
     numbers = given.real(name, value)

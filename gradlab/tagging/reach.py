@@ -3,7 +3,6 @@
 import numpy as np
 
 from gradlab.nets.embedding import NAME as EMBEDDING
-from gradlab.nets.embedding import rows_of
 from gradlab.nets.network import Network
 from gradlab.text.batches import IGNORED
 
@@ -27,7 +26,7 @@ def by_word(net: Network, numbers: np.ndarray, asked: int) -> np.ndarray:
     [[0.0], [-inf]]
     """
     steps, lanes = numbers.shape
-    own = rows_of(net.weights[EMBEDDING], numbers).reshape(steps * lanes, -1)
+    own = net.weights[EMBEDDING][numbers.ravel()]
     each = Network({**net.weights, EMBEDDING: own}, net.cell, net.activation, net.feedback)
     x, y = np.arange(steps * lanes).reshape(steps, lanes), np.full(numbers.shape, IGNORED)
     y[asked] = each.forward(x).outputs[asked].argmax(-1)
