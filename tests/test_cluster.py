@@ -10,12 +10,11 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from faults.inline import NO_FIGURE
 from toy import experiment as toy
 
 import gradlab
 from cluster import running, wait_for
-from gradlab import commands, runner
+from gradlab import commands
 from gradlab.cli import main
 from gradlab.errors import UserError
 from gradlab.runner import prepare
@@ -34,12 +33,6 @@ def processes(tmp_path_factory):
         with Client(processes.address, set_as_default=False) as client:
             wait_for(lambda: len(client.nthreads()) == 3)
         yield processes
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Runs without their figures, which take most of the time."""
-    monkeypatch.setattr(runner, "drawing", lambda: NO_FIGURE)
 
 
 @pytest.fixture(scope="module")
