@@ -13,7 +13,7 @@ import pytest
 from toy import experiment as toy
 
 import gradlab
-from cluster import running, wait_for
+from cluster import running
 from gradlab import commands
 from gradlab.cli import main
 from gradlab.errors import UserError
@@ -31,7 +31,7 @@ def processes(tmp_path_factory):
         from distributed import Client
 
         with Client(processes.address, set_as_default=False) as client:
-            wait_for(lambda: len(client.nthreads()) == 3)
+            client.wait_for_workers(3, timeout=60)
         yield processes
 
 
