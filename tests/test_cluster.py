@@ -275,3 +275,8 @@ def test_the_simulated_driver_lets_through_what_it_can(workers, seconds):
 def test_too_few_blocks_on_their_way_leave_workers_waiting():
     assert simulated(10, 1.0, 0.0, 0.0, ahead=5, blocks=100)[1] == pytest.approx(0.5, rel=0.02)
     assert simulated(10, 1.0, 0.0, 0.0, ahead=20, blocks=100)[1] > 0.98
+
+
+def test_no_machine_is_asked_for_a_thousand_workers(tmp_path):
+    with pytest.raises(UserError, match=r"workers=1000: at most \d+ are started; what=simulated"):
+        sweep.sweep(prepare("cluster", False, {"what": "overhead", "way": "cluster"}), tmp_path)
