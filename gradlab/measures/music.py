@@ -19,7 +19,7 @@ from gradlab.learning.plan import Plan
 from gradlab.learning.sequences import Sequences
 from gradlab.learning.training import Training
 from gradlab.measures import pace
-from gradlab.measures.learning import run
+from gradlab.measures.learning import point_of, run
 from gradlab.measures.setting import of_network
 from gradlab.nets import draws, registry
 from gradlab.nets.network import Network
@@ -57,7 +57,7 @@ def measure(block):
 
     What is of a training is nan in the rows after its end.
     """
-    point = {name: values[0].item() for name, values in block.points.items()} | block.constants
+    point = point_of(block, 0)
     wanted = block.points["update"]
     point["update"] = int(wanted.max())
     parts = corpus(point["corpus"])
@@ -73,7 +73,7 @@ def measure(block):
 
 def estimate(block):
     """(seconds, bytes) of one worker: see gradlab.measures.pace."""
-    point = {name: values[0].item() for name, values in block.points.items()} | block.constants
+    point = point_of(block, 0)
     if point["omega"] and not registry.find(point["cell"]).omega:
         raise UserError(f"omega={point['omega']:g}: is defined for cell elman, not {point['cell']}")
     parts, updates = corpus(point["corpus"]), int(block.points["update"].max())

@@ -20,7 +20,7 @@ from gradlab.learning.plan import Plan
 from gradlab.learning.sequences import Sequences
 from gradlab.learning.training import Training
 from gradlab.measures import pace
-from gradlab.measures.learning import run
+from gradlab.measures.learning import columns_of, point_of, run
 from gradlab.measures.setting import of_network
 from gradlab.nets import draws, registry
 from gradlab.nets.network import Network
@@ -67,16 +67,17 @@ class Text(NamedTuple):
 
 def measure(block):
     """One row a context of one model: the columns of COLUMNS. A block has one training at most."""
-    point = {name: values[0].item() for name, values in block.points.items()} | block.constants
+    point = point_of(block, 0)
     contexts, text = [int(k) for k in block.points["context"]], text_of(point)
-    if point.pop("model") == COUNTED:
+    model = point.pop("model")
+    if model == COUNTED:
         found, status = [_counted(text, context) for context in contexts], "ok"
     else:
-        point |= {"context": 0, "cell": block.points["model"][0].item()}  # its place on disk, too
+        point |= {"context": 0, "cell": model}  # its place on disk, too
         training = run(point, trained(point, text))
         own, status = _of_training(training), training.status
         found = [own | _judged(training.net, text, context) for context in contexts]
-    columns = {name: np.array([row[name] for row in found]) for name in found[0]}
+    columns = columns_of(found)
     columns["vocabulary"] = np.full(len(found), text.vocabulary.size)
     ended = "diverged" if status == "diverged" else "ok"
     return columns | {"status": np.full(len(found), ended)}
@@ -84,7 +85,7 @@ def measure(block):
 
 def estimate(block):
     """(seconds, bytes) of one worker: see gradlab.measures.pace."""
-    point = {name: values[0].item() for name, values in block.points.items()} | block.constants
+    point = point_of(block, 0)
     text, size, model = text_of(point), point["hidden_size"], point["model"]
     if model == COUNTED:
         return 1e-5 * len(text.learnt) * max(block.points["context"]), 2**24
