@@ -185,35 +185,40 @@ def log_probabilities(net, before, words, context):
 
     before   (m,) the words that stand before the first one
     """
-    whole = np.concatenate([before, words])
-    if not context:
-        outputs = _carried(net, whole[:-1, None])[len(before) - 1 :]
-        return _of_words(outputs, words)
-    context = min(context, len(before))
-    seen = np.lib.stride_tricks.sliding_window_view(whole[len(before) - context : -1], context)
-    ends = range(0, len(words), LANES)
-    outputs = [net.readout(_last_state(net, seen[i : i + LANES].T)) for i in ends]
-    return _of_words(np.concatenate(outputs), words)
+    whole, first = np.concatenate([before, words])[:-1], len(before) - 1
+    parts = _windowed(net, whole, first, context) if context else _carried(net, whole, first)
+    found, at = [], 0
+    for outputs in parts:  # all of them at once are n by the vocabulary
+        lanes = np.arange(len(outputs))
+        found.append(_log_softmax(outputs)[lanes, words[at + lanes]])
+        at += len(outputs)
+    return np.concatenate(found)
+
+
+def _windowed(net, text, first, context):
+    """Outputs (B, O) after each word from a place on, of which the net sees the last ones."""
+    context = min(context, first + 1)
+    seen = np.lib.stride_tricks.sliding_window_view(text[first + 1 - context :], context)
+    for i in range(0, len(seen), LANES):
+        yield net.readout(_last_state(net, seen[i : i + LANES].T))
 
 
 def _last_state(net, x):
     """(B, N) after x (T, B): through a net of one output, for those of other steps go unread."""
-    thin = net.weights | {name: net.weights[name][:1] for name in ("V", "c")}
-    return Network(thin, net.cell, net.activation).forward(x).states[-1]
+    if not net.reads_out:  # else the outputs are fed back
+        thin = net.weights | {name: net.weights[name][:1] for name in ("V", "c")}
+        net = Network(thin, net.cell, net.activation)
+    return net.forward(x).states[-1]
 
 
-def _carried(net, x):
-    """Outputs (T, O) of one long lane x (T, 1), LANES steps at a time."""
-    found, start = [], None
-    for i in range(0, len(x), LANES):
-        passed = net.forward(x[i : i + LANES], start)
+def _carried(net, text, first):
+    """Outputs (B, O) after each word from a place on, of which the net sees all before."""
+    start = None
+    for i in range(0, len(text), LANES):
+        passed = net.forward(text[i : i + LANES, None], start)
         start = passed.ends()
-        found.append(passed.outputs[:, 0])
-    return np.concatenate(found)
-
-
-def _of_words(outputs, words):
-    return _log_softmax(outputs)[np.arange(len(words)), words]
+        if i + LANES > first:
+            yield passed.outputs[max(0, first - i) :, 0]
 
 
 def _log_softmax(outputs):
