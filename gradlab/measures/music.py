@@ -10,7 +10,6 @@ plain SGD, clipped, clipped with Omega; and Adam beside.
 
 import functools
 import math
-import os
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from gradlab.measures.setting import of_network
 from gradlab.nets import draws, registry
 from gradlab.nets.network import Network
 from gradlab.text import chorales, samples
+from gradlab.text.opened import stamp
 
 LEARNT, JUDGED = "train", "valid"  # parts of the file
 COLUMNS = {
@@ -139,12 +139,11 @@ def _sequences(pieces):
 
 
 @functools.lru_cache(maxsize=4)
-def _of_stamped(file, stamp):
+def _of_stamped(file, _):
     parts = corpus(file)
     return chorales.baselines(parts[LEARNT], parts[JUDGED])
 
 
 def _counted(file):
     """The baselines of a file; of the same one they are counted once."""
-    stamp = None if file is None else os.stat(file).st_mtime_ns
-    return _of_stamped(file, stamp)
+    return _of_stamped(file, stamp(file))

@@ -10,7 +10,6 @@ A word that is too rare to be known is the unknown word, in the text and as what
 
 import functools
 import math
-import os
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +24,7 @@ from gradlab.measures.setting import of_network
 from gradlab.nets import draws, registry
 from gradlab.nets.network import Network
 from gradlab.text import agreement, ngrams, running, samples
+from gradlab.text.opened import stamp
 from gradlab.text.vocabulary import Folding, Vocabulary
 
 COUNTED = "n_gram"
@@ -102,14 +102,12 @@ def estimate(block):
 
 def text_of(point):
     """The `Text` of a point's file and settings. Raises UserError, one line, for what is none."""
-    file = point["text_file"]
-    stamp = None if file is None else os.stat(file).st_mtime_ns
-    names = ("unit", "words", "held_out", "least", "sentences")
-    return _text(file, stamp, tuple(point[name] for name in names))
+    file, names = point["text_file"], ("unit", "words", "held_out", "least", "sentences")
+    return _text(file, stamp(file), tuple(point[name] for name in names))
 
 
 @functools.lru_cache(maxsize=4)
-def _text(file, stamp, settings):  # the stamp: a file that was edited is read again
+def _text(file, _, settings):
     unit, words, held_out, least, sentences = settings
     pieces = running.read(samples.path("opticks.txt") if file is None else file, unit)
     learnt, judged = running.parts(pieces[: words or None], held_out)
