@@ -64,6 +64,10 @@ COLUMNS = {
     "mean over pieces of 24 words of the dev text, whose last word is asked (words)",
     "decades_per_word": "of ||dL/de|| from one word back to nine back, over eight, mean over them",
 }
+MEASURED = (
+    "accuracy", "unknown_accuracy", "table_accuracy", "table_unknown_accuracy", "unknown_share",
+    "taken", "last_loss", "log10_gradient", "horizon", "decades_per_word",
+)  # fmt: skip
 ROUNDING_DECIDES = True  # see gradlab.suite.reproduce: another machine trains otherwise
 
 
@@ -143,7 +147,7 @@ class Seen:
         if part:
             return self.course.get(round(part * self.epochs, 9) * self._epoch, math.nan)
         dev = self.corpus.numbers[1]
-        found = classes(self.nets[0.0], dev.words)
+        found = _classes_of(self.nets[0.0], dev.words, self.training.plan)
         return float(np.mean(np.concatenate(found) == np.concatenate(dev.tags)))
 
     def _scores(self):
@@ -189,12 +193,6 @@ def _classes_of(net, sentences, plan):
     if plan.carry:
         return classes_in_order(net, sentences, plan.batch)
     return classes(net, sentences)
-
-
-MEASURED = (
-    "accuracy", "unknown_accuracy", "table_accuracy", "table_unknown_accuracy", "unknown_share",
-    "taken", "last_loss", "log10_gradient", "horizon", "decades_per_word",
-)  # fmt: skip
 
 
 def estimate(block):
