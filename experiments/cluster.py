@@ -127,6 +127,7 @@ figure = page(
     ],
     size=(17.0, 5.5),
 )
+ABOUT = {"rounds": Span(3), "blocks": Span(300), "radii": 61}
 LENGTHS = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0]
 experiment = Experiment(
     question="How many workers does one driver keep busy?",
@@ -148,7 +149,7 @@ experiment = Experiment(
     split=["what"],
     alone=True,
     constants={"rounds": 3, "blocks": 300, "radii": 61},
-    quick={"rounds": 1, "blocks": 60, "workers": [1, 2], "block_seconds": [0.01, 1.0]},
+    quick={"rounds": 1, "blocks": 60, "workers": [1, 2]},
     measure="race.workers:measure",
     figure=figure,
     claims=[
@@ -160,7 +161,7 @@ experiment = Experiment(
             at_most=0.02,
             why="both workers, the scheduler and the driver share the cores",
             control=scaled("seconds", 10),
-            about={"rounds": Span(3), "blocks": Span(300), "radii": 61},
+            about=ABOUT,
         ),
         Claim(
             "as fast as threads",
@@ -171,7 +172,7 @@ experiment = Experiment(
             at_most=1.25,
             why="the driver and the scheduler want a core as well",
             control=longer,
-            about={"rounds": Span(3), "blocks": Span(300), "radii": 61},
+            about=ABOUT,
         ),
         Claim(
             "one driver",
@@ -182,7 +183,7 @@ experiment = Experiment(
             at_most=0.1,
             why="the last blocks of a sweep find no successor, and a message takes its time",
             control=scaled("driver_seconds", 3),
-            about={"rounds": Span(3), "blocks": Span(300), "radii": 61},
+            about=ABOUT,
         ),
     ],
 )

@@ -8,7 +8,9 @@ import sys
 import time
 from contextlib import contextmanager
 
-SECONDS = 60
+from faults.children import wait_for
+
+ADDRESS = re.compile(r"Scheduler at:\s+(tcp://\S+)")
 
 
 class Processes:
@@ -21,7 +23,8 @@ class Processes:
     def start(self, port):
         """Start the scheduler, and give its address."""
         self.scheduler, log = self._process("scheduler", "--host", "127.0.0.1", "--port", str(port))
-        return wait_for(lambda: re.search(r"Scheduler at:\s+(tcp://\S+)", log.read_text())).group(1)
+        assert wait_for(lambda: ADDRESS.search(log.read_text())), log.read_text()
+        return ADDRESS.search(log.read_text()).group(1)
 
     def add(self, **environment):
         """Start a worker; it is there once the scheduler says so."""
@@ -58,12 +61,3 @@ def running(folder, workers):
         yield processes
     finally:
         processes.close()
-
-
-def wait_for(look):
-    """What `look` gives as soon as it gives something."""
-    until = time.monotonic() + SECONDS
-    while not (found := look()):
-        assert time.monotonic() < until, "nothing within a minute"
-        time.sleep(0.05)
-    return found

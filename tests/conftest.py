@@ -31,3 +31,28 @@ def shared_data():
     if not SHARED.is_dir():
         pytest.skip("no real data: the folder shared/data is not beside this checkout")
     return SHARED
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Runs without their figures, which take most of the time."""
+    from faults.inline import NO_FIGURE
+
+    from gradlab import runner
+
+    monkeypatch.setattr(runner, "drawing", lambda: NO_FIGURE)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The seeds of the toy's blocks that were measured in this process."""
+    import toy_measure
+
+    seeds, decay = [], toy_measure.decay
+
+    def counted(block):
+        seeds.append(int(block.points["seed"][0]))
+        return decay(block)
+
+    monkeypatch.setattr(toy_measure, "decay", counted)
+    return seeds

@@ -29,15 +29,6 @@ def test_a_piece_comes_back_from_its_roll():
     assert chorales.chords(rolled) == PIECE and chorales.chords(rolled > 0) == PIECE
 
 
-def test_each_chord_predicts_the_next_and_nothing_follows_the_last():
-    x, y, lengths = chorales.padded([PIECE, PIECE[:2]])
-    assert x.shape == y.shape == (3, 2, 88) and lengths.tolist() == [3, 1]
-    assert np.array_equal(x[1:, 0], y[:-1, 0]) and np.array_equal(y[:, 0], chorales.roll(PIECE)[1:])
-    assert not x[1:, 1].any() and not y[1:, 1].any()
-    with pytest.raises(UserError, match="piece 1 has 1 chords: it needs two"):
-        chorales.padded([PIECE, PIECE[:1]])
-
-
 WRONG = [
     ("[", "no JSON"),
     ("[]", "must hold parts by name"),

@@ -10,12 +10,11 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from faults.inline import NO_FIGURE
 from toy import experiment as toy
 
 import gradlab
-from cluster import running, wait_for
-from gradlab import commands, runner
+from cluster import running
+from gradlab import commands
 from gradlab.cli import main
 from gradlab.errors import UserError
 from gradlab.runner import prepare
@@ -32,14 +31,8 @@ def processes(tmp_path_factory):
         from distributed import Client
 
         with Client(processes.address, set_as_default=False) as client:
-            wait_for(lambda: len(client.nthreads()) == 3)
+            client.wait_for_workers(3, timeout=60)
         yield processes
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Runs without their figures, which take most of the time."""
-    monkeypatch.setattr(runner, "drawing", lambda: NO_FIGURE)
 
 
 @pytest.fixture(scope="module")
@@ -282,3 +275,8 @@ def test_the_simulated_driver_lets_through_what_it_can(workers, seconds):
 def test_too_few_blocks_on_their_way_leave_workers_waiting():
     assert simulated(10, 1.0, 0.0, 0.0, ahead=5, blocks=100)[1] == pytest.approx(0.5, rel=0.02)
     assert simulated(10, 1.0, 0.0, 0.0, ahead=20, blocks=100)[1] > 0.98
+
+
+def test_no_machine_is_asked_for_a_thousand_workers(tmp_path):
+    with pytest.raises(UserError, match=r"workers=1000: at most \d+ are started; what=simulated"):
+        sweep.sweep(prepare("cluster", False, {"what": "overhead", "way": "cluster"}), tmp_path)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gradlab.errors import UserError
 from gradlab.text import samples
 from gradlab.text.conllu import TAGS, Sentence, parse, read, write
+from gradlab.text.opened import stamp
 
 BLANK = "\t_" * 6
 
@@ -125,6 +126,17 @@ def test_what_is_no_file_is_told(tmp_path):
         os.mkfifo(tmp_path / "pipe")
         with pytest.raises(UserError, match="no regular file"):
             read(tmp_path / "pipe")
+
+
+def test_a_stamp_tells_that_a_file_was_edited(tmp_path):
+    path = tmp_path / "x.conllu"
+    path.write_text(row(1))
+    before = stamp(path)
+    assert stamp(None) is None and stamp(path) == before
+    path.write_text(row(1) + row(2))
+    assert stamp(path) != before
+    with pytest.raises(UserError, match="a folder"):
+        stamp(tmp_path)
 
 
 def test_a_damaged_file_is_read_or_told_in_a_line_that_can_be_shown():

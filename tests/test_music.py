@@ -10,6 +10,7 @@ import pytest
 
 from gradlab import suite
 from gradlab.cli import main
+from gradlab.commands import continued
 from gradlab.errors import UserError
 from gradlab.measures import music
 from gradlab.suite.grid import Block
@@ -122,9 +123,7 @@ def played(content):
     return [tuple(sounding.get(quarter, ())) for quarter in range(now // ticks)]
 
 
-def test_other_experiments_have_no_chorale(run, capsys):
-    from gradlab.commands import continued
-
+def test_other_experiments_have_no_chorale():
     other = suite.library.load("cliff")
     with pytest.raises(UserError, match="--format midi: goes with music, not with cliff"):
         continued.content(other, None, None)

@@ -30,15 +30,27 @@ def net():
     return Network.draw(inputs=9, embedding=3, hidden=4, outputs=9, seed=1)
 
 
+@pytest.fixture(scope="module")
+def text():
+    return np.random.default_rng(0).integers(0, 9, 16)
+
+
 def by_hand(net, seen, word):
     outputs = net.forward(np.array(seen)[:, None]).outputs[-1, 0]
     return outputs[word] - np.log(np.exp(outputs).sum())
 
 
 @pytest.mark.parametrize("context", [1, 3, 0])
-def test_a_word_is_predicted_from_the_last_ones_alone(net, monkeypatch, context):
+def test_a_word_is_predicted_from_the_last_ones_alone(net, text, monkeypatch, context):
     monkeypatch.setattr(next_word, "LANES", 4)  # several parts, the last one shorter
-    text = np.random.default_rng(0).integers(0, 9, 16)
+    check_by_hand(net, text, context)
+
+
+def test_so_it_is_where_the_outputs_are_fed_back(text):
+    check_by_hand(Network.draw("jordan", inputs=9, embedding=3, hidden=4, outputs=9), text, 3)
+
+
+def check_by_hand(net, text, context):
     found = next_word.log_probabilities(net, text[:5], text[5:], context)
     expected = [
         by_hand(net, text[i - context if context else 0 : i], text[i]) for i in range(5, len(text))

@@ -177,11 +177,9 @@ def test_the_number_is_asked_for_at_the_last_word_before_the_verb():
     assert all(vocabulary.knows(word) for one in found for word in one.sentence.words)
     pairs = [(one.before, one.targets) for one in found]
     coded = batches.coded(pairs, vocabulary, agreement.NUMBERS)
-    x, y, lengths = batches.minibatch(coded, np.arange(len(found)))
-    assert x.shape == y.shape and lengths.tolist() == [one.verb for one in found]
-    last = y[lengths - 1, np.arange(len(found))]
-    assert last.tolist() == [one.number for one in found]
-    assert (y != batches.IGNORED).sum() == len(found)
+    assert np.diff(coded.starts).tolist() == [one.verb for one in found]
+    assert coded.targets[coded.starts[1:] - 1].tolist() == [one.number for one in found]
+    assert (coded.targets != batches.IGNORED).sum() == len(found)
 
 
 def test_nouns_between_mislead_as_asked():

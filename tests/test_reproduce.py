@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +10,6 @@ from toy import experiment as toy
 
 from gradlab import runner
 from gradlab.cli import main
-from gradlab.errors import UserError
 from gradlab.suite import library, reproduce, store
 from gradlab.suite.compare import DIFFERENT, EQUAL, INTERVALS, ROUNDING, compare, every_row
 
@@ -95,13 +93,11 @@ def test_rounding_alone_is_rarely_called_a_difference():
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(tmp_path, monkeypatch, undrawn):
     """A working folder with the toy as its one experiment."""
     (tmp_path / "experiments").mkdir()
     shutil.copy(Path(__file__).parent / "toy.py", tmp_path / "experiments")
     monkeypatch.setattr(library, "folder", lambda: tmp_path / "experiments")
-    undrawn = SimpleNamespace(draw=lambda *_: None, NoRows=UserError)
-    monkeypatch.setattr(runner, "drawing", lambda: undrawn)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return tmp_path

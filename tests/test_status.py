@@ -3,24 +3,19 @@
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 import gradlab
-from gradlab import runner
 from gradlab.cli import main
-from gradlab.errors import UserError
 from gradlab.suite import library, running
 
 TOY = Path(__file__).parent / "toy.py"
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
+def home(tmp_path, monkeypatch, undrawn):
     """A working folder with the toy as its one experiment, whose figure is not drawn."""
-    undrawn = SimpleNamespace(draw=lambda *_: None, NoRows=UserError)
-    monkeypatch.setattr(runner, "drawing", lambda: undrawn)
     (tmp_path / "experiments").mkdir()
     shutil.copy(TOY, tmp_path / "experiments")
     monkeypatch.setattr(library, "folder", lambda: tmp_path / "experiments")

@@ -7,7 +7,6 @@ import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,6 @@ import toy_measure
 from toy import experiment as toy
 
 import gradlab
-from gradlab import runner
 from gradlab.errors import UserError
 from gradlab.suite import (
     Experiment,
@@ -63,19 +61,6 @@ def told():
     """What a sweep says is printed."""
     with tell.aloud():
         yield
-
-
-@pytest.fixture
-def calls(monkeypatch):
-    """The seeds of the blocks that were measured."""
-    seeds, decay = [], toy_measure.decay
-
-    def counted(block):
-        seeds.append(int(block.points["seed"][0]))
-        return decay(block)
-
-    monkeypatch.setattr(toy_measure, "decay", counted)
-    return seeds
 
 
 def test_rows_stand_in_the_grids_order(tmp_path):
@@ -265,13 +250,6 @@ def test_estimates_that_refuse_are_wrong_use_and_none_is_none():
     assert plan.estimates(len, [None, None]) == [(0.0, 0), (0.0, 0)]
     assert plan.describe([(0.0, 0)], 1) == " on 1 thread"
     assert plan.describe([(9000.0, 2**30)] * 2, None) == ": about 5.0 h of one worker, 1.0 GiB each"
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Runs without their figures, which take most of the time."""
-    nothing = SimpleNamespace(draw=lambda *_: None, NoRows=UserError)
-    monkeypatch.setattr(runner, "drawing", lambda: nothing)
 
 
 def edited(monkeypatch, name="toy_measure.py:decay"):

@@ -24,6 +24,7 @@ DEV = conllu.read(samples.path("dev.conllu"))
 FOLDING = Folding(suffix=3)
 VOCABULARY = Vocabulary.of([sentence.words for sentence in TRAIN], FOLDING)
 CODED = batches.coded(TRAIN, VOCABULARY, TAGS)
+LENGTHS = np.array([len(sentence.words) for sentence in TRAIN])
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -137,59 +138,27 @@ def test_wrong_limits_and_numbers_are_told():
 
 
 @pytest.mark.parametrize("batch", [1, 7, 32, 1000])
-def test_an_epoch_has_every_sentence_once_in_batches_of_like_length(batch):
-    found = batches.by_length(CODED.lengths, batch, np.random.default_rng(1))
+def test_every_sentence_stands_once_in_batches_of_like_length(batch):
+    found = batches.by_length(LENGTHS, batch)
     assert sorted(np.concatenate(found)) == [*range(len(TRAIN))]
     assert max(map(len, found)) == min(batch, len(TRAIN))
-    lengths = [CODED.lengths[places] for places in found]
+    lengths = [LENGTHS[places] for places in found]
     assert all((np.diff(one) <= 0).all() for one in lengths)
-    spans = sorted((one.min(), one.max()) for one in lengths)
+    spans = [(one.min(), one.max()) for one in lengths]
     assert all(first[1] <= then[0] for first, then in itertools.pairwise(spans))
     padded = sum(one.max() * len(one) for one in lengths)
-    assert batch > 32 or padded < 1.1 * CODED.lengths.sum()
+    assert batch > 32 or padded < 1.1 * LENGTHS.sum()
 
 
-def test_epochs_differ_and_follow_from_their_stream():
-    first, again, other = (
-        batches.by_length(CODED.lengths, 8, np.random.default_rng(seed)) for seed in (1, 1, 2)
-    )
-    assert all(map(np.array_equal, first, again))
-    sets = [{frozenset(places.tolist()) for places in found} for found in (first, other)]
-    assert len(sets[0] & sets[1]) < len(first) / 2
-    sizes = [CODED.lengths[places[0]] for places in first]
-    assert (np.diff(sizes) < 0).any()  # not the shortest first
-
-
-def test_a_minibatch_is_time_first_with_nothing_after_a_lanes_end():
-    places = np.argsort(-CODED.lengths, kind="stable")[[0, 50, 300]]
-    x, y, lengths = batches.minibatch(CODED, places)
-    assert x.shape == y.shape == (lengths[0], 3) and x.dtype == y.dtype == np.int64
-    for lane, place in enumerate(places):
-        sentence, end = TRAIN[place], lengths[lane]
-        assert VOCABULARY.decode(x[:end, lane]) == [FOLDING.word(word) for word in sentence.words]
-        assert [TAGS[number] for number in y[:end, lane]] == [*sentence.tags]
-        assert not x[end:, lane].any() and (y[end:, lane] == IGNORED).all()
-
-
-def test_a_dropped_word_is_the_unknown_one_of_its_class():
-    places = np.arange(len(TRAIN))
-    whole = batches.minibatch(CODED, places)
-    x, y, _ = batches.minibatch(CODED, places, np.random.default_rng(3), dropout=0.25)
-    unknown = CODED._replace(words=CODED.unknown)
-    other = batches.minibatch(unknown, places).x
-    assert ((x == whole.x) | (x == other)).all() and np.array_equal(y, whole.y)
-    can = (whole.x != other) & (whole.y != IGNORED)
-    assert abs((x == other)[can].mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / can.sum())
-    again = batches.minibatch(CODED, places, np.random.default_rng(3), dropout=0.25).x
-    assert np.array_equal(x, again)
-
-
-@pytest.mark.parametrize("dropout", [-0.1, 1, float("nan"), "much"])
-def test_a_dropout_that_is_none_is_told(dropout):
-    with pytest.raises(UserError, match="dropout"):
-        batches.minibatch(CODED, [0], np.random.default_rng(0), dropout)
-    with pytest.raises(UserError, match="needs a random generator"):
-        batches.minibatch(CODED, [0], None, 0.5)
+def test_coded_sentences_are_their_words_and_tags():
+    for place in (0, 50, 300):
+        sentence, here = TRAIN[place], slice(*CODED.starts[place : place + 2])
+        words = VOCABULARY.decode(CODED.words[here])
+        assert words == [FOLDING.word(word) for word in sentence.words]
+        assert [TAGS[number] for number in CODED.targets[here]] == [*sentence.tags]
+        unknown = VOCABULARY.encode_unknown(sentence.words)
+        assert np.array_equal(CODED.unknown[here], unknown)
+    assert CODED.starts[-1] == len(CODED.words) == LENGTHS.sum()
 
 
 def test_a_tag_may_lack_and_an_unknown_one_is_told():
@@ -197,34 +166,6 @@ def test_a_tag_may_lack_and_an_unknown_one_is_told():
     assert batches.coded([sentence], VOCABULARY, TAGS).targets.tolist() == [IGNORED, 15]
     with pytest.raises(UserError, match="tag 'NN': must be one of ADJ"):
         batches.coded([Sentence(("rain",), ("NN",))], VOCABULARY, TAGS)
-
-
-@given(st.integers(2, 60), st.integers(1, 5), st.integers(1, 9))
-def test_windows_of_streams_are_the_text_again(count, batch, length):
-    numbers = np.arange(count)
-    if count < 2 * batch:
-        with pytest.raises(UserError, match=f"{batch} streams need {2 * batch}"):
-            batches.streams(numbers, batch)
-        return
-    lanes = batches.streams(numbers, batch)
-    pieces = list(batches.windows(lanes, length))
-    x, y = (np.concatenate(part) for part in zip(*pieces, strict=True))
-    assert np.array_equal(y, x + 1) and np.array_equal(x, lanes[:-1])
-    assert {len(piece[0]) for piece in pieces[:-1]} <= {length} and len(pieces[-1][0]) <= length
-    text = np.concatenate([x, y[-1:]]).T.ravel()
-    assert np.array_equal(text, numbers[: count // batch * batch])
-
-
-def test_streams_drop_words_as_batches_do():
-    words = batches.dropped(CODED.words, CODED.unknown, np.random.default_rng(0), 0.5)
-    changed = words != CODED.words
-    assert 0.3 < changed.mean() < 0.6 and np.array_equal(words[changed], CODED.unknown[changed])
-
-
-def test_windows_take_targets_of_their_own():
-    words, tags = (batches.streams(part, 2) for part in (CODED.words, CODED.targets))
-    pieces = list(batches.windows(words, 100, tags))
-    assert np.array_equal(np.concatenate([y for _, y in pieces]), tags)
 
 
 # Scores

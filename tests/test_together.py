@@ -15,19 +15,6 @@ from gradlab.suite.grid import changed
 EIGHT = {"seed": "0,1,2,3,4,5,6,7", "pause": 0.05}
 
 
-@pytest.fixture
-def calls(monkeypatch):
-    """The seeds of the blocks that were measured here."""
-    seeds, decay = [], toy_measure.decay
-
-    def counted(block):
-        seeds.append(int(block.points["seed"][0]))
-        return decay(block)
-
-    monkeypatch.setattr(toy_measure, "decay", counted)
-    return seeds
-
-
 def test_two_runs_of_one_sweep_share_its_blocks(tmp_path, monkeypatch, capsys):
     seeds, decay, both = [], toy_measure.decay, threading.Barrier(2)
 

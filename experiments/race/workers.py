@@ -30,10 +30,12 @@ COLUMNS = {
     "blocks": "how many blocks that do nothing a sweep has",
     "radii": "how many spectral radii a block of the main job has",
 }
-MEASURED = ("seconds", "driver_seconds", "scheduler_seconds", "speed_up", "busy")
+TIMES = ("seconds", "driver_seconds", "scheduler_seconds")
+MEASURED = (*TIMES, "speed_up", "busy")
 WHATS = ("overhead", "speed-up", "simulated")
 MAIN_JOB = {"hidden_size": 100, "sequence_length": "500"}
 LONGER = 30  # blocks that do nothing, for each one of the main job
+MOST = 4  # workers for each core that are started: 1,000 of them bring a machine to a stop
 TRIP = 2e-3  # seconds from the scheduler to a worker and back; a local network's
 
 
@@ -49,7 +51,7 @@ def measure(block):
     ways = list(zip(block.points["way"].tolist(), counts.tolist(), strict=True))
     columns = {name: np.full(len(ways), np.nan) for name in MEASURED}
     if what == "simulated":
-        driver, scheduler = _costs(how)
+        _, driver, scheduler = _times("overhead", [("cluster", 2)], how)[0]
         lengths = block.points["block_seconds"].tolist()
         seen = [
             simulated(count, seconds, driver, scheduler)
@@ -58,10 +60,7 @@ def measure(block):
         columns["seconds"], columns["busy"] = map(np.array, zip(*seen, strict=True))
         columns["driver_seconds"][:], columns["scheduler_seconds"][:] = driver, scheduler
     else:
-        times = _raced(what, ways, how)
-        columns["seconds"] = np.median([[one.wall for one in turn] for turn in times], 0)
-        for name, part in (("driver_seconds", "driver"), ("scheduler_seconds", "scheduler")):
-            columns[name] = np.median([[getattr(one, part) for one in turn] for turn in times], 0)
+        columns |= dict(zip(TIMES, _times(what, ways, how).T, strict=True))
         if what == "speed-up":
             times = dict(zip(ways, columns["seconds"], strict=True))
             alone = [times.get((way, 1), np.nan) for way, _ in ways]
@@ -102,30 +101,23 @@ def simulated(workers, seconds, driver, scheduler, ahead=None, blocks=40):
     return drive / total, busy / (workers * drive)
 
 
-class Times:
-    """Seconds a block: on the clock, of the driver's process, of the scheduler's."""
+def _times(what, ways, how):
+    """(ways, 3): seconds a block on the clock, of the driver's process, of the scheduler's.
 
-    def __init__(self, wall, driver, scheduler):
-        self.wall, self.driver, self.scheduler = wall, driver, scheduler
-
-
-def _costs(how):
-    """(driver's, scheduler's) seconds for a block that does nothing, on a cluster of two."""
-    turns = _raced("overhead", [("cluster", 2)], how)
-    return tuple(np.median([[getattr(turn[0], part)] for turn in turns])
-                 for part in ("driver", "scheduler"))  # fmt: skip
-
-
-def _raced(what, ways, how):
-    """Times of each way in each round: all of them in turn."""
+    All ways in turn; medians over rounds. Raises UserError for more workers than can be started.
+    """
+    most = MOST * machine.cores()
+    if (workers := max(count for _, count in ways)) > most:
+        raise UserError(f"workers={workers}: at most {most} are started; what=simulated takes any")
     experiment = _experiment(what, how)
     with _cluster(max((count for way, count in ways if way == "cluster"), default=0)) as started:
         for way, count in ways:  # once for what is loaded and compiled
             _time(experiment, way, count, started)
-        return [
+        rounds = [
             [_time(experiment, way, count, started) for way, count in ways]
             for _ in range(how["rounds"])
         ]
+    return np.median(rounds, 0)
 
 
 def _experiment(what, how):
@@ -146,6 +138,7 @@ def _experiment(what, how):
 
 
 def _time(experiment, way, count, started):
+    """The three seconds of `_times`, of one sweep."""
     with _executor(way, count, started) as (executor, scheduler):
         before = time.perf_counter(), time.process_time(), scheduler()
         with tempfile.TemporaryDirectory() as folder:
@@ -153,7 +146,7 @@ def _time(experiment, way, count, started):
             after = time.perf_counter(), time.process_time(), scheduler()
     if set(frame.status) != {"ok"}:
         raise RuntimeError(f"blocks failed: {Counter(frame.status)}")
-    return Times(*((b - a) / len(origins) for a, b in zip(before, after, strict=True)))
+    return np.subtract(after, before) / len(origins)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ plain SGD, clipped, clipped with Omega; and Adam beside.
 
 import functools
 import math
-import os
 
 import numpy as np
 
@@ -19,11 +18,12 @@ from gradlab.learning.plan import Plan
 from gradlab.learning.sequences import Sequences
 from gradlab.learning.training import Training
 from gradlab.measures import pace
-from gradlab.measures.learning import run
+from gradlab.measures.learning import point_of, run
 from gradlab.measures.setting import of_network
 from gradlab.nets import draws, registry
 from gradlab.nets.network import Network
 from gradlab.text import chorales, samples
+from gradlab.text.opened import stamp
 
 LEARNT, JUDGED = "train", "valid"  # parts of the file
 COLUMNS = {
@@ -57,7 +57,7 @@ def measure(block):
 
     What is of a training is nan in the rows after its end.
     """
-    point = {name: values[0].item() for name, values in block.points.items()} | block.constants
+    point = point_of(block, 0)
     wanted = block.points["update"]
     point["update"] = int(wanted.max())
     parts = corpus(point["corpus"])
@@ -73,7 +73,7 @@ def measure(block):
 
 def estimate(block):
     """(seconds, bytes) of one worker: see gradlab.measures.pace."""
-    point = {name: values[0].item() for name, values in block.points.items()} | block.constants
+    point = point_of(block, 0)
     if point["omega"] and not registry.find(point["cell"]).omega:
         raise UserError(f"omega={point['omega']:g}: is defined for cell elman, not {point['cell']}")
     parts, updates = corpus(point["corpus"]), int(block.points["update"].max())
@@ -139,12 +139,11 @@ def _sequences(pieces):
 
 
 @functools.lru_cache(maxsize=4)
-def _of_stamped(file, stamp):
+def _of_stamped(file, _):
     parts = corpus(file)
     return chorales.baselines(parts[LEARNT], parts[JUDGED])
 
 
 def _counted(file):
     """The baselines of a file; of the same one they are counted once."""
-    stamp = None if file is None else os.stat(file).st_mtime_ns
-    return _of_stamped(file, stamp)
+    return _of_stamped(file, stamp(file))

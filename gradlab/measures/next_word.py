@@ -10,7 +10,6 @@ A word that is too rare to be known is the unknown word, in the text and as what
 
 import functools
 import math
-import os
 from typing import NamedTuple
 
 import numpy as np
@@ -20,11 +19,12 @@ from gradlab.learning.plan import Plan
 from gradlab.learning.sequences import Sequences
 from gradlab.learning.training import Training
 from gradlab.measures import pace
-from gradlab.measures.learning import run
+from gradlab.measures.learning import columns_of, point_of, run
 from gradlab.measures.setting import of_network
 from gradlab.nets import draws, registry
 from gradlab.nets.network import Network
 from gradlab.text import agreement, ngrams, running, samples
+from gradlab.text.opened import stamp
 from gradlab.text.vocabulary import Folding, Vocabulary
 
 COUNTED = "n_gram"
@@ -67,16 +67,17 @@ class Text(NamedTuple):
 
 def measure(block):
     """One row a context of one model: the columns of COLUMNS. A block has one training at most."""
-    point = {name: values[0].item() for name, values in block.points.items()} | block.constants
+    point = point_of(block, 0)
     contexts, text = [int(k) for k in block.points["context"]], text_of(point)
-    if point.pop("model") == COUNTED:
+    model = point.pop("model")
+    if model == COUNTED:
         found, status = [_counted(text, context) for context in contexts], "ok"
     else:
-        point |= {"context": 0, "cell": block.points["model"][0].item()}  # its place on disk, too
+        point |= {"context": 0, "cell": model}  # its place on disk, too
         training = run(point, trained(point, text))
         own, status = _of_training(training), training.status
         found = [own | _judged(training.net, text, context) for context in contexts]
-    columns = {name: np.array([row[name] for row in found]) for name in found[0]}
+    columns = columns_of(found)
     columns["vocabulary"] = np.full(len(found), text.vocabulary.size)
     ended = "diverged" if status == "diverged" else "ok"
     return columns | {"status": np.full(len(found), ended)}
@@ -84,7 +85,7 @@ def measure(block):
 
 def estimate(block):
     """(seconds, bytes) of one worker: see gradlab.measures.pace."""
-    point = {name: values[0].item() for name, values in block.points.items()} | block.constants
+    point = point_of(block, 0)
     text, size, model = text_of(point), point["hidden_size"], point["model"]
     if model == COUNTED:
         return 1e-5 * len(text.learnt) * max(block.points["context"]), 2**24
@@ -101,14 +102,12 @@ def estimate(block):
 
 def text_of(point):
     """The `Text` of a point's file and settings. Raises UserError, one line, for what is none."""
-    file = point["text_file"]
-    stamp = None if file is None else os.stat(file).st_mtime_ns
-    names = ("unit", "words", "held_out", "least", "sentences")
-    return _text(file, stamp, tuple(point[name] for name in names))
+    file, names = point["text_file"], ("unit", "words", "held_out", "least", "sentences")
+    return _text(file, stamp(file), tuple(point[name] for name in names))
 
 
 @functools.lru_cache(maxsize=4)
-def _text(file, stamp, settings):  # the stamp: a file that was edited is read again
+def _text(file, _, settings):
     unit, words, held_out, least, sentences = settings
     pieces = running.read(samples.path("opticks.txt") if file is None else file, unit)
     learnt, judged = running.parts(pieces[: words or None], held_out)
@@ -184,35 +183,40 @@ def log_probabilities(net, before, words, context):
 
     before   (m,) the words that stand before the first one
     """
-    whole = np.concatenate([before, words])
-    if not context:
-        outputs = _carried(net, whole[:-1, None])[len(before) - 1 :]
-        return _of_words(outputs, words)
-    context = min(context, len(before))
-    seen = np.lib.stride_tricks.sliding_window_view(whole[len(before) - context : -1], context)
-    ends = range(0, len(words), LANES)
-    outputs = [net.readout(_last_state(net, seen[i : i + LANES].T)) for i in ends]
-    return _of_words(np.concatenate(outputs), words)
+    whole, first = np.concatenate([before, words])[:-1], len(before) - 1
+    parts = _windowed(net, whole, first, context) if context else _carried(net, whole, first)
+    found, at = [], 0
+    for outputs in parts:  # all of them at once are n by the vocabulary
+        lanes = np.arange(len(outputs))
+        found.append(_log_softmax(outputs)[lanes, words[at + lanes]])
+        at += len(outputs)
+    return np.concatenate(found)
+
+
+def _windowed(net, text, first, context):
+    """Outputs (B, O) after each word from a place on, of which the net sees the last ones."""
+    context = min(context, first + 1)
+    seen = np.lib.stride_tricks.sliding_window_view(text[first + 1 - context :], context)
+    for i in range(0, len(seen), LANES):
+        yield net.readout(_last_state(net, seen[i : i + LANES].T))
 
 
 def _last_state(net, x):
     """(B, N) after x (T, B): through a net of one output, for those of other steps go unread."""
-    thin = net.weights | {name: net.weights[name][:1] for name in ("V", "c")}
-    return Network(thin, net.cell, net.activation).forward(x).states[-1]
+    if not net.reads_out:  # else the outputs are fed back
+        thin = net.weights | {name: net.weights[name][:1] for name in ("V", "c")}
+        net = Network(thin, net.cell, net.activation)
+    return net.forward(x).states[-1]
 
 
-def _carried(net, x):
-    """Outputs (T, O) of one long lane x (T, 1), LANES steps at a time."""
-    found, start = [], None
-    for i in range(0, len(x), LANES):
-        passed = net.forward(x[i : i + LANES], start)
+def _carried(net, text, first):
+    """Outputs (B, O) after each word from a place on, of which the net sees all before."""
+    start = None
+    for i in range(0, len(text), LANES):
+        passed = net.forward(text[i : i + LANES, None], start)
         start = passed.ends()
-        found.append(passed.outputs[:, 0])
-    return np.concatenate(found)
-
-
-def _of_words(outputs, words):
-    return _log_softmax(outputs)[np.arange(len(words)), words]
+        if i + LANES > first:
+            yield passed.outputs[max(0, first - i) :, 0]
 
 
 def _log_softmax(outputs):

@@ -10,6 +10,7 @@ One training a block. The axes inside it ask for one thing a row:
 """
 
 import copy
+import functools
 import math
 
 import numpy as np
@@ -23,6 +24,7 @@ from gradlab.tagging.reach import by_word
 from gradlab.tagging.sentences import classes_in_order
 from gradlab.tagging.tagger import classes
 from gradlab.text.conllu import TAGS
+from gradlab.text.opened import stamp
 from gradlab.text.scores import Commonest, score
 
 ALL = "all"
@@ -62,6 +64,10 @@ COLUMNS = {
     "mean over pieces of 24 words of the dev text, whose last word is asked (words)",
     "decades_per_word": "of ||dL/de|| from one word back to nine back, over eight, mean over them",
 }
+MEASURED = (
+    "accuracy", "unknown_accuracy", "table_accuracy", "table_unknown_accuracy", "unknown_share",
+    "taken", "last_loss", "log10_gradient", "horizon", "decades_per_word",
+)  # fmt: skip
 ROUNDING_DECIDES = True  # see gradlab.suite.reproduce: another machine trains otherwise
 
 
@@ -141,7 +147,7 @@ class Seen:
         if part:
             return self.course.get(round(part * self.epochs, 9) * self._epoch, math.nan)
         dev = self.corpus.numbers[1]
-        found = classes(self.nets[0.0], dev.words)
+        found = _classes_of(self.nets[0.0], dev.words, self.training.plan)
         return float(np.mean(np.concatenate(found) == np.concatenate(dev.tags)))
 
     def _scores(self):
@@ -174,7 +180,12 @@ class Seen:
 
 def _corpus(point):
     files = point.get("corpus"), point.get("dev_corpus")
-    return Corpus.read(*files, lower=point["lower"], suffix=point["suffix"])
+    return _read(files, tuple(map(stamp, files)), point["lower"], point["suffix"])
+
+
+@functools.lru_cache(maxsize=4)  # UD English EWT takes 1.4 s; each block asks twice
+def _read(files, _, lower, suffix):
+    return Corpus.read(*files, lower=lower, suffix=suffix)
 
 
 def _classes_of(net, sentences, plan):
@@ -182,12 +193,6 @@ def _classes_of(net, sentences, plan):
     if plan.carry:
         return classes_in_order(net, sentences, plan.batch)
     return classes(net, sentences)
-
-
-MEASURED = (
-    "accuracy", "unknown_accuracy", "table_accuracy", "table_unknown_accuracy", "unknown_share",
-    "taken", "last_loss", "log10_gradient", "horizon", "decades_per_word",
-)  # fmt: skip
 
 
 def estimate(block):

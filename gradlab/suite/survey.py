@@ -57,14 +57,15 @@ def survey(experiment, folder, fresh=False, retry_errors=False):
     found = Survey(blocks_of(experiment, folder), Done(), {}, {})
     if not (fresh or shards_of(experiment, folder).exists()):
         found.held.update(reuse.held(experiment, Path(folder), found.parts))
-    stale = {}
-    for name in sorted(packs.names(shards_of(experiment, folder))):
+    stale, stored = {}, packs.names(shards_of(experiment, folder))
+    for name in sorted(stored):
         stale.setdefault(name.partition("-")[0], []).append(name)
     for part in found.parts:
         if part.path in found.held:
             continue
         try:
-            shard = None if fresh else store.read_shard(part.path, part.block)
+            known = part.path.name in stored and not fresh  # else every block would list the folder
+            shard = store.read_shard(part.path, part.block) if known else None
             reason = FRESH if fresh else _why(part, stale)
         except store.Damaged:
             shard, reason = None, DAMAGED

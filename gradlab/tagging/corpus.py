@@ -1,6 +1,5 @@
 """A treebank to learn from and one to be judged on, and the words between them."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 from gradlab.errors import UserError
@@ -47,9 +46,9 @@ class Corpus(NamedTuple):
 
 def _read(corpus, dev_corpus):
     """(sentences to learn from, sentences to be judged on)."""
-    every = conllu.read(Path(corpus or samples.path("train.conllu")).expanduser())
+    every = conllu.read(corpus or samples.path("train.conllu"))
     if dev_corpus or not corpus:
-        return every, conllu.read(Path(dev_corpus or samples.path("dev.conllu")).expanduser())
+        return every, conllu.read(dev_corpus or samples.path("dev.conllu"))
     dev = every[HELD_OUT - 1 :: HELD_OUT]
     if not dev:
         raise UserError(f"corpus={corpus}: {len(every)} sentences, {HELD_OUT} are needed for dev")

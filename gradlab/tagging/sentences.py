@@ -23,9 +23,8 @@ class Numbers(NamedTuple):
     def of(cls, sentences, vocabulary):
         """Of `gradlab.text.conllu.Sentence`s."""
         found = coded(sentences, vocabulary, TAGS)
-        edges = list(zip(found.starts[:-1], found.starts[1:], strict=True))
         parts = (found.words, found.unknown, found.targets)
-        return cls(*([part[a:b] for a, b in edges] for part in parts))
+        return cls(*(np.split(part, found.starts[1:-1]) for part in parts))
 
     def sequences(self, word_dropout=0.0):
         """As `Sequences`: at each update each word is its unknown one with this probability."""

@@ -62,23 +62,6 @@ def chords(found: np.ndarray) -> Piece:
     return tuple(tuple((np.flatnonzero(step) + LOWEST).tolist()) for step in np.asarray(found))
 
 
-def padded(pieces: Sequence[Piece]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x, y (T, B, 88) float64 and lengths (B,): each step's chord and the next one.
-
-    The first chord is no target, the last one no input; after a lane's own end all is 0. Raises
-    UserError for a piece of fewer than two chords.
-    """
-    if short := [place for place, piece in enumerate(pieces) if len(piece) < 2]:
-        raise UserError(f"piece {short[0]} has {len(pieces[short[0]])} chords: it needs two")
-    lengths = np.array([len(piece) - 1 for piece in pieces], np.int64)
-    x = np.zeros((lengths.max(initial=0), len(pieces), PITCHES))
-    y = np.zeros_like(x)
-    for lane, piece in enumerate(pieces):
-        rolled = roll(piece)
-        x[: lengths[lane], lane], y[: lengths[lane], lane] = rolled[:-1], rolled[1:]
-    return x, y, lengths
-
-
 def nats(pieces: Iterable[Piece], predict: Callable[[np.ndarray], np.ndarray]) -> float:
     """Summed cross-entropy a predicted step, in nats: the score of the published tables.
 

@@ -64,12 +64,10 @@ def _training(tally, place):
     """Work that is kept as it goes is taken up by another worker."""
     steady = changed(kept, {"save_every": 0})
     with _cluster(place / "two", 2) as processes, cluster.connected(processes.address) as pool:
-        killed = []
 
         def kill():
-            found = children.wait_for(lambda: _worker(place / "kept"))
-            killed.append(found and _worker(place / "kept"))
-            os.kill(killed[0], signal.SIGKILL)
+            if children.wait_for(lambda: _worker(place / "kept")):
+                os.kill(_worker(place / "kept"), signal.SIGKILL)
 
         killer = threading.Thread(target=kill)
         killer.start()
