@@ -269,9 +269,16 @@ def are_well(sums):
 @kernel
 def _is_well(sums, k, entry):
     total = total_of(sums, k, entry)
+    if is_inside(total):
+        return True
+    return square_sum(total) == 0 and _sees_nothing(sums.sources[k])
+
+
+@kernel
+def is_inside(total):
+    """Whether the norm of a sum (G, M) lies within the bounds of `are_well`."""
     low, high = (2.0**-120, 2.0**120) if total.itemsize == 4 else (2.0**-960, 2.0**960)
-    size = square_sum(total)
-    return low < size < high or (size == 0 and _sees_nothing(sums.sources[k]))
+    return low < square_sum(total) < high
 
 
 @kernel

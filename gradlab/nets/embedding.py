@@ -5,13 +5,12 @@ input of the lowest layer; row i gets dL/dE[i] = sum over steps and lanes with i
 dL/dx_t = sum over directions of U^T delta_t.
 """
 
-import math
-
 import numpy as np
 
 from gradlab import given
 from gradlab.errors import UserError
-from gradlab.kernels import input as kernels
+from gradlab.kernels.input import add_picked
+from gradlab.kernels.sums import is_inside
 from gradlab.nets.exponents import before_product, normal_rows, plain
 
 NAME = "embedding"
@@ -55,8 +54,8 @@ def gradient(below, inputs, numbers, table):
     rows = [(flat(delta), exponent.reshape(-1)) for delta, exponent in pairs]
     if not any(exponent.any() for _, exponent in rows):
         for (delta, _), U in zip(rows, inputs, strict=True):
-            kernels.add_picked(delta, np.ascontiguousarray(U), numbers, table)
-        if _is_well(table) or not any(delta.any() for delta, _ in rows):
+            add_picked(delta, np.ascontiguousarray(U), numbers, table)
+        if is_inside(table) or not any(delta.any() for delta, _ in rows):
             return table, 0
     return _careful(rows, inputs, numbers, np.zeros_like(table))
 
@@ -78,10 +77,3 @@ def _careful(rows, inputs, numbers, table):
     for product, level in terms:
         np.add.at(table, numbers, plain(product, (level - top)[:, None]))
     return table, top
-
-
-def _is_well(table):
-    """Whether nothing that counts was lost below or above the range, as `sums.are_well` has it."""
-    size = float(np.vdot(table, table))
-    edge = 120 if table.dtype.itemsize == 4 else 960
-    return math.ldexp(1.0, -edge) < size < math.ldexp(1.0, edge)
