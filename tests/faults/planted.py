@@ -13,7 +13,8 @@ from faults.mutations import MUTATIONS
 from faults.tally import Tally
 
 WHAT = "planted bugs"  # at first 58 were seen; tests of relu and of the threshold see the others
-HOW = "60 small mistakes in kernels, clipping, losses, store, grid, theory; the suite must fail"
+HOW = ("60 small mistakes in kernels, clipping, losses, store, grid, theory; the suite must fail "
+       "with each, and pass without")  # fmt: skip
 CHEAP = ("grid count", "store seal", "rk4")
 SEEN = "GRADLAB_PLANTED"  # a file that keeps what is through: a stopped full run goes on from it
 COPIED = ("gradlab", "tests", "experiments", "pyproject.toml", "README.md", "uv.lock",
