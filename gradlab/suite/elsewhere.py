@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gradlab.errors import UserError, told
-from gradlab.suite import provenance, sources
+from gradlab.suite import plan, provenance, sources
 from gradlab.suite.library import INSTALLED_IN, PACKAGE
+from gradlab.suite.room import of_worker, room
 from gradlab.suite.work import Beside, run_block
 
 
@@ -57,7 +58,9 @@ def run_elsewhere(measure, block, alone, files, keeping):
     if there != files:
         return Others(there)
     place = keeping.place if keeping.mark.exists() else None
-    outcome = run_block(measure, block, alone, place, keeping.every)
+    ((_, size),) = plan.estimates(measure, [block])
+    with room(size, of_worker()):
+        outcome = run_block(measure, block, alone, place, keeping.every)
     return Elsewhere(outcome, _origin())
 
 
