@@ -28,7 +28,7 @@ from gradlab.commands import (
     watch,
 )
 from gradlab.commands.shared import INTERRUPTED, PIPE_CLOSED, WRONG_USE, complain
-from gradlab.errors import UserError, did_you_mean
+from gradlab.errors import UserError, did_you_mean, told
 from gradlab.suite import tell
 
 COMMANDS = {
@@ -79,6 +79,9 @@ def main(arguments=None):
         os._exit(PIPE_CLOSED)
     except (UserError, OSError) as error:
         complain(error)
+        return WRONG_USE
+    except MemoryError as error:
+        complain(f"the memory is at its end: {told(error) or 'more could not be had'}")
         return WRONG_USE
     except KeyboardInterrupt as stop:
         _leave(getattr(stop, "code", INTERRUPTED))

@@ -138,7 +138,9 @@ def test_a_training_is_kept_where_the_worker_sees_the_folder(tmp_path, monkeypat
     elsewhere.run_elsewhere(*given, keeping)
     mark.touch()
     elsewhere.run_elsewhere(*given, keeping)
-    assert kept == [(None, 5.0), (tmp_path / "place", 5.0)]
+    monkeypatch.setattr(elsewhere.os, "access", lambda *_: False)  # read-only on the worker
+    elsewhere.run_elsewhere(*given, keeping)
+    assert kept == [(None, 5.0), (tmp_path / "place", 5.0), (None, 5.0)]
 
 
 def test_the_command_says_who_works_and_where_to_watch(tmp_path, processes, capsys, undrawn):
