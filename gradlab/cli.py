@@ -28,7 +28,7 @@ from gradlab.commands import (
     watch,
 )
 from gradlab.commands.shared import INTERRUPTED, PIPE_CLOSED, WRONG_USE, complain
-from gradlab.errors import UserError, did_you_mean
+from gradlab.errors import UserError, did_you_mean, told
 from gradlab.suite import tell
 
 COMMANDS = {
@@ -70,6 +70,7 @@ def main(arguments=None):
     _draw_into_files()
     try:
         options = _parsed(sys.argv[1:] if arguments is None else arguments)
+        _print_anything()
         with tell.aloud():
             code = options.command(options)
         _flush(sys.stdout)  # here: at the interpreter's exit a closed pipe would be a traceback
@@ -78,6 +79,9 @@ def main(arguments=None):
         os._exit(PIPE_CLOSED)
     except (UserError, OSError) as error:
         complain(error)
+        return WRONG_USE
+    except MemoryError as error:
+        complain(f"the memory is at its end: {told(error) or 'more could not be had'}")
         return WRONG_USE
     except KeyboardInterrupt as stop:
         _leave(getattr(stop, "code", INTERRUPTED))
@@ -95,6 +99,12 @@ def _draw_into_files():
     """No window or notebook for a command, nor matplotlib's word on each setting of the user's."""
     os.environ["MPLBACKEND"] = "agg"
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
+
+def _print_anything():
+    """What a console has no letter for is shown by its number, as stderr does."""
+    if getattr(sys.stdout, "errors", None) == "strict" and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _stopping():

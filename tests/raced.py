@@ -102,7 +102,7 @@ def claims(frame):
     for one in speed.standings(frame):
         may = max(_down(MOODS * one.measured), 1.0 if one.measured >= 1 else 0.0)
         title = f"{one.goal.work}, {speed.TITLES[one.goal.against]}"
-        yield f"{title}: {one.measured:.3g}, claim {may:g} (now {one.goal.claimed:g})"
+        yield f"{title}: {one.measured:.3g}, claim {may:g} (now {one.goal.claimed})"
     ceiling = speed.ours("large", "ceiling_share")(frame)
     gain = speed.ours("minibatch", "gain", "float32")(frame)
     for name, value, limit in (

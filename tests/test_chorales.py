@@ -144,6 +144,12 @@ def test_what_a_player_hears_are_the_chords(piece):
     assert [kind for _, kind, *_ in events].count("meta") == 2
 
 
+@pytest.mark.parametrize("pitch", [-1, 128, 60.5, True, "C4"])
+def test_what_is_no_pitch_is_told(pitch):
+    with pytest.raises(UserError, match="pitch must be from 0 to 127"):
+        midi.content([[60, pitch]])
+
+
 def test_the_tempo_is_what_is_asked_for():
     for tempo in (4, 72, 90.5, 1000):
         _, events = parsed(midi.content(PIECE, tempo))

@@ -270,6 +270,17 @@ def start(*arguments):
         )
 
 
+def test_a_memory_at_its_end_is_one_line(capsys, monkeypatch):
+    def full(_):
+        raise MemoryError("Unable to allocate\n2.00 GiB")
+
+    monkeypatch.setattr("gradlab.commands.list.command", full)
+    assert main(["list"]) == 2
+    assert capsys.readouterr().err == (
+        "gradlab: the memory is at its end: Unable to allocate 2.00 GiB\n"
+    )
+
+
 def test_a_script_is_the_command():
     script = start("--set", "length=9")
     out, err = script.communicate(timeout=60)

@@ -5,11 +5,16 @@ import importlib
 import math
 import pickle
 import re
+import signal
 import socket
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import pandas as pd
 import pytest
+from processes import interruptible
 from toy import experiment as toy
 
 import gradlab
@@ -18,7 +23,7 @@ from gradlab import commands
 from gradlab.cli import main
 from gradlab.errors import UserError
 from gradlab.runner import prepare
-from gradlab.suite import cluster, elsewhere, flight, survey, sweep
+from gradlab.suite import cluster, elsewhere, flight, room, survey, sweep, tell
 from gradlab.suite.grid import changed
 from race.workers import simulated
 
@@ -133,7 +138,9 @@ def test_a_training_is_kept_where_the_worker_sees_the_folder(tmp_path, monkeypat
     elsewhere.run_elsewhere(*given, keeping)
     mark.touch()
     elsewhere.run_elsewhere(*given, keeping)
-    assert kept == [(None, 5.0), (tmp_path / "place", 5.0)]
+    monkeypatch.setattr(elsewhere.os, "access", lambda *_: False)  # read-only on the worker
+    elsewhere.run_elsewhere(*given, keeping)
+    assert kept == [(None, 5.0), (tmp_path / "place", 5.0), (None, 5.0)]
 
 
 def test_the_command_says_who_works_and_where_to_watch(tmp_path, processes, capsys, undrawn):
@@ -193,6 +200,89 @@ def test_a_block_that_no_worker_can_hold_is_refused(pool):
         pool._workers = before
 
 
+def test_workers_that_die_in_a_block_are_told_in_one_line():
+    killed = type("KilledWorker", (Exception,), {"allowed_failures": 3})()
+    killed.last_worker = argparse.Namespace(address="tcp://127.0.0.1:5")
+    future, sent = Future(), Future()
+    sent.set_exception(killed)
+    cluster.Cluster._receive(None, future, 0, b"", sent)
+    said = str(future.exception())
+    assert said.startswith("12 workers died in this block, the last at tcp://127.0.0.1:5, as where")
+
+
+def test_blocks_that_do_not_fit_beside_each_other_take_turns():
+    for size, together in ((60, 1), (50, 2)):
+        at_work, most = [], []
+
+        def work(i, size=size, at_work=at_work, most=most):
+            with room.room(size, 100):
+                at_work.append(i)
+                most.append(len(at_work))
+                time.sleep(0.02)
+                at_work.remove(i)
+
+        with ThreadPoolExecutor(3) as threads:
+            list(threads.map(work, range(6)))
+        assert max(most) == together
+    with room.room(1000, 100):  # alone: it takes what it needs
+        pass
+
+
+def test_a_worker_says_how_much_memory_blocks_may_take(pool, monkeypatch):
+    assert room.of_worker() is None  # no worker
+    assert pool.submit(room.of_worker).result() is None  # --memory-limit 0
+    worker = argparse.Namespace(memory_manager=argparse.Namespace(memory_limit=1000))
+    monkeypatch.setattr("distributed.get_worker", lambda: worker)
+    assert room.of_worker() == 800
+
+
+def test_a_scheduler_that_hangs_is_told_and_the_run_goes_on(
+    tmp_path, processes, monkeypatch, capsys
+):
+    monkeypatch.setattr(cluster, "LOOK_EVERY", 0.1)
+    monkeypatch.setattr(cluster, "SILENT", 0.5)
+    hung = threading.Event()
+
+    def hang_for_a_while():
+        hung.wait()
+        processes.scheduler.send_signal(signal.SIGSTOP)
+        time.sleep(1.5)
+        processes.scheduler.send_signal(signal.SIGCONT)
+
+    other = threading.Thread(target=hang_for_a_while)
+    other.start()
+    stored = sweep._stored
+    monkeypatch.setattr(sweep, "_stored", lambda *given: (hung.set(), stored(*given))[1])
+    with cluster.connected(processes.address) as pool, tell.aloud():
+        frame, _ = run(tmp_path, pool, seed="0:19:20", pause=0.2)
+    other.join()
+    said = capsys.readouterr().out
+    silence = f"the scheduler at {processes.address} has not answered for 0 s: the run waits for it"
+    assert said.count(silence) == 1 and said.count(f"{processes.address} answers, and has") == 1
+    assert len(frame) == 60 and set(frame.status) == {"ok"}
+
+
+def test_ctrl_c_ends_a_run_whose_scheduler_hangs(tmp_path, processes, monkeypatch, capsys):
+    def hang(*given):
+        processes.scheduler.send_signal(signal.SIGSTOP)
+        threading.Timer(0.3, signal.pthread_kill, [main_thread, signal.SIGINT]).start()
+        return stored(*given)
+
+    stored, main_thread = sweep._stored, threading.main_thread().ident
+    monkeypatch.setattr(sweep, "_stored", hang)
+    try:
+        with (
+            interruptible(),
+            pytest.raises(KeyboardInterrupt),
+            cluster.connected(processes.address) as pool,
+            tell.aloud(),
+        ):
+            run(tmp_path, pool, seed="0:19:20", pause=0.5)
+    finally:
+        processes.scheduler.send_signal(signal.SIGCONT)
+    assert "interrupted: the same command, without --fresh, runs" in capsys.readouterr().out
+
+
 def test_a_scheduler_that_ends_ends_the_sweep_and_a_resume_finishes_it(tmp_path, capsys):
     (tmp_path / "cluster").mkdir()
     with running(tmp_path / "cluster", 1) as processes:
@@ -215,8 +305,6 @@ def test_a_scheduler_that_ends_ends_the_sweep_and_a_resume_finishes_it(tmp_path,
 
 
 def test_a_bounded_number_of_blocks_is_on_its_way_and_each_is_let_go():
-    from concurrent.futures import Future
-
     alive, most = set(), []
 
     def submit(part):
@@ -236,8 +324,6 @@ def test_a_bounded_number_of_blocks_is_on_its_way_and_each_is_let_go():
 
 
 def test_what_is_on_its_way_when_the_caller_stops_is_cancelled_or_told():
-    from concurrent.futures import Future
-
     futures, left = [Future() for _ in range(3)], []
     futures[1].set_running_or_notify_cancel()
     ended = flight.in_flight(lambda i: futures[i], range(3), lambda: 3, left.append)

@@ -65,7 +65,9 @@ def test_the_last_line_may_lack_its_end():
 WRONG = [
     (row(1) + "2\train\t_\tNOUN\n", "FILE:2: 4 columns, a word of CoNLL-U has 10"),
     ("1 rain _ NOUN\n", "FILE:1: 1 columns, a word of CoNLL-U has 10, between tabs"),
-    (row("one"), "FILE:1: ID 'one': must be a number, a range 1-2 or an empty node 1.1"),
+    (row("one"), "FILE:1: ID 'one': must be a number below 10^9, a range 1-2 or an"),
+    (row("9" * 5000), "FILE:1: ID '999"),  # more digits than int() reads
+    (row("1-" + "9" * 5000), "FILE:1: ID '1-999"),
     (row("1-"), "ID '1-'"),
     (row("01"), "ID '01'"),
     (row("1-2-3"), "ID '1-2-3'"),

@@ -85,6 +85,30 @@ def test_rows_of_n_grams():
         next_word.measure(block([0], "n_gram"))
 
 
+@pytest.mark.parametrize(
+    ("contexts", "values", "said"),
+    [
+        ([-1], {}, "context=-1: must be a whole number from 0"),
+        ([1], {"words": -5}, "words=-5: must be a whole number from 0"),
+        ([1], {"window": 0}, "window=0: must be a whole number from 1"),
+        ([1], {"batch": 0}, "batch=0: must be a whole number from 1"),
+        ([1], {"sentences": 10**9}, "sentences must be a whole number from 0 to 1000000"),
+    ],
+)
+def test_what_cannot_be_run_is_told_before_it_does(contexts, values, said):
+    with pytest.raises(UserError, match=said):
+        next_word.estimate(block(contexts, **values))
+
+
+def test_letters_go_on_with_the_letters_of_the_clouds(tmp_path):
+    path = tmp_path / "own.txt"
+    path.write_text("the clouds are in the sky .\n" * 20)
+    columns = next_word.measure(
+        block([6], "n_gram", text_file=str(path), unit="character", words=0)
+    )
+    assert columns["completion"] == ["s"]
+
+
 def test_letters_of_a_file_of_ones_own(tmp_path):
     path = tmp_path / "own.txt"
     path.write_text("abab" * 50)

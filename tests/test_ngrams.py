@@ -34,6 +34,18 @@ def test_words_keep_what_joins_them():
     assert running.joined(running.pieces("It is (so) fine.")) == "It is (so) fine."
 
 
+def test_what_stands_on_a_letter_is_of_its_word():
+    words = [
+        "\u0928\u092e\u0938\u094d\u0924\u0947",  # Hindi: namaste, vowels and a virama
+        "cafe\u0301s",  # an accent apart, as macOS has it
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",  # Persian, a joiner within
+        "\u05e9\u05c1\u05b8\u05dc\u05d5\u05b9\u05dd",  # Hebrew with points
+        "-",
+        "\u0301",
+    ]
+    assert running.pieces(" ".join(words)) == words
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

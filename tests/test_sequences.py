@@ -11,7 +11,7 @@ import pytest
 import gradlab
 from gradlab import Network, Plan, Sequences, Training
 from gradlab.errors import UserError
-from gradlab.learning import sequences
+from gradlab.learning import optimizers, sequences
 from gradlab.nets import network as network_module
 
 WORDS, TAGS = 9, 4
@@ -168,18 +168,20 @@ def test_an_evaluation_counts_words(carry):
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "rmsprop"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_an_update_that_nobody_looks_at_has_the_same_bits(optimizer, dtype):
-    """All rows move, also those of words that a minibatch has not, but for plain SGD's."""
+def test_an_update_that_nobody_looks_at_has_the_same_bits(optimizer, dtype, monkeypatch):
+    """All rows of words that were met move on, but for plain SGD's; in one thread or in two."""
     plan = replace(
         SHORT, optimizer=optimizer, learning_rate=0.01, clip_threshold=0.5, updates=8, log_every=1
     )
     net, own = network(inputs=300, embedding=40, dtype=dtype), sentences()
-    seen, unseen = (Training(net, own, replace(plan, log_every=k)) for k in (1, 100))
-    for training in (seen, unseen):
+    seen, *unseen = (Training(net, own, replace(plan, log_every=k)) for k in (1, 100, 100))
+    seen.run()
+    for training, threshold in zip(unseen, (np.inf, 0), strict=True):
+        monkeypatch.setattr(optimizers, "WORTH_A_THREAD", threshold)
         training.run()
-    for name, right in seen.net.weights.items():
-        assert np.array_equal(unseen.net.weights[name], right)
-    assert np.array_equal(seen._slots, unseen._slots)
+        for name, right in seen.net.weights.items():
+            assert np.array_equal(training.net.weights[name], right)
+        assert np.array_equal(seen._slots, training._slots)
     one = Training(net, own, replace(plan, log_every=1, updates=1))
     one.run()
     x, y, lengths = one.task.minibatch(1, one.plan)

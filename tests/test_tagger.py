@@ -18,7 +18,7 @@ from gradlab.models import safetensors
 from gradlab.suite import library
 from gradlab.suite.grid import blocks, changed, is_file, shown
 from gradlab.tagging.corpus import Corpus
-from gradlab.tagging.learn import training_of
+from gradlab.tagging.learn import learn, training_of
 from gradlab.tagging.reach import by_word
 from gradlab.tagging.sentences import Numbers, classes_in_order
 from gradlab.tagging.tagger import Tagger, classes, shipped
@@ -146,6 +146,41 @@ def test_the_command_tags(capsys, monkeypatch):
     assert [one["known"] for one in second] == [False, True, True]
 
 
+def test_the_command_reads_what_a_shell_hands_it(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("\ufeffIt rains.\n"))
+    assert cli.main(["tag"]) == 0
+    assert capsys.readouterr().out.split()[:2] == ["It", "PRON"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("x" * 10_000 + " falls" * 9))
+    assert cli.main(["tag"]) == 0
+    assert len(capsys.readouterr().out) < 11_000  # not ten lines as wide as the widest
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9"), "utf-8"))
+    assert cli.main(["tag"]) == 2
+    assert capsys.readouterr().err == "gradlab: stdin: not in utf-8\n"
+    monkeypatch.setattr("sys.stdin", None)  # closed: gradlab tag <&-
+    assert cli.main(["tag"]) == 2
+    assert "no words: give a text" in capsys.readouterr().err
+
+
+def test_a_console_without_a_letter_shows_its_number(monkeypatch):
+    console = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr("sys.stdout", console)
+    assert cli.main(["tag", "caf\u00e9"]) == 0
+    assert console.buffer.getvalue().split()[0] == rb"caf\xe9"
+
+
+def test_a_page_without_an_end_does_not_make_its_neighbours_as_long(net, monkeypatch):
+    shapes, forward = [], Network.forward
+
+    def seen(own, x, *rest, **named):
+        shapes.append(x.shape)
+        return forward(own, x, *rest, **named)
+
+    monkeypatch.setattr(Network, "forward", seen)
+    sentences = [np.arange(20_000) % 5, *([np.arange(3)] * 60)]
+    assert [len(one) for one in classes(net, sentences)] == [20_000] + [3] * 60
+    assert shapes == [(3, 60), (20_000, 1)]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -154,6 +189,10 @@ def test_the_command_tags(capsys, monkeypatch):
         (["--learn", str(TRAIN)], "--learn needs --model"),
         ([" "], "no words: give a text"),
         (["--learn", "lacks.conllu", "--model", "a.safetensors"], "lacks.conllu"),
+        (["x", "--model", ""], "a directory"),  # as a script has it whose variable is empty
+        (["x", "--learn", "", "--model", "a.safetensors"], "is a folder"),
+        (["--learn", str(TRAIN), "--dev", "", "--model", "a.safetensors"], "is a folder"),
+        (["x", "--dev", ""], "--dev goes with --learn"),
     ],
 )
 def test_the_command_says_what_is_wrong_in_a_line(words, said, capsys):
@@ -179,6 +218,16 @@ def test_of_a_corpus_alone_every_tenth_sentence_is_judged_on(small, tmp_path):
     few.write_text("\n\n".join(small.read_text("utf-8").split("\n\n")[:3]) + "\n\n", "utf-8")
     with pytest.raises(UserError, match="3 sentences, 10 are needed"):
         Corpus.read(few)
+
+
+def test_a_setting_that_is_none_is_told(corpus):
+    with pytest.raises(UserError, match=r"a tagger has no hiden_size: .*did you mean hidden_size"):
+        learn(corpus, hiden_size=3)
+    with pytest.raises(UserError, match="batch=0: must be a whole number from 1"):
+        learn(corpus, batch=0)
+    for scale in (math.inf, -1.0):
+        with pytest.raises(UserError, match=f"embedding_scale={scale}: must be a finite number"):
+            learn(corpus, embedding_scale=scale)
 
 
 def block_of(**constants):
@@ -248,6 +297,31 @@ def test_the_state_is_carried_where_that_is_asked_for(table, corpus):
     assert carried["accuracy"][last] != plain["accuracy"][last]
     counts = (points["tag"] == points["taken_for"]) & (points["tag"] != "all")
     assert np.nansum(carried["taken"][counts]) > 1
+
+
+def test_of_a_training_that_diverged_no_tag_is_known(table):
+    points, found = table(learning_rate=1e308, clip_threshold=math.inf)
+    assert set(found["status"]) == {"diverged"}
+    last = (points["part"] == 1) & (points["word"] == 0)
+    for name in ("accuracy", "unknown_accuracy", "taken"):
+        assert np.isnan(found[name][last]).all(), name
+    assert np.nanmax(found["table_accuracy"]) > 0.7
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("word", -1, "word=-1: must be a word of `sentence`"),
+        ("tag", "NOUNS", "tag must be one of .*: did you mean NOUN"),
+        ("taken_for", "ALL", "taken_for must be one of"),
+        ("part", 2.0, "part=2.0: must be a share of the epochs"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_told(name, value, said):
+    block = block_of()
+    block.points[name][-1] = value
+    with pytest.raises(UserError, match=said):
+        measure.learnt(block)
 
 
 def test_a_training_that_was_stopped_goes_on(table, corpus, tmp_path):

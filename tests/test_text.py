@@ -150,6 +150,12 @@ def test_every_sentence_stands_once_in_batches_of_like_length(batch):
     assert batch > 32 or padded < 1.1 * LENGTHS.sum()
 
 
+def test_a_long_sentence_has_a_batch_of_its_own():
+    found = batches.by_length([2, 1, 100, 3, 2], 4, steps=9)
+    assert [one.tolist() for one in found] == [[0, 4, 1], [3], [2]]
+    assert batches.by_length([], 4, steps=9) == []
+
+
 def test_coded_sentences_are_their_words_and_tags():
     for place in (0, 50, 300):
         sentence, here = TRAIN[place], slice(*CODED.starts[place : place + 2])

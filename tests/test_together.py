@@ -59,6 +59,15 @@ def test_a_dead_run_s_claims_hold_nobody_up(tmp_path):
     assert list(folder.glob("*.underway")) == [folder / "another.underway"]
 
 
+def test_what_a_disk_refuses_first_is_told(tmp_path, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError("the mark stays")
+
+    monkeypatch.setattr("pathlib.Path.unlink", refused)
+    with pytest.raises(OSError, match="of the block"), running.mark(tmp_path / "toy.shards"):
+        raise OSError("of the block")
+
+
 def test_a_block_in_which_a_run_died_runs_apart_and_the_others_here(tmp_path, calls, capsys):
     parts = survey.blocks_of(toy, tmp_path)
     parts[0].path.parent.mkdir()

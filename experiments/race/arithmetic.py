@@ -11,7 +11,7 @@ def arithmetic(work):
 
     A forward step costs 2 N^2 + 2 N D a lane, a backward one 2 N^2, its share of dL/dW 2 N^2.
     """
-    return _stack(work) if work.kind in ("cell", "training") else _tanh(work)
+    return _stack(work) if work.kind in ("cell", "training", "epoch") else _tanh(work)
 
 
 def _tanh(work):
@@ -31,13 +31,14 @@ def _tanh(work):
 def _stack(work):
     """Two flops an entry of a weight, step and lane: forward, as its gradient, and on the way back.
 
-    The input needs no gradient, so that the lowest U is not on the way back. Omega adds an outer
-    product; the products that it needs are those of the way back.
+    An input needs no gradient, so that the lowest U is not on the way back, but an embedding's rows
+    do; what an optimizer does to all of them is left out. Omega adds an outer product; the products
+    that it needs are those of the way back.
     """
     places = chains.places(work.layers, work.both)
     sizes = (work.inputs, work.hidden, work.outputs)
     every = shapes.shapes(registry.find(work.cell), sizes, places)
-    lowest = [f"U{place.suffix}" for place in places if place.layer == 0]
+    lowest = [f"U{place.suffix}" for place in places if place.layer == 0 and not work.words]
     uses = 0
     for name, (rows, columns) in ((k, v) for k, v in every.items() if len(v) == 2):
         times = 2 if name in lowest else 3 + (name == "W" and work.omega > 0)

@@ -115,7 +115,7 @@ def backward(work, options, layer, direct):
         if "output" in delta:
             sums |= {"V": _outer(delta["output"], kept[1]), "c": delta["output"].sum((0, 1))}
         found |= {k + place.suffix: v for k, v in sums.items() if k in own}
-        below += entry @ own["U"] if place.layer else 0
+        below += entry @ own["U"] if place.layer or work.words else 0
     return below, found
 
 

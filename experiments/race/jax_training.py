@@ -25,17 +25,25 @@ def _train(work, way, weights, radius, x, y):
         gradients, rows = way(weights, *batch, bool(work.omega))
         if work.omega:
             gradients["W"] += work.omega * _omega(weights["W"], *rows)
-        norm = jnp.sqrt(sum((g**2).sum() for g in gradients.values()))
-        factor = jnp.where(norm >= THRESHOLD, THRESHOLD / norm, 1.0)
-        clipped = jax.tree.map(lambda g: factor * g, gradients)
-        steps, slots = RULES[work.optimizer](clipped, slots, count + 1)
-        return (jax.tree.map(jnp.subtract, weights, steps), slots, count + 1), None
+        return moved(work, gradients, weights, slots, count), None
 
     first = {name: value[0] for name, value in weights.items()}
     zeros = jax.tree.map(jnp.zeros_like, first)
     slots = (zeros, zeros) if work.optimizer == "adam" else ()
     (last, _, _), _ = lax.scan(update, (first, slots, jnp.zeros((), x.dtype)), (x, y))
     return {name: value[None] for name, value in last.items()}
+
+
+def moved(work, gradients, weights, slots, count):
+    """(weights, slots, count) after an update by gradients that are not clipped yet."""
+    import jax
+    import jax.numpy as jnp
+
+    norm = jnp.sqrt(sum((g**2).sum() for g in gradients.values()))
+    factor = jnp.where(norm >= THRESHOLD, THRESHOLD / norm, 1.0)
+    clipped = jax.tree.map(lambda g: factor * g, gradients)
+    steps, slots = RULES[work.optimizer](clipped, slots, count + 1)
+    return jax.tree.map(jnp.subtract, weights, steps), slots, count + 1
 
 
 def _sgd(gradients, slots, count):

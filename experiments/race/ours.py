@@ -1,5 +1,7 @@
 """This project's way: the same kernels and drivers that the experiments use."""
 
+import copy
+
 import numpy as np
 
 from gradlab.learning.plan import Plan
@@ -8,6 +10,7 @@ from gradlab.nets import bptt, many, registry
 from gradlab.nets.network import Network
 from gradlab.tasks import temporal_order
 from gradlab.threads import each
+from race import sentences
 from race.ceiling import cores
 from race.clock import Way
 from race.works import RATES, THRESHOLD
@@ -19,8 +22,9 @@ FORMS = ("ours",)
 def ways(problem, form):
     """The one way: this project sets its own threads."""
     kind = problem.work.kind
-    if kind == "training":
-        return [Way("Training.run", 1, _training(problem))]
+    if kind in TRAININGS:
+        threads = cores() if kind == "epoch" else 1  # two share a large embedding's rows
+        return [Way("Training.run", threads, TRAININGS[kind](problem))]
     calls = {
         "batch": _batch, "cell": _batch, "networks": _networks, "sweep": _sweep, "lags": _lags
     }  # fmt: skip
@@ -121,12 +125,7 @@ class _Unlogged(Training):
 
 def _training(problem):
     work, net = problem.work, Network(problem.first)
-    end = work.updates + 1  # the last update of a plan is logged, and so watched
-    plan = Plan(
-        task="temporal_order", sequence_length=work.steps, batch=work.lanes, updates=end,
-        optimizer=work.optimizer, learning_rate=RATES[work.optimizer],
-        clip_threshold=THRESHOLD, omega=work.omega, log_every=end,
-    )  # fmt: skip
+    plan = _plan(work, task="temporal_order", sequence_length=work.steps, omega=work.omega)
 
     def call():
         training = _Unlogged(net, _Prepared(problem), plan)
@@ -134,3 +133,27 @@ def _training(problem):
         return _named(training.net.weights)
 
     return call
+
+
+def _plan(work, **more):
+    end = work.updates + 1  # the last update of a plan is logged, and so watched
+    return Plan(
+        batch=work.lanes, updates=end, log_every=end, optimizer=work.optimizer,
+        learning_rate=RATES[work.optimizer], clip_threshold=THRESHOLD, **more,
+    )  # fmt: skip
+
+
+def _epoch(problem):
+    """A copy begins anew; the sentences are looked at, and sorted, in the clock's time."""
+    work, net = problem.work, Network(problem.first, problem.work.cell)
+    begun = _Unlogged(net, sentences.sequences(problem), _plan(work, mean="steps"))
+
+    def call():
+        training = copy.copy(begun)
+        training.run(work.updates)
+        return _named(training.net.weights)
+
+    return call
+
+
+TRAININGS = {"training": _training, "epoch": _epoch}

@@ -23,14 +23,20 @@ def calls(problem, form):
 def _train(way, problem):
     import torch
 
-    work = problem.work
     weights = {k: torch.nn.Parameter(value.clone()) for k, value in problem.first.items()}
-    leaves = list(weights.values())
-    kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[work.optimizer]
-    optimizer = kind(leaves, RATES[work.optimizer], fused=True)
     gradients = way(weights, problem)
-    for x, y in zip(problem.x, problem.y, strict=True):
-        found = gradients(x, y)
+    found = (gradients(x, y) for x, y in zip(problem.x, problem.y, strict=True))
+    return updated(weights, found, problem.work.optimizer)
+
+
+def updated(weights, gradients, optimizer):
+    """The weights (1, ...) after an update by each of the gradients, lists in their order."""
+    import torch
+
+    leaves = list(weights.values())
+    kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}[optimizer]
+    optimizer = kind(leaves, RATES[optimizer], fused=True)
+    for found in gradients:
         norm = torch.nn.utils.get_total_norm(found)
         if norm >= THRESHOLD:
             torch._foreach_mul_(found, THRESHOLD / norm)

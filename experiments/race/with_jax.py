@@ -10,14 +10,16 @@ from functools import partial
 
 import numpy as np
 
-from race import blas, by_hand, jax_cells, jax_training
+from race import blas, by_hand, jax_cells, jax_epoch, jax_training
 from race.ceiling import cores
 from race.clock import Way
 
 LIBRARY = "jax"
 FORMS = ("jax", "jax by hand")
 UNROLL = (1, 8)
-OTHERS = {"cell": jax_cells.functions, "training": jax_training.functions}
+OTHERS = {
+    "cell": jax_cells.functions, "training": jax_training.functions, "epoch": jax_epoch.functions
+}  # fmt: skip
 ONE_THREAD = {"xla_cpu_multi_thread_eigen": False}
 WIDE = {"xla_cpu_prefer_vector_width": 512}
 
@@ -31,7 +33,10 @@ def ways(problem, form):
     made = []
     for threads, more, options in _compilers(form):
         for name, function in _functions(problem, form):
-            call = partial(_call, jax.jit(function, compiler_options=options), problem)
+            if problem.work.kind == "epoch":
+                call = jax_epoch.prepared(function, problem, options)
+            else:
+                call = partial(_call, jax.jit(function, compiler_options=options), problem)
             made.append(Way(f"{name}{more}, {threads} threads of XLA", threads, call))
             if problem.work.count > 1 and threads == 1 < cores():
                 name = f"{name}{more}, a thread a core"

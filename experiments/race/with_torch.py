@@ -8,13 +8,15 @@ pre-activations' gradients come from autograd and whose dL/dW is one einsum.
 from contextlib import contextmanager
 from functools import partial
 
-from race import torch_cells, torch_loops, torch_training
+from race import torch_cells, torch_epoch, torch_loops, torch_training
 from race.ceiling import cores
 from race.clock import Way
 
 LIBRARY = "torch"
 FORMS = ("torch", "torch.func")
-OTHERS = {"cell": torch_cells.calls, "training": torch_training.calls}
+OTHERS = {
+    "cell": torch_cells.calls, "training": torch_training.calls, "epoch": torch_epoch.calls
+}  # fmt: skip
 SUBSET = 16  # networks of a net-by-net loop that are timed
 
 

@@ -10,6 +10,8 @@ lags      ||dL/dh_t|| of every step and lane, loss at the last step
 cell      the gradients of all weights of one network of another cell, or of a stack
 training  the weights after so many updates of a tanh network on temporal order, the gradient of
           the mean cross-entropy clipped at norm THRESHOLD, on minibatches drawn beforehand
+epoch     the same of the tagger, embedding -> LSTM -> tags, after one epoch of minibatches of
+          sentences of like lengths (sentences.py); the mean is over words
 """
 
 from dataclasses import dataclass, replace
@@ -19,6 +21,7 @@ import numpy as np
 from gradlab.nets import draws
 from gradlab.nets.network import Network
 from gradlab.tasks import temporal_order
+from race import sentences
 
 NEAR_LINEAR, CHAOTIC_STEPS = 0.9, 20  # a radius and a length at which programs must agree
 RADII = (0.5, 2.5)
@@ -31,7 +34,8 @@ class Work:
     """Sizes: T steps, B lanes, N units, D inputs, O outputs; networks or seeds; radii; lengths.
 
     cell, layers, both   of kind "cell"; both: directions
-    updates, optimizer   of kind "training", and Omega's factor
+    updates, optimizer   of kinds "training" and "epoch", and Omega's factor
+    words                of kind "epoch": rows of the embedding; D is its width, T a mean length
     """
 
     kind: str
@@ -50,17 +54,19 @@ class Work:
     updates: int = 0
     optimizer: str = "sgd"
     omega: float = 0.0
+    words: int = 0
 
     def smaller(self, shrink):
         """The same work with fewer steps, networks, radii and updates, for a quick run."""
         return replace(
             self,
-            steps=max(self.steps // shrink, CHAOTIC_STEPS),
+            steps=max(self.steps // shrink, min(self.steps, CHAOTIC_STEPS)),
             lanes=max(self.lanes // shrink, min(self.lanes, 4)),
             count=max(self.count // shrink, min(self.count, 4)),
             radii=max(self.radii // shrink, min(self.radii, 5)),
             lengths=tuple(dict.fromkeys(max(n // shrink, 10) for n in self.lengths)),
             updates=max(self.updates // shrink, min(self.updates, 4)),
+            words=self.words // shrink,
         )
 
     def shorter(self, steps):
@@ -94,6 +100,10 @@ WORKS = {
     "training by Adam": Work(
         "training", 100, 50, lanes=20, inputs=6, outputs=4, updates=30, optimizer="adam"
     ),
+    "tagger epoch": Work(
+        "epoch", 16, 64, lanes=32, inputs=64, outputs=17, at="every", cell="lstm", updates=392,
+        optimizer="adam", words=19_989,
+    ),
 }  # fmt: skip
 
 
@@ -103,7 +113,8 @@ class Problem:
 
     weights U (S, N, D), W (S, N, N) of spectral radius 1 times `scale`, b, V, c with S networks;
     radius (R,) multiplies W (1 but in a sweep); x (T, B, D), y (T or 1, B, O). A training has a
-    minibatch an update: x (updates, T, B, D) and classes y (updates, B).
+    minibatch an update: x (updates, T, B, D) and classes y (updates, B). An epoch has S sentences:
+    words x (T, S) and tags y (T, S), padded; `sentences.minibatches` are its minibatches.
     """
 
     work: Work
@@ -136,9 +147,9 @@ def problem(work, precision="float64"):
     every = [_network(stream, work) for _ in range(work.count)]
     weights = {name: np.array([one[name] for one in every], precision) for name in every[0]}
     radius = np.linspace(*RADII, work.radii) if work.kind == "sweep" else np.ones(1)
-    x, y = _minibatches(stream, work) if work.updates else _sequences(stream, work)
-    y = y if work.updates else y.astype(precision)
-    return Problem(work, weights, radius.astype(precision), x.astype(precision), y)
+    x, y = DRAWN.get(work.kind, _sequences)(stream, work)
+    x, y = (own.astype(precision) if own.dtype.kind == "f" else own for own in (x, y))
+    return Problem(work, weights, radius.astype(precision), x, y)
 
 
 def _sequences(stream, work):
@@ -152,7 +163,12 @@ def _minibatches(stream, work):
     return (np.array(arrays) for arrays in zip(*drawn, strict=True))
 
 
+DRAWN = {"training": _minibatches, "epoch": sentences.drawn}
+
+
 def _network(stream, work):
+    if work.kind == "epoch":
+        return sentences.weights(work)
     if work.kind == "cell":
         return _other_network(stream, work)
     radius = 1.0 if work.kind == "sweep" else NEAR_LINEAR

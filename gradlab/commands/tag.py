@@ -11,6 +11,9 @@ KEYS = """--json: word, tag, known; a list of these for each sentence; known: wh
 has seen it. Tags are those of Universal Dependencies: universaldependencies.org/u/pos"""
 
 
+WIDEST = 40  # letters: behind a longer word its tag stands further right
+
+
 def arguments(tag):
     """What is tagged, by which model; and how another one is learnt."""
     tag.add_argument(
@@ -29,7 +32,7 @@ def arguments(tag):
 
 def command(options):
     """A word and its tag a line, an empty line between sentences."""
-    if options.learn:
+    if options.learn is not None:
         _learn(options)
         if not options.text:
             return shared.FINE
@@ -37,8 +40,8 @@ def command(options):
     from gradlab.tagging.tagger import Tagger, shipped
     from gradlab.text import english
 
-    tagger = Tagger.load(options.model or shipped())
-    sentences = [english.words(text) for text in options.text or sys.stdin]
+    tagger = Tagger.load(shipped() if options.model is None else options.model)
+    sentences = [english.words(text) for text in options.text or _read()]
     sentences = [words for words in sentences if words]
     if not sentences:
         raise UserError('no words: give a text, as in gradlab tag "where can I get it ?"')
@@ -55,20 +58,29 @@ def command(options):
     return shared.FINE
 
 
+def _read():
+    """The lines of stdin, without a byte order mark before them."""
+    try:
+        lines = list(sys.stdin or ())  # None: it is closed
+    except UnicodeDecodeError as error:
+        raise UserError(f"stdin: not in {error.encoding}") from None
+    return [lines[0].removeprefix("\ufeff"), *lines[1:]] if lines else []
+
+
 def _lines(pairs):
-    width = max(len(word) for word, _ in pairs)
+    width = min(WIDEST, max(len(word) for word, _ in pairs))
     return "\n".join(f"{word:{width}}  {tag}" for word, tag in pairs)
 
 
 def _check(options):
     """Raise UserError for what goes with --learn alone."""
     for name in ("dev", "epochs", "batch", "hidden", "lower"):
-        if getattr(options, name) and not options.learn:
+        if getattr(options, name) not in (None, False) and options.learn is None:
             raise UserError(f"--{name} goes with --learn CORPUS: a model has its own")
 
 
 def _learn(options):
-    if not options.model:
+    if options.model is None:
         raise UserError("--learn needs --model FILE.safetensors, where the tagger is to be written")
     from gradlab.tagging.corpus import Corpus
     from gradlab.tagging.learn import learn

@@ -14,6 +14,9 @@ import numpy as np
 from gradlab.errors import UserError, did_you_mean, one_of
 from gradlab.kernels import updates
 from gradlab.learning import fields
+from gradlab.threads import each
+
+WORTH_A_THREAD = 2**17  # entries of a table from which two threads are faster than one
 
 
 class Optimizer:
@@ -28,7 +31,7 @@ class Optimizer:
 
     def setting(self, rate, count):
         """What the kernels want for update number `count` = 1, 2, ..."""
-        options = dataclasses.astuple(self)
+        options = vars(self).values()
         return np.array([rate, count, *options, *[0.0] * (3 - len(options))])
 
     def step(self, gradient, slots, rate, count):
@@ -36,6 +39,16 @@ class Optimizer:
         change = np.empty_like(gradient)
         updates.step(self.number, self.setting(rate, count), gradient, slots, change)
         return change
+
+    def advance(self, few, slots, w, rate, count):
+        """w and its slots move on where of a table only some rows have a gradient: `few`.
+
+        few: as `updates.advance` takes it. Returns whether w is finite then. A large table's halves
+        are a thread's each; every entry is by itself, so that the bits are the same.
+        """
+        how = self.number, self.setting(rate, count)
+        parts = _halves(few) if few[2][1] * few[2][2] >= WORTH_A_THREAD else [(few, 0)]
+        return all(each(lambda part: updates.advance(*how, *part, slots, w), parts))
 
 
 @dataclass(frozen=True)
@@ -78,6 +91,18 @@ class RMSprop(Optimizer):
 
 
 OPTIMIZERS = {"sgd": SGD, "momentum": Momentum, "adam": Adam, "rmsprop": RMSprop}
+
+
+def _halves(few):
+    """[(few, at)] of the rows of a table in two parts, the first with all that is before it."""
+    g, rows, (first, count, width) = few
+    middle = count // 2
+    k = int(np.searchsorted(rows, middle))
+    cut = first + k * width
+    return [
+        ((g[:cut], rows[:k], (first, middle, width)), 0),
+        ((g[cut:], rows[k:] - middle, (0, count - middle, width)), first + middle * width),
+    ]
 
 
 def optimizer(name, options=None):

@@ -363,8 +363,7 @@ class Training:
         edges, _ = layout_of(self.net.weights)
         first = int(edges[sorted(self.net.weights).index(EMBEDDING)])
         few = step.applied, back.rows, (first, *self.net.weights[EMBEDDING].shape)
-        how = self._optimizer.number, self._optimizer.setting(rate, number)
-        return None, updates.advance(*how, few, self._slots, self._flat)
+        return None, self._optimizer.advance(few, self._slots, self._flat, rate, number)
 
     def _remembered(self):
         """What clipping remembers: it follows from the norms, whatever the last update came to."""

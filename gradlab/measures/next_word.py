@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gradlab.errors import UserError, one_of
+from gradlab.learning import fields
 from gradlab.learning.plan import Plan
 from gradlab.learning.sequences import Sequences
 from gradlab.learning.training import Training
@@ -28,7 +29,7 @@ from gradlab.text.opened import stamp
 from gradlab.text.vocabulary import Folding, Vocabulary
 
 COUNTED = "n_gram"
-CLOZE = ("the", "clouds", "are", "in", "the")  # and, the lecture hopes, the sky
+CLOZE = "the clouds are in the "  # and, the lecture hopes, sky
 BETWEEN = 1  # words between a noun and its verb in the generated sentences, at most
 LANES = 500  # words that are judged at a time
 COLUMNS = {
@@ -49,7 +50,7 @@ COLUMNS = {
     "words; at least 1, of a guess the vocabulary",
     "learnt_perplexity": "exp of the mean loss of the updates of the last epoch",
     "sky": "probability of 'sky' after 'the clouds are in the', seeing `context` words",
-    "completion": "the most probable word there",
+    "completion": "the most probable word, or character, there",
     "mean_norm": "norm of the gradient before clipping, mean over all updates",
     "share_clipped": "share of the updates whose gradient was clipped",
 }
@@ -58,11 +59,12 @@ UNMEASURED = dict.fromkeys(("learnt_perplexity", "mean_norm", "share_clipped"), 
 
 
 class Text(NamedTuple):
-    """What is learnt from and what is judged, as numbers (n,), and their words."""
+    """What is learnt from and what is judged, as numbers (n,), their words, and what these are."""
 
     learnt: np.ndarray
     judged: np.ndarray
     vocabulary: Vocabulary
+    unit: str = "word"
 
 
 def measure(block):
@@ -86,11 +88,15 @@ def measure(block):
 def estimate(block):
     """(seconds, bytes) of one worker: see gradlab.measures.pace."""
     point = point_of(block, 0)
+    for context in block.points["context"]:
+        fields.whole("context", context, 0)
     text, size, model = text_of(point), point["hidden_size"], point["model"]
     if model == COUNTED:
         return 1e-5 * len(text.learnt) * max(block.points["context"]), 2**24
     if not str(model).endswith(".py"):
         one_of("model", model, (*registry.names(), COUNTED))
+    for name in ("batch", "window"):
+        fields.whole(name, point[name], 1)
     lanes, words = point["batch"], text.vocabulary.size
     load = pace.Load(model, point["window"], lanes, point["embedding"], size, words)
     updates = point["epochs"] * len(text.learnt) / (lanes * point["window"])
@@ -102,6 +108,7 @@ def estimate(block):
 
 def text_of(point):
     """The `Text` of a point's file and settings. Raises UserError, one line, for what is none."""
+    fields.whole("words", point["words"], 0)
     file, names = point["text_file"], ("unit", "words", "held_out", "least", "sentences")
     return _text(file, stamp(file), tuple(point[name] for name in names))
 
@@ -115,7 +122,7 @@ def _text(file, _, settings):
         stream = draws.stream(seed=0, purpose="agreement")
         learnt = [*agreement.text(stream, sentences, BETWEEN), *learnt]
     known = Vocabulary.of([learnt], Folding(lower=unit == "word", digits=unit == "word"), least)
-    return Text(known.encode(learnt), known.encode(judged), known)
+    return Text(known.encode(learnt), known.encode(judged), known, unit)
 
 
 def trained(point, text):
@@ -175,7 +182,7 @@ def _row(text, logs, odds):
 
 
 def _cloze(text):
-    return text.vocabulary.encode(CLOZE)
+    return text.vocabulary.encode(running.pieces(CLOZE, text.unit))
 
 
 def log_probabilities(net, before, words, context):

@@ -15,11 +15,11 @@ import math
 
 import numpy as np
 
-from gradlab.errors import UserError
+from gradlab.errors import UserError, one_of
 from gradlab.measures import pace
 from gradlab.measures.learning import columns_of, point_of, run
 from gradlab.tagging.corpus import Corpus
-from gradlab.tagging.learn import training_of
+from gradlab.tagging.learn import per_epoch, training_of
 from gradlab.tagging.reach import by_word
 from gradlab.tagging.sentences import classes_in_order
 from gradlab.tagging.tagger import classes
@@ -77,10 +77,21 @@ def learnt(block):
     asked = [tuple(point.pop(name) for name in ASKED) for point in points]
     if any(point != points[0] for point in points):
         raise UserError(f"one training a block: split the grid by all axes but {', '.join(ASKED)}")
+    for one in asked:
+        _check_asked(*one)
     seen = Seen(points[0])
     rows = [seen.row(*one) for one in asked]
     ended = "ok" if seen.training.status == "finished" else seen.training.status
     return columns_of(rows) | {"status": np.full(len(rows), ended)}
+
+
+def _check_asked(part, tag, taken_for, word):
+    if not 0 <= part <= 1:
+        raise UserError(f"part={part}: must be a share of the epochs, from 0 to 1")
+    for name, value in (("tag", tag), ("taken_for", taken_for)):
+        one_of(name, value, (ALL, *TAGS))
+    if word < 0:
+        raise UserError(f"word={word}: must be a word of `sentence`, 1 the first, or 0 for none")
 
 
 class Seen:
@@ -97,6 +108,7 @@ class Seen:
         self.nets[1.0] = self.training.net
         self.course = {row["update"]: 1 - row["error"] for row in self.training.rows}
         self.score, self.table = self._scores()
+        self._is_lost = self.training.status == "diverged"  # nan has no largest output
         self._words = {part: self._by_word(point, net) for part, net in self.nets.items()}
         self._reach = {part: self._fall(net) for part, net in self.nets.items()}
 
@@ -120,7 +132,7 @@ class Seen:
             return found
         losses = np.array(self.training.losses[-self._epoch :])
         return found | {
-            "unknown_accuracy": self.score.unknown_accuracy,
+            "unknown_accuracy": math.nan if self._is_lost else self.score.unknown_accuracy,
             "table_accuracy": self.table.accuracy,
             "table_unknown_accuracy": self.table.unknown_accuracy,
             "unknown_share": self.score.unknown_share,
@@ -128,6 +140,8 @@ class Seen:
         }
 
     def _of_tags(self, tag, taken_for):
+        if self._is_lost:
+            return {"table_accuracy": self.table.by_tag()[tag]} if tag == taken_for else {}
         counts = self.score.confusion
         own = counts if tag == ALL else counts[[TAGS.index(tag)]]
         got = own.sum() if taken_for == ALL else own[:, TAGS.index(taken_for)].sum()
@@ -198,9 +212,10 @@ def _classes_of(net, sentences, plan):
 def estimate(block):
     """(seconds, bytes) of one worker: its updates and an evaluation an epoch."""
     point = point_of(block, 0)
-    train, dev, vocabulary, _ = _corpus(point)
+    corpus = _corpus(point)
+    train, dev, vocabulary, _ = corpus
     words = [sum(len(sentence.words) for sentence in part) for part in (train, dev)]
-    updates = point["epochs"] * math.ceil(len(train) / point["batch"])
+    updates = point["epochs"] * per_epoch(corpus, point["batch"])
     lanes = point["batch"]
     load = pace.Load(
         point["cell"], max(1, words[0] // len(train)), lanes, point["embedding"],

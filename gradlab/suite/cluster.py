@@ -6,13 +6,15 @@ address is tls:// and both sides have certificates.
 """
 
 import asyncio
+import contextvars
 import logging
 import operator
 import pickle
 import re
 import secrets
+import threading
 import time
-from concurrent.futures import Executor, Future, InvalidStateError
+from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 
@@ -25,8 +27,18 @@ ADDRESS = r"((tcp|tls|ws|wss|ucx)://)?[^\s/]+:\d{1,5}"
 EXAMPLE = "such as tcp://127.0.0.1:8786"
 ANSWER = 15.0  # seconds that a scheduler may take to answer
 AGAIN = 2  # times that a block is sent again whose workers died: each time is four deaths
-LOOK_EVERY = 5.0  # seconds between two looks at how many threads there are
+LOOK_EVERY = 5.0  # seconds between two looks at who works
+SILENT = 30.0  # seconds without an answer, from which on it is said
+DIED = (
+    "{} workers died in this block, the last at {}, as where a block needs more memory than they "
+    "have: their logs say why"
+)
 A_THREAD, MORE = 2, 16  # blocks in flight: for each thread of the workers, and besides
+NO_ANSWER = (
+    "the scheduler at {} has not answered for {:.0f} s: the run waits for it; Ctrl-C ends the run, "
+    "what is stored stays"
+)
+NO_WORKER = "no worker at {0} for {1:.0f} s: `dask worker {0}` starts one; blocks wait for it"
 
 
 @contextmanager
@@ -72,6 +84,10 @@ def of(executor):
     return Cluster(executor) if is_client and hasattr(executor, "get_executor") else executor
 
 
+class WorkersDied(RuntimeError):
+    """So many workers died while they measured one block that it is given up."""
+
+
 class Cluster(Executor):
     """Dask's own executor, which sends a block of dead workers once more, and says how many fit.
 
@@ -89,8 +105,8 @@ class Cluster(Executor):
         workers = self._workers()
         threads = sum(worker["nthreads"] for worker in workers)
         say(
-            f"cluster {address}: {len(workers)} worker{'s'[: len(workers) - 1]}, "
-            f"{threads} thread{'s'[: threads - 1]}; "
+            f"cluster {address}: {len(workers)} worker{'s'[: len(workers) != 1]}, "
+            f"{threads} thread{'s'[: threads != 1]}; "
             f"dashboard {self._client.dashboard_link}"
         )
         if not workers:
@@ -111,6 +127,21 @@ class Cluster(Executor):
             self._looked = time.monotonic()
         return A_THREAD * self._threads + MORE
 
+    @contextmanager
+    def watched(self, say):
+        """For a `with` statement: say once that the scheduler does not answer, and when it does.
+
+        say   what a line is given to.
+        """
+        ended = threading.Event()
+        look = contextvars.copy_context().run  # in which somebody listens
+        # daemon, and left alone at the end: it may wait for an answer
+        threading.Thread(target=look, args=(self._watch, ended, say), daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
+
     def check(self, costs):
         """Raise UserError if the largest block fits into no worker's memory."""
         largest = max(size for _, size in costs)
@@ -124,9 +155,34 @@ class Cluster(Executor):
     def _workers(self):
         """What the scheduler tells of each worker; nothing while it does not answer."""
         with suppress(OSError, RuntimeError, TimeoutError):
-            found = self._client.scheduler_info(n_workers=-1)["workers"]
+            found = self._ask().result(ANSWER)["workers"]
             return [found[address] for address in self._only or found if address in found]
         return []
+
+    def _ask(self):
+        """The Future of what the scheduler tells. Raises RuntimeError of a closed client."""
+        if self._client.scheduler is None:
+            raise RuntimeError("the client is closed")
+        told_all = self._client.scheduler.identity(n_workers=-1)
+        return asyncio.run_coroutine_threadsafe(told_all, self._client.loop.asyncio_loop)
+
+    def _watch(self, ended, say):
+        before, seconds, said = "", 0.0, False
+        with suppress(RuntimeError, CancelledError):  # the client was closed
+            asked, address = self._ask(), self._client.scheduler.address
+            while not ended.wait(LOOK_EVERY):
+                answer = asked.done() and not asked.exception() and asked.result()
+                asked = self._ask() if asked.done() else asked
+                trouble = NO_ANSWER if not answer else "" if answer["workers"] else NO_WORKER
+                # in looks: a process that was stopped itself has heard nothing either
+                seconds = seconds + LOOK_EVERY if trouble == before else LOOK_EVERY
+                before = trouble
+                if trouble and seconds >= SILENT > seconds - LOOK_EVERY:
+                    say(trouble.format(address, seconds))
+                    said = True
+                elif said and not trouble:
+                    say(f"the scheduler at {address} answers, and has workers")
+                    said = False
 
     def _send(self, future, left, call):
         # bytes: the scheduler unpickles what it hands on, and need not know gradlab or the measure
@@ -141,9 +197,12 @@ class Cluster(Executor):
             future.set_running_or_notify_cancel()
             return
         error = sent.exception()
-        if error is not None and left and type(error).__name__ == "KilledWorker":
-            self._send(future, left - 1, call)
-            return
+        if type(error).__name__ == "KilledWorker":
+            if left:
+                self._send(future, left - 1, call)
+                return
+            deaths = (AGAIN + 1) * (error.allowed_failures + 1)
+            error = WorkersDied(DIED.format(deaths, error.last_worker.address))
         with suppress(InvalidStateError):  # cancelled meanwhile
             if error is not None:
                 future.set_exception(error)

@@ -2,18 +2,21 @@
 
 The worker must compute with the sources that the driver stores the block under, and says who it is:
 the table's provenance names the machine that measured, not the one that wrote. It keeps a training
-as it goes where it sees the driver's folder: on one machine, or on a disk that both share.
+as it goes where it sees the driver's folder and may write there: on one machine, or on a disk that
+both share.
 """
 
 import functools
 import hashlib
+import os
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gradlab.errors import UserError, told
-from gradlab.suite import provenance, sources
+from gradlab.suite import plan, provenance, sources
 from gradlab.suite.library import INSTALLED_IN, PACKAGE
+from gradlab.suite.room import of_worker, room
 from gradlab.suite.work import Beside, run_block
 
 
@@ -56,8 +59,12 @@ def run_elsewhere(measure, block, alone, files, keeping):
         return Others({}, told(error))
     if there != files:
         return Others(there)
-    place = keeping.place if keeping.mark.exists() else None
-    outcome = run_block(measure, block, alone, place, keeping.every)
+    mark = keeping.mark
+    may_keep = mark.exists() and os.access(mark.parent, os.W_OK)  # a disk that is only read from
+    place = keeping.place if may_keep else None
+    ((_, size),) = plan.estimates(measure, [block])
+    with room(size, of_worker()):
+        outcome = run_block(measure, block, alone, place, keeping.every)
     return Elsewhere(outcome, _origin())
 
 

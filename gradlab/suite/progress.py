@@ -52,6 +52,10 @@ class NoBar(nullcontext):
     def update(self, points, seconds=0.0):
         """Nobody counts."""
 
+    def say(self, text):
+        """Say something else meanwhile."""
+        tell.say(text)
+
 
 class Ticking(NoBar):
     """Looks at the updates that trainings make while no block is through, and tells their rate."""
@@ -90,6 +94,10 @@ class TerminalBar(Ticking):
     def update(self, points, seconds=0.0):
         """Count points that are done."""
         self._bar.update(points)
+
+    def say(self, text):
+        """Say it above the bar."""
+        self._bar.write(text)
 
     def tick(self, rate):
         """Tell it behind the bar."""
@@ -153,7 +161,7 @@ class Lines(Ticking):
         return f"{self.done} of {self.total} points, {duration(gone)} gone, {more}"
 
 
-class NotebookBar:
+class NotebookBar(NoBar):
     """The browser's own progress bar in the cell's output; it needs no widgets.
 
     It goes when the sweep is through: a saved notebook keeps the sweep's words and no half bar.

@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gradlab import underway
@@ -34,7 +34,8 @@ def mark(folder):
                 file.flush()
             yield path
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that takes no more: its first error is the one to tell
+            path.unlink(missing_ok=True)
 
 
 def remove_dead(folder):

@@ -122,7 +122,8 @@ def _run(experiment, found, workers):
         points = sum(len(part.block) for part in missing)
         ended = in_flight(submit, order, ahead_of(executor, threads), _let_go)
         bar = progress.bar(points, expected, plan.wait(costs, threads))
-        with given_up(), closing(ended), bar:
+        watched = getattr(executor, "watched", lambda say: nullcontext())
+        with given_up(), closing(ended), bar, watched(bar.say):
             origin = provenance.origin()
             for i, future in ended:
                 outcome = _outcome(future, experiment, missing[i], apart)

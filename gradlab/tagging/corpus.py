@@ -46,9 +46,10 @@ class Corpus(NamedTuple):
 
 def _read(corpus, dev_corpus):
     """(sentences to learn from, sentences to be judged on)."""
-    every = conllu.read(corpus or samples.path("train.conllu"))
-    if dev_corpus or not corpus:
-        return every, conllu.read(dev_corpus or samples.path("dev.conllu"))
+    every = conllu.read(samples.path("train.conllu") if corpus is None else corpus)
+    if dev_corpus is not None or corpus is None:
+        dev = samples.path("dev.conllu") if dev_corpus is None else dev_corpus
+        return every, conllu.read(dev)
     dev = every[HELD_OUT - 1 :: HELD_OUT]
     if not dev:
         raise UserError(f"corpus={corpus}: {len(every)} sentences, {HELD_OUT} are needed for dev")

@@ -2,8 +2,10 @@
 
 import math
 
+from gradlab.errors import UserError, did_you_mean
+from gradlab.learning import fields
 from gradlab.learning.plan import Plan
-from gradlab.learning.training import Training
+from gradlab.learning.training import DIVERGED, Training
 from gradlab.nets.embedding import NAME as EMBEDDING
 from gradlab.nets.network import Network
 from gradlab.tagging.tagger import Tagger
@@ -31,8 +33,9 @@ def training_of(point, corpus):
         inputs=corpus.vocabulary.size, embedding=point["embedding"], hidden=point["hidden_size"],
         outputs=len(TAGS), **{name: point[name] for name in DRAWN},
     )  # fmt: skip
-    net.weights[EMBEDDING] *= net.dtype.type(point["embedding_scale"])
-    epoch = math.ceil(len(corpus.train) / point["batch"])
+    scale = fields.finite("embedding_scale", point["embedding_scale"])
+    net.weights[EMBEDDING] *= net.dtype.type(scale)
+    epoch = per_epoch(corpus, point["batch"])
     plan = {name: point[name] for name in PLANNED}
     threshold = plan.pop("clip_threshold")
     plan = Plan(
@@ -45,17 +48,32 @@ def training_of(point, corpus):
     return Training(net, train.sequences(point["word_dropout"]), plan, dev.sequences())
 
 
+def per_epoch(corpus, batch):
+    """How many updates an epoch has. Raises UserError for a batch that is none."""
+    fields.whole("batch", batch, 1)
+    return math.ceil(len(corpus.train) / batch)
+
+
 def learn(corpus, told=print, **settings):
     """A `Tagger` that has learnt a `Corpus`: an LSTM in both directions unless told otherwise.
 
     told       is called with a line after each epoch
     settings   in place of SETTINGS, cell="lstm", bidirectional=True, seed=0
+
+    Raises UserError, one line, for a setting that is none of them, and where the training diverges.
     """
-    point = {"cell": "lstm", "bidirectional": True, "seed": 0} | SETTINGS | settings
+    known = {"cell": "lstm", "bidirectional": True, "seed": 0} | SETTINGS
+    for name in settings.keys() - known:
+        raise UserError(
+            f"a tagger has no {name}: it has {', '.join(known)}{did_you_mean(name, known)}"
+        )
+    point = known | settings
     training = training_of(point, corpus)
     epoch = training.plan.updates // point["epochs"]
     for number in range(1, point["epochs"] + 1):
         training.run(until=number * epoch)
+        if training.status == DIVERGED:
+            raise UserError(f"the training diverged at update {training.update}: learn slower")
         right = 1 - training.rows[-1]["error"]
         told(f"epoch {number} of {point['epochs']}: {right:.1%} of dev's words are right")
     return Tagger(training.net, corpus.vocabulary)

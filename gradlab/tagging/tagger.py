@@ -21,6 +21,7 @@ from gradlab.text.vocabulary import Vocabulary
 
 METADATA = "gradlab.vocabulary"
 BATCH = 256  # sentences that are tagged at a time
+STEPS = 2**14  # of them with their padding: a page without an end among lines took 7 GB
 
 
 class Tagger(NamedTuple):
@@ -77,6 +78,8 @@ class Tagger(NamedTuple):
                 f"{path} holds no tagger: {sizes[0]} words and {sizes[1]} outputs, not "
                 f"{vocabulary.size} and {len(TAGS)}"
             )
+        if not all(np.isfinite(own).all() for own in net.weights.values()):
+            raise UserError(f"{path} holds no tagger: weights that are not finite")
         return cls(net, vocabulary)
 
 
@@ -85,7 +88,7 @@ def classes(net: Network, sentences: Sequence[np.ndarray]) -> list[np.ndarray]:
     found = [np.zeros(0, np.int64)] * len(sentences)
     lengths = np.array([len(words) for words in sentences])
     there = np.flatnonzero(lengths)
-    for places in by_length(lengths[there], BATCH):
+    for places in by_length(lengths[there], BATCH, STEPS):
         tags = _classes(net, [sentences[i] for i in there[places]])
         for place, one in zip(there[places], tags, strict=True):
             found[place] = one

@@ -41,6 +41,7 @@ ADJECTIVES = ("old", "new", "small", "large", "dark", "white", "quiet", "distant
 PREPOSITIONS = ("near", "behind", "beside", "above", "beyond")
 PLACES = ("here", "there", "outside", "nearby")  # between them where k = 1
 NAMES = ("London", "Paris", "Spain", "Canada")  # from Spain: where k = 2
+MOST = 10**6  # sentences of a running text: 7.5 million words, half a minute
 BETWEEN = ("any", "same", "other")
 NUMBERS = ("singular", "plural")  # the classes 0 and 1
 
@@ -116,7 +117,7 @@ def text(rng: np.random.Generator, sentences: int, between: int = 4) -> list[str
     'the ship beside the quiet mouse is on the sea . the book is on the shelf .'
     """
     given.whole("between", between, "be a whole number of words from 0 on", 0)
-    given.whole("sentences", sentences, "be a whole number from 0 on", 0)
+    given.whole("sentences", sentences, f"be a whole number from 0 to {MOST}", 0, MOST)
     found = [_one(rng, int(rng.integers(between + 1)), "any") for _ in range(sentences)]
     return [word for one in found for word in one.sentence.words]
 

@@ -3,6 +3,7 @@
 What is learnt from goes on as `gradlab.learning.sequences.Sequences`, which draws its minibatches.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -52,10 +53,11 @@ def coded(sentences, vocabulary, classes: Sequence[str]) -> Coded:
     )
 
 
-def by_length(lengths, batch: int) -> list[np.ndarray]:
+def by_length(lengths, batch: int, steps: float = math.inf) -> list[np.ndarray]:
     """The places of sentences, at most `batch` in each array, of lengths as equal as can be.
 
     lengths   (n,) words of each sentence
+    steps     of a batch of several sentences at most, each as long as its longest
 
     The shortest come first, within a batch the longest. Each place comes once. Raises UserError for
     a batch below 1.
@@ -66,5 +68,10 @@ def by_length(lengths, batch: int) -> list[np.ndarray]:
     given.whole("batch", batch, "be a whole number of sentences from 1 on", 1)
     lengths = np.asarray(lengths)
     order = np.argsort(lengths, kind="stable")
-    found = [order[start : start + batch] for start in range(0, len(order), batch)]
+    edges = [0]
+    for place, length in enumerate(lengths[order]):
+        count = place - edges[-1]
+        if count == batch or (count and (count + 1) * length > steps):
+            edges.append(place)
+    found = np.split(order, edges[1:]) if len(order) else []
     return [places[np.argsort(-lengths[places], kind="stable")] for places in found]

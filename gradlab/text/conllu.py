@@ -21,7 +21,7 @@ TAGS = (
     "PUNCT", "SCONJ", "SYM", "VERB", "X",
 )  # fmt: skip
 COLUMNS = 10
-ID = re.compile(r"(0|[1-9][0-9]*)(?:([-.])([1-9][0-9]*))?")
+ID = re.compile(r"(0|[1-9][0-9]{0,8})(?:([-.])([1-9][0-9]{0,8}))?")
 
 
 class Sentence(NamedTuple):
@@ -118,7 +118,9 @@ class _Open:
         name, form, tag = columns[0], columns[1], columns[3]
         found = ID.fullmatch(name)
         if not found:
-            raise Wrong(f"ID {name!r}: must be a number, a range 1-2 or an empty node 1.1")
+            raise Wrong(
+                f"ID {name!r}: must be a number below 10^9, a range 1-2 or an empty node 1.1"
+            )
         if not form:  # an ideographic space is a word of some treebanks
             raise Wrong(f"word {name} has no form (column 2 is empty)")
         first, kind, last = found.groups()

@@ -35,7 +35,7 @@ def content(chords: Sequence[Sequence[int]], tempo: float = 72.0) -> bytes:
     track += _event(0, PROGRAM, ORGAN)
     rest = 0  # ticks since the last event
     for chord in chords:
-        pitches = [given.whole("pitch", p, "be from 0 to 127", 0, 127) for p in sorted({*chord})]
+        pitches = sorted({given.whole("pitch", p, "be from 0 to 127", 0, 127) for p in chord})
         for place, pitch in enumerate(pitches):
             track += _event(0 if place else rest, NOTE_ON, pitch, VELOCITY)
         for place, pitch in enumerate(pitches):

@@ -2,13 +2,13 @@
 
 import os
 import re
+import unicodedata
 
 from gradlab.errors import UserError, one_of
 from gradlab.text.opened import Wrong, begun, opened
 
 UNITS = ("word", "character")
-# Letters and digits with what joins them (don't, twenty-one, 3.14), or one other mark.
-WORD = re.compile(r"[^\W_]+(?:[.,'\u2019-][^\W_]+)*|[^\w\s]|_")
+JOINERS = "\u200c\u200d"  # no mark on paper: in words of Persian, of Hindi
 
 
 def read(path: str | os.PathLike[str], unit: str = "word") -> list[str]:
@@ -43,7 +43,20 @@ def pieces(text: str, unit: str = "word") -> list[str]:
     >>> pieces("Don't look, it's 3.14!")
     ["Don't", 'look', ',', "it's", '3.14', '!']
     """
-    return list(text) if one_of("unit", unit, UNITS) == "character" else WORD.findall(text)
+    if one_of("unit", unit, UNITS) == "character":
+        return list(text)
+    return _word(text).findall(text)
+
+
+def _word(text: str) -> re.Pattern[str]:
+    """Letters and digits with what joins them (don't, twenty-one, 3.14), or one other mark.
+
+    What stands on a letter is of it, as accents and the vowels of Hindi are (Unicode, categories M;
+    UAX 29, rule WB4). `re` has no class of these: those of the text are named.
+    """
+    marks = "".join(sorted(c for c in {*text} if unicodedata.category(c)[0] == "M"))
+    letters = rf"(?:[^\W_][{JOINERS}{marks}]*)+"
+    return re.compile(rf"{letters}(?:[.,'\u2019-]{letters})*|[^\w\s]|_")
 
 
 def joined(found: list[str], unit: str = "word") -> str:
