@@ -67,6 +67,9 @@ RULES = {
     # Joins words and networks; what it draws and trains goes through the one loop.
     "gradlab.tagging": Rule({"errors", "files", "text", "models", "nets", "learning", "numpy"}),
     "gradlab.measures": Rule({"errors", "text", "threads", "underway", *CORE, ANY_PACKAGE}),
+    "gradlab.measures.agreement": Rule(
+        {"tagging", "text", "measures", "learning", "nets", "numpy"}
+    ),
     "gradlab.measures.tagger": Rule({"errors", "tagging", "text", "measures", "numpy"}),
     "gradlab.suite": Rule(
         {"errors", "files", "found", "threads", "underway", "version", "words", ANY_PACKAGE}

@@ -3,6 +3,7 @@
 from test_experiments import REFERENCE
 
 import adding
+import agreement
 import trainability
 from gradlab.suite import library, store
 from gradlab.suite.survival import fastest
@@ -41,3 +42,11 @@ def test_trainabilitys_rates_are_the_fastest_of_its_own_pilot():
     best = fastest(pilot, "learning_rate", columns)
     used = {values[:4]: values[4] for values in trainability.STARTS.values()}
     assert set(best) == set(names) and used == best
+
+
+def test_agreements_rates_are_the_fastest_of_its_own_pilot():
+    table = store.read_table(REFERENCE, "agreement")
+    pilot = table[table.seed.isin(agreement.PILOT)]
+    assert set(pilot.learning_rate) == {*agreement.TRIED} and set(pilot.between) == {12}
+    best = fastest(pilot, "learning_rate", ["cell"])
+    assert {(cell,): rate for cell, rate in agreement.RATES.items()} == best
