@@ -1,11 +1,13 @@
 """Agreement at a distance, held against a way back in plain NumPy."""
 
 import numpy as np
+from sources import ROOT
+from test_experiments import REFERENCE
 
 from gradlab.measures import agreement as measure
 from gradlab.nets import draws
 from gradlab.nets.network import Network
-from gradlab.suite import library
+from gradlab.suite import library, store
 from gradlab.suite.grid import blocks, changed
 from gradlab.text import agreement
 
@@ -62,3 +64,16 @@ def test_a_training_without_updates_enough_is_not_solved():
     found = measure.outcome(small(between=[12], updates=50))
     assert found["solved"] == 0 and found["updates_done"] == 50
     assert 0.3 < found["accuracy"] < 0.7 and 0.5 < found["relative_loss"] < 2
+
+
+def test_the_readme_has_the_medians_of_the_table():
+    table = store.read_table(REFERENCE, "agreement")
+    own = table[(table.between == 18) & (table.seed < 10)]
+    medians = own.groupby("cell").updates_done.median()
+    lstm, gru = (f"{medians[cell]:,.0f}" for cell in ("lstm", "gru"))
+    said = (
+        f"across 18 the RNN guesses, the LSTM has it after {lstm} updates and the GRU after {gru}"
+    )
+    assert said in " ".join((ROOT / "README.md").read_text("utf-8").split())
+    rnn = own[own.cell == "elman"]
+    assert len(rnn) == 10 and not rnn.solved.any() and (abs(rnn.accuracy - 0.5) < 0.1).all()
