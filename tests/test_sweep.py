@@ -166,6 +166,20 @@ def test_a_damaged_shard_is_told_and_run_again(tmp_path, calls, capsys):
     pd.testing.assert_frame_equal(before, after, check_exact=True)
 
 
+def test_a_users_file_that_is_edited_meanwhile_ends_the_sweep(tmp_path, monkeypatch):
+    file, stored = tmp_path / "series.csv", sweep._stored
+    file.write_text("1\n2\n")
+
+    def edited(outcome, *what):
+        file.write_text("3\n4\n" if list(tmp_path.rglob("*.parquet")) else "1\n2\n")
+        return stored(outcome, *what)
+
+    monkeypatch.setattr(sweep, "_stored", edited)
+    with pytest.raises(UserError, match=r"file series\.csv was changed while the run was at work"):
+        sweep.sweep(changed(toy, {"file": str(file)}), tmp_path, 1)
+    assert len(list(tmp_path.rglob("*.parquet"))) == 1
+
+
 def test_the_content_of_a_users_file_counts(tmp_path, calls):
     file = tmp_path / "data.csv"
     for content, count in (("1", 4), ("1", 4), ("2", 8)):

@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager, nullcontext
 from gradlab import underway
 from gradlab.errors import UserError, named
 from gradlab.files import remove_stale
-from gradlab.suite import packs, plan, progress, provenance, running, store, table
+from gradlab.suite import packs, plan, progress, provenance, running, sources, store, table
 from gradlab.suite.apart import Apart
 from gradlab.suite.elsewhere import Elsewhere, Keeping, Others, refuse, run_elsewhere, stamp
 from gradlab.suite.flight import ahead_of, in_flight
@@ -203,11 +203,19 @@ def _stored(outcome, part, origin, packing):
     rows = table.of_block(part.block, columns, message)
     if columns is None:
         return rows, None
+    _refuse_changed(part)
     made = {**origin, "seconds": seconds, "sources": part.files}
     store.write(rows, part.path, made)
     underway.forget(part.underway)
     packing.add(part.path)
     return rows, made
+
+
+def _refuse_changed(part):
+    """Raise UserError for a task, cell or series that was edited since the shard had its name."""
+    now = sources.of_block(part.block)
+    if changed := [file for file in now if part.files.get(file) != now[file]]:
+        raise UserError(f"{', '.join(changed)} was changed while the run was at work: {AGAIN}")
 
 
 def _outcome(future, experiment, part, apart):
