@@ -123,6 +123,20 @@ def played(content):
     return [tuple(sounding.get(quarter, ())) for quarter in range(now // ticks)]
 
 
+def test_another_file_of_the_tables_name_is_told(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    own = Path("own.json")
+    own.write_text(json.dumps({"train": [[[60], [62]]], "valid": [[[60], [62]]]}))
+    small = [f"--set={k}={POINT[k]}" for k in (*AXES, "hidden_size")] + ["--set=update=1"]
+    assert main(["run", "music", *small, f"--set=corpus={own}"]) == 0
+    assert main(["export", "music", "--format", "midi", "--corpus", "own.json"]) == 0
+    assert main(["export", "music", "--format", "csv", "--corpus", "own.json"]) == 2
+    assert "--corpus goes with --format midi" in capsys.readouterr().err
+    own.write_text(json.dumps({"train": [[[60], [62]]], "valid": [[[60], []]]}))
+    assert main(["export", "music", "--format", "midi", "--corpus", "own.json"]) == 2
+    assert "own.json: another file than the table's of that name" in capsys.readouterr().err
+
+
 def test_other_experiments_have_no_chorale():
     other = suite.library.load("cliff")
     with pytest.raises(UserError, match="--format midi: goes with music, not with cliff"):

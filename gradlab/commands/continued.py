@@ -24,6 +24,7 @@ def content(experiment, frame, corpus):
     point = _best(experiment, frame)
     point["corpus"] = _corpus(point["corpus"], corpus)
     parts = music.corpus(point["corpus"])
+    _check_counts(frame, parts, corpus)
     end = int(frame["update"].max())
     training = music.trained(point | {"update": end}, parts, every=end)
     training.run(until=point["update"])
@@ -45,6 +46,19 @@ def _best(experiment, frame):
 def _plain(value):
     value = value.item() if hasattr(value, "item") else value
     return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _check_counts(frame, parts, given):
+    """Raise UserError for another file of that name: what is counted in it would be the table's."""
+    from gradlab.measures import music
+    from gradlab.text import chorales
+
+    counted = chorales.baselines(parts[music.LEARNT], parts[music.JUDGED])
+    for name, nats in counted.items():
+        told = float(frame[name].iloc[0])
+        if not math.isclose(nats, told, rel_tol=1e-9):
+            said = f"--corpus {given}: another file than the table's of that name"
+            raise UserError(f"{said}: {name} have {nats:.6g} nats a chord in it, not {told:.6g}")
 
 
 def _corpus(named, given):

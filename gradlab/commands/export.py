@@ -25,6 +25,8 @@ def command(options):
     from gradlab.suite import runs
 
     kind = _format(options)
+    if options.corpus is not None and kind != "midi":
+        raise UserError(f"--corpus goes with --format midi: {kind} needs the table alone")
     experiment, name = runs.of(options.name, options.results)
     frame = shared.read(options, name)
     own = runner.beside(options.results, name, ENDINGS.get(kind, kind))
