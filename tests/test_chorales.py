@@ -150,6 +150,12 @@ def test_what_is_no_pitch_is_told(pitch):
         midi.content([[60, pitch]])
 
 
+@pytest.mark.parametrize("pitch", [20, 109, 60.0])
+def test_a_pitch_beside_the_keys_is_told(pitch):
+    with pytest.raises(UserError, match="pitch must be a MIDI pitch from 21 to 108"):
+        chorales.roll([[60, pitch]])
+
+
 def test_the_tempo_is_what_is_asked_for():
     for tempo in (4, 72, 90.5, 1000):
         _, events = parsed(midi.content(PIECE, tempo))

@@ -175,6 +175,12 @@ def test_what_is_written_is_read_again(pairs):
         assert "not in UTF-8" in str(error)
 
 
+@pytest.mark.parametrize("word", ["", "a\tb", "a\nb", "\r"])
+def test_a_word_that_no_column_holds_is_not_written(word):
+    with pytest.raises(UserError, match="neither a tab nor a line end"):
+        write([Sentence(("rain", word), ("NOUN", "X"))])
+
+
 def test_memory_is_bounded_by_the_file(tmp_path):
     path = tmp_path / "long.conllu"
     path.write_text((row(1) + row(2, "falls", "VERB") + "\n") * 5000)

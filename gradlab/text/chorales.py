@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from gradlab import given
 from gradlab.errors import UserError
 from gradlab.text.opened import opened
 
 LOWEST, HIGHEST = 21, 108  # MIDI pitches of a piano's keys
 PITCHES = HIGHEST - LOWEST + 1
+RANGE = f"be a MIDI pitch from {LOWEST} to {HIGHEST}"
 
 Piece = tuple[tuple[int, ...], ...]  # chords, each its MIDI pitches, rising; () is a rest
 
@@ -42,14 +44,15 @@ def read(path: str | os.PathLike[str]) -> dict[str, list[Piece]]:
 
 
 def roll(piece: Sequence[Sequence[int]]) -> np.ndarray:
-    """(T, 88) float64: 1 where a pitch sounds, the lowest first.
+    """(T, 88) float64: 1 where a pitch sounds, the lowest first. Raises UserError for one of none.
 
     >>> roll([[60, 64], []]).sum(1).tolist()
     [2.0, 0.0]
     """
     found = np.zeros((len(piece), PITCHES))
     for step, chord in enumerate(piece):
-        found[step, [pitch - LOWEST for pitch in chord]] = 1.0
+        pitches = [given.whole("pitch", p, RANGE, LOWEST, HIGHEST) for p in chord]
+        found[step, [pitch - LOWEST for pitch in pitches]] = 1.0
     return found
 
 
@@ -132,6 +135,5 @@ def _piece(where: str, piece: object) -> Piece:
             raise UserError(f"{where}, chord {step}: must be a list of pitches, not {chord!r}")
         for pitch in chord:
             if type(pitch) is not int or not LOWEST <= pitch <= HIGHEST:
-                right = f"must be a MIDI pitch from {LOWEST} to {HIGHEST}"
-                raise UserError(f"{where}, chord {step}: {pitch!r} {right}")
+                raise UserError(f"{where}, chord {step}: {pitch!r} must {RANGE}")
     return tuple(tuple(sorted({*chord})) for chord in piece)

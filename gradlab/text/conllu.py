@@ -80,10 +80,15 @@ def parse(lines: Iterable[bytes], where: str) -> Iterator[Sentence]:
 def write(sentences: Iterable[Sentence]) -> str:
     """The sentences as CoNLL-U, with _ in the columns that are not known; `read` gives them back.
 
+    Raises UserError for a word that no column can hold: none, or with a tab or a line end in it.
+
     >>> write([Sentence(("Rain", "falls"), ("NOUN", "VERB"))]).split()[:4]
     ['1', 'Rain', '_', 'NOUN']
     """
-    blank = "\t_" * 6
+    sentences, blank = list(sentences), "\t_" * 6
+    for word in (word for sentence in sentences for word in sentence[0]):
+        if not word or {*word} & {*"\t\r\n"}:
+            raise UserError(f"word {word!r}: must have a letter, and neither a tab nor a line end")
     return "".join(
         "".join(
             f"{place}\t{word}\t_\t{tag}{blank}\n"
