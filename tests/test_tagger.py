@@ -161,6 +161,12 @@ def test_the_command_reads_what_a_shell_hands_it(capsys, monkeypatch):
     assert "no words: give a text" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("sentences", ["It rains", [["It", "rains"], "It rains"]])
+def test_a_text_is_no_list_of_words(corpus, net, sentences):
+    with pytest.raises(UserError, match="'It rains' must be a list of words"):
+        Tagger(net, corpus.vocabulary).tags(sentences)
+
+
 def test_a_console_without_a_letter_shows_its_number(monkeypatch):
     console = io.TextIOWrapper(io.BytesIO(), "ascii")
     monkeypatch.setattr("sys.stdout", console)

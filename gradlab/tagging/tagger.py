@@ -40,7 +40,14 @@ class Tagger(NamedTuple):
     vocabulary: Vocabulary
 
     def tags(self, sentences: Iterable[Sequence[str]]) -> list[tuple[str, ...]]:
-        """A tag for each word of each sentence, a list of words as a treebank cuts them."""
+        """A tag for each word of each sentence, a list of words as a treebank cuts them.
+
+        Raises UserError for a text, whose letters would be taken for words.
+        """
+        sentences = [sentences] if isinstance(sentences, str) else list(sentences)
+        if texts := [one for one in sentences if isinstance(one, str)]:
+            right = "must be a list of words: gradlab.text.english.words cuts a text"
+            raise UserError(f"sentence {texts[0]!r} {right}")
         coded = [self.vocabulary.encode(words) for words in sentences]
         return [tuple(TAGS[number] for number in found) for found in classes(self.net, coded)]
 
