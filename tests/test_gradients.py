@@ -306,7 +306,7 @@ def test_a_wrong_draw_is_one_line(change, message):
 
 WRONG_DRAWS = [
     ({"hidden": True}, "hidden must be a whole number from 1, not True"),
-    ({"layers": True}, "layers must be a whole number from 1, not True"),
+    ({"layers": True}, "layers must be a whole number from 1 to 9999, not True"),
     ({"bidirectional": "no"}, "bidirectional='no': must be True or False"),
     ({"spectral_radius": "a"}, "spectral_radius='a': must be a finite number"),
     ({"spectral_radius": [1.0]}, "spectral_radius=[1.0]: must be a finite number"),

@@ -280,7 +280,7 @@ def test_a_mistake_is_one_line():
         net.gradients(x, y, truncate=("window", 2))
     with pytest.raises(UserError, match="needs one direction: take"):
         both.gradients(x, y[-1], at="last", truncate=("window", 2))
-    with pytest.raises(UserError, match="layers must be a whole number from 1, not 0"):
+    with pytest.raises(UserError, match="layers must be a whole number from 1 to 9999, not 0"):
         Network.draw(inputs=1, hidden=2, outputs=1, layers=0)
     weights = {name: array for name, array in net.weights.items() if name != "U_l1"}
     with pytest.raises(UserError, match="weights lack U_l1: give U, W, b, U_l1, W_l1, b_l1, V, c"):

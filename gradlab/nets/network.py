@@ -123,14 +123,14 @@ class Network:
         >>> net.gradients([[3], [999]], [[0], [11]], "cross_entropy").weights["embedding"].shape
         (1000, 8)
         """
-        whole = {"inputs": inputs, "hidden": hidden, "outputs": outputs, "layers": layers}
+        whole = {"inputs": inputs, "hidden": hidden, "outputs": outputs}
         whole |= {} if embedding is None else {"embedding": embedding}
         for name, count in whole.items():
             whole[name] = given.whole(name, count, "be a whole number from 1", 1)
-        inputs, hidden, outputs, layers, *width = whole.values()
+        inputs, hidden, outputs, *width = whole.values()
         words, inputs = (inputs, *width) if width else (0, inputs)
         sizes = inputs, hidden, outputs
-        given.whole("layers", layers, "be a whole number from 1 to 9999", 1, 9999)
+        layers = given.whole("layers", layers, "be a whole number from 1 to 9999", 1, 9999)
         dtype = _dtype(dtype)
         input_scale = given.number("input_scale", input_scale)
         forget_bias = given.number("forget_bias", forget_bias)
