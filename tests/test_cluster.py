@@ -119,6 +119,18 @@ def test_what_a_worker_does_not_have_is_named(tmp_path, monkeypatch):
     assert not asked
 
 
+def test_what_fails_on_a_worker_alone_says_so(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise UserError("file=series.csv: Permission denied")
+
+    monkeypatch.setattr(elsewhere, "run_block", refuse)
+    block = survey.blocks_of(toy, tmp_path)[0].block
+    keeping = elsewhere.Keeping(tmp_path, None, tmp_path / "mark")
+    given = toy.measure, block, False, elsewhere.stamp(toy.measure, block), keeping
+    with pytest.raises(UserError, match=r"^on a worker: file=series\.csv: Permission denied$"):
+        elsewhere.run_elsewhere(*given)
+
+
 def test_a_file_that_a_worker_does_not_see_is_named(tmp_path, pool, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the workers stay where they are
     (tmp_path / "series.csv").write_text("1\n2\n")

@@ -89,7 +89,7 @@ class WorkersDied(RuntimeError):
 
 
 class Cluster(Executor):
-    """Dask's own executor, which sends a block of dead workers once more, and says how many fit.
+    """Dask's own executor, which sends a block of dead workers again, and says how many fit.
 
     workers   the addresses of the workers that blocks go to; None: all, also those to come.
     """

@@ -62,9 +62,12 @@ def run_elsewhere(measure, block, alone, files, keeping):
     mark = keeping.mark
     may_keep = mark.exists() and os.access(mark.parent, os.W_OK)  # a disk that is only read from
     place = keeping.place if may_keep else None
-    ((_, size),) = plan.estimates(measure, [block])
-    with room(size, of_worker()):
-        outcome = run_block(measure, block, alone, place, keeping.every)
+    try:
+        ((_, size),) = plan.estimates(measure, [block])
+        with room(size, of_worker()):
+            outcome = run_block(measure, block, alone, place, keeping.every)
+    except UserError as error:  # of a file or a library there, for the driver has asked before
+        raise UserError(f"on a worker: {error}") from None
     return Elsewhere(outcome, _origin())
 
 
