@@ -9,8 +9,6 @@ from gradlab.suite import tell
 TEXT = "the part of speech of each word, by a recurrent network that has learnt a treebank"
 KEYS = """--json: word, tag, known; a list of these for each sentence; known: whether the training
 has seen it. Tags are those of Universal Dependencies: universaldependencies.org/u/pos"""
-
-
 WIDEST = 40  # letters: behind a longer word its tag stands further right
 
 
@@ -36,7 +34,8 @@ def command(options):
         _learn(options)
         if not options.text:
             return shared.FINE
-    _check(options)
+    else:
+        _check_lone(options)
     from gradlab.tagging.tagger import Tagger, shipped
     from gradlab.text import english
 
@@ -72,10 +71,10 @@ def _lines(pairs):
     return "\n".join(f"{word:{width}}  {tag}" for word, tag in pairs)
 
 
-def _check(options):
+def _check_lone(options):
     """Raise UserError for what goes with --learn alone."""
     for name in ("dev", "epochs", "batch", "hidden", "lower"):
-        if getattr(options, name) not in (None, False) and options.learn is None:
+        if getattr(options, name) not in (None, False):
             raise UserError(f"--{name} goes with --learn CORPUS: a model has its own")
 
 
@@ -85,8 +84,10 @@ def _learn(options):
     from gradlab.tagging.corpus import Corpus
     from gradlab.tagging.learn import learn
 
-    given = {"epochs": options.epochs, "batch": options.batch}
-    given |= {"hidden_size": options.hidden, "embedding": options.hidden}
+    given = {
+        "epochs": options.epochs, "batch": options.batch, "hidden_size": options.hidden,
+        "embedding": options.hidden,
+    }  # fmt: skip
     corpus = Corpus.read(options.learn, options.dev, lower=options.lower)
-    tagger = learn(corpus, tell.say, **{k: v for k, v in given.items() if v})
+    tagger = learn(corpus, tell.say, **{k: v for k, v in given.items() if v is not None})
     tagger.save(options.model)
