@@ -47,7 +47,8 @@ class Optimizer:
         are a thread's each; every entry is by itself, so that the bits are the same.
         """
         how = self.number, self.setting(rate, count)
-        parts = _halves(few) if few[2][1] * few[2][2] >= WORTH_A_THREAD else [(few, 0)]
+        _, _, (_, count_of_rows, width) = few
+        parts = _halves(few) if count_of_rows * width >= WORTH_A_THREAD else [(few, 0)]
         return all(each(lambda part: updates.advance(*how, *part, slots, w), parts))
 
 
