@@ -1,9 +1,11 @@
 """Agreement at a distance, held against a way back in plain NumPy."""
 
 import numpy as np
+import pytest
 from sources import ROOT
 from test_experiments import REFERENCE
 
+from gradlab.errors import UserError
 from gradlab.measures import agreement as measure
 from gradlab.nets import draws
 from gradlab.nets.network import Network
@@ -64,6 +66,13 @@ def test_a_training_without_updates_enough_is_not_solved():
     found = measure.outcome(small(between=[12], updates=50))
     assert found["solved"] == 0 and found["updates_done"] == 50
     assert 0.3 < found["accuracy"] < 0.7 and 0.5 < found["relative_loss"] < 2
+
+
+def test_a_training_that_diverges_before_its_first_evaluation_is_a_row():
+    found = measure.outcome(small(learning_rate=[1e308], updates=50))
+    assert found["diverged"] == 1 and found["updates_done"] < 50 and np.isnan(found["accuracy"])
+    with pytest.raises(UserError, match="evaluate_every=0: must be a whole number from 1"):
+        measure.estimate(small(evaluate_every=0))
 
 
 def test_the_readme_has_the_medians_of_the_table():

@@ -55,6 +55,8 @@ def test_patience_ends_a_training_and_the_rows_after_it_are_nan():
     known = np.isfinite(columns["valid_nats"])
     assert known.tolist() == [True] * 3 + [False] * 5
     assert np.isfinite(columns["chains"]).all()
+    with pytest.raises(UserError, match="patience=-1: must be a whole number from 0"):
+        music.measure(block([1], patience=-1))
 
 
 def test_a_file_of_ones_own_and_what_it_must_hold(tmp_path):

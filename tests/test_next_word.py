@@ -74,6 +74,12 @@ def test_rows_of_a_training():
     assert training.update == math.ceil(math.ceil((len(text.learnt) - 1) / 5) / 4)
 
 
+def test_what_predicts_beyond_all_bounds_has_diverged():
+    with np.errstate(over="ignore"):  # as in a sweep
+        columns = next_word.measure(block([2], learning_rate=1e30))
+    assert np.isinf(columns["perplexity"]) and columns["status"] == ["diverged"]
+
+
 def test_rows_of_n_grams():
     columns = next_word.measure(block([1, 2], "n_gram"))
     text = next_word.text_of(POINT)

@@ -229,8 +229,9 @@ def test_of_a_corpus_alone_every_tenth_sentence_is_judged_on(small, tmp_path):
 def test_a_setting_that_is_none_is_told(corpus):
     with pytest.raises(UserError, match=r"a tagger has no hiden_size: .*did you mean hidden_size"):
         learn(corpus, hiden_size=3)
-    with pytest.raises(UserError, match="batch=0: must be a whole number from 1"):
-        learn(corpus, batch=0)
+    for name in ("batch", "epochs"):
+        with pytest.raises(UserError, match=f"{name}=0: must be a whole number from 1"):
+            learn(corpus, **{name: 0})
     for scale in (math.inf, -1.0):
         with pytest.raises(UserError, match=f"embedding_scale={scale}: must be a finite number"):
             learn(corpus, embedding_scale=scale)

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradlab.explorer import compute
 from gradlab.explorer.state import State
-from gradlab.learning import records
+from gradlab.learning import fields, records
 from gradlab.learning.plan import Plan
 from gradlab.learning.training import ENDED, Training
 from gradlab.nets import draws
@@ -53,7 +53,7 @@ class Lesson:
         plan = Plan(
             state.task, state.sequence_length, updates=MOST, batch=BATCH,
             learning_rate=state.learning_rate, seed=state.seed, log_every=MOST,
-            clip_threshold=None if math.isinf(state.clip_threshold) else state.clip_threshold,
+            clip_threshold=fields.unless_infinite(state.clip_threshold),
             task_options={name: value for name, value in state.options.items() if value},
         )  # fmt: skip
         self.state, self.threshold = state, state.clip_threshold

@@ -35,6 +35,11 @@ def finite(name, value):
     return number(name, value, "a finite number >= 0", lambda v: 0 <= v < math.inf)
 
 
+def unless_infinite(value):
+    """The number, or None for inf: what a grid's axis has for "no limit", and a plan."""
+    return None if value == math.inf else value
+
+
 def truth(name, value):
     """True or False."""
     value = _python(value)

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 
+from gradlab.learning import fields
 from gradlab.learning.plan import Plan
 from gradlab.learning.sequences import Sequences
 from gradlab.learning.training import Training
@@ -29,7 +30,7 @@ COLUMNS = {
     "attractors": "number of the nouns between: any; same as the first one's; other",
     "embedding": "values D that stand for each word, N(0, 1)",
     "evaluation_size": "fresh sentences, the same for every network of a seed",
-    "accuracy": "share of them whose verb got its noun's number, at the end",
+    "accuracy": "share of them whose verb got its noun's number, at the last evaluation",
     "relative_loss": "mean loss of the last tenth of the updates over that of a guess, ln 2",
     "gradient_before": "log10 of ||dL/de_noun|| / ||dL/de_last|| before the training, e the "
     "embeddings, last the word before the verb, L the cross-entropy of the likelier number; "
@@ -49,12 +50,12 @@ def _outcome(point):
     x, nouns = _asked(point)
     before = _reach(training.net, x, nouns)
     training = run(point, training)
-    losses = np.array(training.losses)
+    losses, errors = np.array(training.losses), training.table().error.dropna()
     return {
         "solved": float(training.status == "solved"),
         "updates_done": training.update,
         "diverged": float(training.status == "diverged"),
-        "accuracy": 1 - training.table().error.dropna().iloc[-1],
+        "accuracy": 1 - errors.iloc[-1] if len(errors) else math.nan,
         "relative_loss": losses[-max(1, len(losses) // 10) :].mean() / math.log(2),
         "gradient_before": before,
         "gradient_after": _reach(training.net, x, nouns),
@@ -62,14 +63,14 @@ def _outcome(point):
 
 
 def _training(point):
-    words, threshold = agreement.vocabulary(), point["clip_threshold"]
+    words = agreement.vocabulary()
     net = Network.draw(
         inputs=words.size, embedding=point["embedding"], hidden=point["hidden_size"], outputs=2,
         **{name: point[name] for name in DRAWN},
     )  # fmt: skip
     plan = Plan(
         "agreement", log_every=point["updates"],
-        clip_threshold=None if math.isinf(threshold) else threshold,
+        clip_threshold=fields.unless_infinite(point["clip_threshold"]),
         **{name: point[name] for name in PLANNED},
     )  # fmt: skip
     own, fresh = (_sequences(_sentences(point, fresh), words) for fresh in (False, True))
@@ -103,11 +104,12 @@ def estimate(block):
     """(seconds, bytes) of one worker; a training that may stop is taken for part of its budget."""
     point = point_of(block, 0)
     steps, updates = 2 + int(np.max(block.points["between"])), point["updates"]
+    every = fields.whole("evaluate_every", point["evaluate_every"], 1)
     load = pace.Load(
         point["cell"], steps, point["batch"], point["embedding"], point["hidden_size"], 2
     )
     seconds = updates * (pace.MINIBATCH + pace.update(load, point["optimizer"]))
     fresh = load._replace(lanes=point["evaluation_size"])
-    seconds += updates // point["evaluate_every"] * pace.look(fresh)
+    seconds += updates // every * pace.look(fresh)
     seconds = len(block) * (pace.SOLVED_EARLY * seconds + 2 * pace.update(fresh))
     return point["layers"] * seconds, 64 * steps * fresh.lanes * load.hidden + 2**24

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradlab import tasks, underway
 from gradlab.errors import UserError, one_of
-from gradlab.learning import presets, records
+from gradlab.learning import fields, presets, records
 from gradlab.learning.omega import omega
 from gradlab.learning.optimizers import optimizer
 from gradlab.learning.plan import Plan
@@ -325,9 +325,8 @@ def _training(point, **changes):
         inputs=inputs, hidden=point["hidden_size"], outputs=outputs, seed=point["seed"],
         **{name: point[name] for name in DRAWN if name in point},
     )  # fmt: skip
-    threshold = point["clip_threshold"]
     plan = {name: point[name] for name in PLANNED if name in point}
-    plan |= {"clip_threshold": None if math.isinf(threshold) else threshold}
+    plan |= {"clip_threshold": fields.unless_infinite(point["clip_threshold"])}
     return Training(net, task, Plan(point["task"], task_options=options, **(plan | changes)))
 
 

@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from gradlab.errors import UserError
+from gradlab.learning import fields
 from gradlab.learning.plan import Plan
 from gradlab.learning.sequences import Sequences
 from gradlab.learning.training import Training
@@ -107,12 +108,12 @@ def trained(point, parts, every):
         inputs=chorales.PITCHES, hidden=point["hidden_size"], outputs=chorales.PITCHES,
         init=point["init"], seed=point["seed"], **of_network(point),
     )  # fmt: skip
-    threshold = point["clip_threshold"]
     plan = Plan(
         updates=point["update"], mean="steps", loss="binary_cross_entropy",
-        clip_threshold=None if math.isinf(threshold) else threshold,
+        clip_threshold=fields.unless_infinite(point["clip_threshold"]),
         log_every=every, evaluate_every=every, evaluation_size=len(parts[JUDGED]),
-        patience=point["patience"] or None, **{name: point[name] for name in PLANNED},
+        patience=fields.whole("patience", point["patience"], 0) or None,
+        **{name: point[name] for name in PLANNED},
     )  # fmt: skip
     return Training(net, _sequences(parts[LEARNT]), plan, _sequences(parts[JUDGED]))
 

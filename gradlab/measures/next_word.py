@@ -18,7 +18,7 @@ from gradlab.errors import UserError, one_of
 from gradlab.learning import fields
 from gradlab.learning.plan import Plan
 from gradlab.learning.sequences import Sequences
-from gradlab.learning.training import Training
+from gradlab.learning.training import DIVERGED, Training
 from gradlab.measures import pace
 from gradlab.measures.learning import columns_of, point_of, run
 from gradlab.measures.setting import of_network
@@ -81,8 +81,9 @@ def measure(block):
         found = [own | _judged(training.net, text, context) for context in contexts]
     columns = columns_of(found)
     columns["vocabulary"] = np.full(len(found), text.vocabulary.size)
-    ended = "diverged" if status == "diverged" else "ok"
-    return columns | {"status": np.full(len(found), ended)}
+    # weights may be finite, and what they predict so wrong that its perplexity is not
+    is_lost = ~np.isfinite(columns["perplexity"]) | (status == DIVERGED)
+    return columns | {"status": np.where(is_lost, DIVERGED, "ok")}
 
 
 def estimate(block):
@@ -133,14 +134,14 @@ def trained(point, text):
         init=point["init"], seed=point["seed"], **of_network(point),
     )  # fmt: skip
     pieces = Sequences.cut(text.learnt[:-1], text.learnt[1:], point["window"])
-    batch, threshold = point["batch"], point["clip_threshold"]
+    batch = point["batch"]
     if len(pieces.x) < batch:
         has = f"the text has {len(pieces.x)} windows of {point['window']} words"
         raise UserError(f"batch={batch}: {has}: it must have as many as a minibatch")
     updates = point["epochs"] * math.ceil(len(pieces.x) / batch)
     plan = Plan(
         updates=updates, batch=batch, mean="steps", carry=True, seed=point["seed"],
-        clip_threshold=None if math.isinf(threshold) else threshold, log_every=updates,
+        clip_threshold=fields.unless_infinite(point["clip_threshold"]), log_every=updates,
         learning_rate=point["learning_rate"], optimizer=point["optimizer"],
         schedule=point["schedule"],
     )  # fmt: skip

@@ -215,7 +215,7 @@ def estimate(block):
     corpus = _corpus(point)
     train, dev, vocabulary, _ = corpus
     words = [sum(len(sentence.words) for sentence in part) for part in (train, dev)]
-    updates = point["epochs"] * per_epoch(corpus, point["batch"])
+    updates = point["epochs"] * per_epoch(point, corpus)
     lanes = point["batch"]
     load = pace.Load(
         point["cell"], max(1, words[0] // len(train)), lanes, point["embedding"],
