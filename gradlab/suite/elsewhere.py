@@ -74,7 +74,9 @@ def run_elsewhere(measure, block, alone, files, keeping):
 def stamp(measure, block):
     """{file: digest} of what a process computes a block with: gradlab, and the user's files.
 
-    They are read once a process, which goes on with what it has loaded.
+    gradlab and the measure's files are read once a process, which goes on with what it has loaded.
+    What the block names is loaded anew where it was edited, and so read each time: 12 ms a cell,
+    1.3 ms a MB of numbers.
     """
     return {"gradlab": _package(), **_own(measure), **sources.of_block(block)}
 
