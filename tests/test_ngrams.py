@@ -189,9 +189,9 @@ def test_the_number_is_asked_for_at_the_last_word_before_the_verb():
     assert all(vocabulary.knows(word) for one in found for word in one.sentence.words)
     pairs = [(one.before, one.targets) for one in found]
     coded = batches.coded(pairs, vocabulary, agreement.NUMBERS)
-    assert np.diff(coded.starts).tolist() == [one.verb for one in found]
-    assert coded.targets[coded.starts[1:] - 1].tolist() == [one.number for one in found]
-    assert (coded.targets != batches.IGNORED).sum() == len(found)
+    assert [len(words) for words in coded.words] == [one.verb for one in found]
+    for one, tags in zip(found, coded.tags, strict=True):
+        assert tags[-1] == one.number and (tags[:-1] == batches.IGNORED).all()
 
 
 def test_nouns_between_mislead_as_asked():

@@ -20,10 +20,10 @@ from gradlab.suite.grid import blocks, changed, is_file, shown
 from gradlab.tagging.corpus import Corpus
 from gradlab.tagging.learn import learn, training_of
 from gradlab.tagging.reach import by_word
-from gradlab.tagging.sentences import Numbers, classes_in_order
+from gradlab.tagging.sentences import classes_in_order
 from gradlab.tagging.tagger import Tagger, classes, shipped
 from gradlab.text import samples
-from gradlab.text.conllu import TAGS, Sentence
+from gradlab.text.conllu import TAGS
 from gradlab.text.scores import score
 
 TRAIN = samples.path("train.conllu")
@@ -355,9 +355,3 @@ def test_corpora_are_files_and_wrong_ones_are_told(tmp_path):
     experiment = changed(library.load("tagger"), {"asked": 99})
     with pytest.raises(UserError, match="asked=99: `sentence` has words 1 to 17"):
         measure.learnt(blocks(experiment)[0][0])
-
-
-def test_numbers_are_those_of_the_vocabulary(corpus):
-    one = Numbers.of([Sentence(("It", "rains"), ("PRON", "VERB"))], corpus.vocabulary)
-    assert [part[0].shape for part in one] == [(2,)] * 3
-    assert one.tags[0].tolist() == [TAGS.index("PRON"), TAGS.index("VERB")]

@@ -158,18 +158,18 @@ def test_a_long_sentence_has_a_batch_of_its_own():
 
 def test_coded_sentences_are_their_words_and_tags():
     for place in (0, 50, 300):
-        sentence, here = TRAIN[place], slice(*CODED.starts[place : place + 2])
-        words = VOCABULARY.decode(CODED.words[here])
+        sentence = TRAIN[place]
+        words = VOCABULARY.decode(CODED.words[place])
         assert words == [FOLDING.word(word) for word in sentence.words]
-        assert [TAGS[number] for number in CODED.targets[here]] == [*sentence.tags]
+        assert [TAGS[number] for number in CODED.tags[place]] == [*sentence.tags]
         unknown = VOCABULARY.encode_unknown(sentence.words)
-        assert np.array_equal(CODED.unknown[here], unknown)
-    assert CODED.starts[-1] == len(CODED.words) == LENGTHS.sum()
+        assert np.array_equal(CODED.unknown[place], unknown)
+    assert all([*map(len, part)] == LENGTHS.tolist() for part in CODED)
 
 
 def test_a_tag_may_lack_and_an_unknown_one_is_told():
     sentence = Sentence(("rain", "falls"), (None, "VERB"))
-    assert batches.coded([sentence], VOCABULARY, TAGS).targets.tolist() == [IGNORED, 15]
+    assert batches.coded([sentence], VOCABULARY, TAGS).tags[0].tolist() == [IGNORED, 15]
     with pytest.raises(UserError, match="tag 'NN': must be one of ADJ"):
         batches.coded([Sentence(("rain",), ("NN",))], VOCABULARY, TAGS)
 

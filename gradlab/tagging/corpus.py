@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 from gradlab.errors import UserError
-from gradlab.tagging.sentences import Numbers
 from gradlab.text import conllu, samples
+from gradlab.text.batches import coded
+from gradlab.text.conllu import TAGS
 from gradlab.text.vocabulary import Folding, Vocabulary
 
 HELD_OUT = 10  # of a corpus that has no dev file every tenth sentence is judged on
@@ -36,7 +37,8 @@ class Corpus(NamedTuple):
         train, dev = _read(corpus, dev_corpus)
         folding = Folding(lower=lower, suffix=suffix)
         vocabulary = Vocabulary.of([sentence.words for sentence in train], folding)
-        return cls(train, dev, vocabulary, tuple(Numbers.of(s, vocabulary) for s in (train, dev)))
+        numbers = tuple(coded(part, vocabulary, TAGS) for part in (train, dev))
+        return cls(train, dev, vocabulary, numbers)
 
     @property
     def known(self) -> set:

@@ -8,6 +8,7 @@ from gradlab.learning.plan import Plan
 from gradlab.learning.training import DIVERGED, Training
 from gradlab.nets.embedding import NAME as EMBEDDING
 from gradlab.nets.network import Network
+from gradlab.tagging.sentences import sequences
 from gradlab.tagging.tagger import Tagger
 from gradlab.text.conllu import TAGS
 
@@ -44,7 +45,7 @@ def training_of(point, corpus):
         **{name: point[name] for name in PLANNED},
     )  # fmt: skip
     train, dev = corpus.numbers
-    return Training(net, train.sequences(point["word_dropout"]), plan, dev.sequences())
+    return Training(net, sequences(train, point["word_dropout"]), plan, sequences(dev))
 
 
 def per_epoch(point, corpus):

@@ -1,34 +1,17 @@
 """Tagged sentences as what a training learns from, and how it reads them."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from gradlab.learning import records
 from gradlab.learning.sequences import Sequences
 from gradlab.tagging.tagger import beside
-from gradlab.text.batches import coded
-from gradlab.text.conllu import TAGS
 
 
-class Numbers(NamedTuple):
-    """Of each sentence the numbers (T,) of its words, of each as an unknown word, of its tags."""
-
-    words: list
-    unknown: list
-    tags: list
-
-    @classmethod
-    def of(cls, sentences, vocabulary):
-        """Of `gradlab.text.conllu.Sentence`s."""
-        found = coded(sentences, vocabulary, TAGS)
-        parts = (found.words, found.unknown, found.targets)
-        return cls(*(np.split(part, found.starts[1:-1]) for part in parts))
-
-    def sequences(self, word_dropout=0.0):
-        """As `Sequences`: at each update each word is its unknown one with this probability."""
-        return Sequences(self.words, self.tags, self.unknown, word_dropout)
+def sequences(coded, word_dropout=0.0):
+    """`Coded` sentences as `Sequences`; at each update a word is unknown with this probability."""
+    return Sequences(coded.words, coded.tags, coded.unknown, word_dropout)
 
 
 def classes_in_order(net, sentences, batch):

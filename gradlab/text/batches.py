@@ -16,18 +16,16 @@ IGNORED = -100  # the target of a step that has none, as in PyTorch's CrossEntro
 
 
 class Coded(NamedTuple):
-    """Sentences as numbers, one after the other, int64 (all words,).
+    """Sentences as numbers: lists of arrays (T,) of int64, one of each sentence.
 
     words     of the vocabulary
     unknown   what each word is where it is not known
-    targets   class numbers; IGNORED where a word has none
-    starts    (sentences + 1,) where each begins, and where the last one ends
+    tags      class numbers; IGNORED where a word has none
     """
 
-    words: np.ndarray
-    unknown: np.ndarray
-    targets: np.ndarray
-    starts: np.ndarray
+    words: list[np.ndarray]
+    unknown: list[np.ndarray]
+    tags: list[np.ndarray]
 
 
 def coded(sentences, vocabulary, classes: Sequence[str]) -> Coded:
@@ -41,15 +39,12 @@ def coded(sentences, vocabulary, classes: Sequence[str]) -> Coded:
     number: dict[str | None, int] = {name: place for place, name in enumerate(classes)}
     number[None] = IGNORED
     sentences = list(sentences)
-    words = [word for sentence in sentences for word in sentence[0]]
-    tags = [tag for sentence in sentences for tag in sentence[1]]
-    if wrong := {*tags} - number.keys():
+    if wrong := {tag for _, tags in sentences for tag in tags} - number.keys():
         raise UserError(f"tag {min(wrong)!r}: must be one of {', '.join(classes)}")
     return Coded(
-        vocabulary.encode(words),
-        vocabulary.encode_unknown(words),
-        np.array([number[tag] for tag in tags], np.int64),
-        np.cumsum([0, *(len(sentence[0]) for sentence in sentences)]),
+        [vocabulary.encode(words) for words, _ in sentences],
+        [vocabulary.encode_unknown(words) for words, _ in sentences],
+        [np.array([number[tag] for tag in tags], np.int64) for _, tags in sentences],
     )
 
 
