@@ -171,9 +171,8 @@ class Cluster(Executor):
         with suppress(RuntimeError, CancelledError):  # the client was closed
             asked, address = self._ask(), self._client.scheduler.address
             while not ended.wait(LOOK_EVERY):
-                answer = asked.done() and not asked.exception() and asked.result()
+                trouble = _trouble(asked)
                 asked = self._ask() if asked.done() else asked
-                trouble = NO_ANSWER if not answer else "" if answer["workers"] else NO_WORKER
                 # in looks: a process that was stopped itself has heard nothing either
                 seconds = seconds + LOOK_EVERY if trouble == before else LOOK_EVERY
                 before = trouble
@@ -208,6 +207,16 @@ class Cluster(Executor):
                 future.set_exception(error)
             else:
                 future.set_result(sent.result())
+
+
+def _trouble(asked):
+    """What is wrong, as a line with places for the address and the seconds; nothing if all is well.
+
+    asked   the Future of what the scheduler tells.
+    """
+    if not asked.done() or asked.exception():
+        return NO_ANSWER
+    return "" if asked.result()["workers"] else NO_WORKER
 
 
 @cache
