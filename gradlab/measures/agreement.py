@@ -11,7 +11,7 @@ import numpy as np
 from gradlab.learning import fields
 from gradlab.learning.plan import Plan
 from gradlab.learning.sequences import Sequences
-from gradlab.learning.training import Training
+from gradlab.learning.training import DIVERGED, Training
 from gradlab.measures import pace
 from gradlab.measures.learning import columns_of, point_of, run
 from gradlab.nets import draws
@@ -54,7 +54,7 @@ def _outcome(point):
     return {
         "solved": float(training.status == "solved"),
         "updates_done": training.update,
-        "diverged": float(training.status == "diverged"),
+        "diverged": float(training.status == DIVERGED),
         "accuracy": 1 - errors.iloc[-1] if len(errors) else math.nan,
         "relative_loss": losses[-max(1, len(losses) // 10) :].mean() / math.log(2),
         "gradient_before": before,

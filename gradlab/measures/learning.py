@@ -12,7 +12,7 @@ from gradlab.learning import fields, presets, records
 from gradlab.learning.omega import omega
 from gradlab.learning.optimizers import optimizer
 from gradlab.learning.plan import Plan
-from gradlab.learning.training import RUNNING, Training
+from gradlab.learning.training import DIVERGED, RUNNING, Training
 from gradlab.measures import pace
 from gradlab.measures.setting import NETWORK
 from gradlab.nets import draws
@@ -350,7 +350,7 @@ def _summary(point, training):
     losses, norms = np.array(training.losses), np.array(training.norms)
     end = losses[-max(1, len(losses) // 10) :].mean()
     relative = end / _chance(training, point, losses)
-    lost = training.status == "diverged" or not relative <= 2
+    lost = training.status == DIVERGED or not relative <= 2
     errors = table.error.dropna()
     first, last = table.iloc[0], table.iloc[-1]
     return {
@@ -385,6 +385,14 @@ def run(point, training):
             training.save(file)
             kept = time.monotonic()
     return training
+
+
+def status_of(training):
+    """The status of the rows of a training that nothing stops but its budget and its divergence.
+
+    One that `patience` has stopped has rows as good as others.
+    """
+    return DIVERGED if training.status == DIVERGED else "ok"
 
 
 def _taken_up(file, training):

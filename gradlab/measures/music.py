@@ -19,7 +19,7 @@ from gradlab.learning.plan import Plan
 from gradlab.learning.sequences import Sequences
 from gradlab.learning.training import Training
 from gradlab.measures import pace
-from gradlab.measures.learning import point_of, run
+from gradlab.measures.learning import point_of, run, status_of
 from gradlab.measures.setting import of_network
 from gradlab.nets import draws, registry
 from gradlab.nets.network import Network
@@ -67,8 +67,7 @@ def measure(block):
     found = found.reindex(wanted)
     columns = {name: found[own].to_numpy() for name, own in CURVES.items()}
     columns |= {k: np.full(len(wanted), v) for k, v in _counted(point["corpus"]).items()}
-    ended = "diverged" if training.status == "diverged" else "ok"
-    columns["status"] = np.full(len(wanted), ended)
+    columns["status"] = np.full(len(wanted), status_of(training))
     return columns | {"epoch": wanted / training.task.per_epoch(training.plan)}
 
 

@@ -20,7 +20,7 @@ from gradlab.learning.plan import Plan
 from gradlab.learning.sequences import Sequences
 from gradlab.learning.training import DIVERGED, Training
 from gradlab.measures import pace
-from gradlab.measures.learning import columns_of, point_of, run
+from gradlab.measures.learning import columns_of, point_of, run, status_of
 from gradlab.measures.setting import of_network
 from gradlab.nets import draws, registry
 from gradlab.nets.network import Network
@@ -77,13 +77,13 @@ def measure(block):
     else:
         point |= {"context": 0, "cell": model}  # its place on disk, too
         training = run(point, trained(point, text))
-        own, status = _of_training(training), training.status
+        own, status = _of_training(training), status_of(training)
         found = [own | _judged(training.net, text, context) for context in contexts]
     columns = columns_of(found)
     columns["vocabulary"] = np.full(len(found), text.vocabulary.size)
     # weights may be finite, and what they predict so wrong that its perplexity is not
-    is_lost = ~np.isfinite(columns["perplexity"]) | (status == DIVERGED)
-    return columns | {"status": np.where(is_lost, DIVERGED, "ok")}
+    is_known = np.isfinite(columns["perplexity"])
+    return columns | {"status": np.where(is_known, status, DIVERGED)}
 
 
 def estimate(block):

@@ -17,7 +17,7 @@ import numpy as np
 
 from gradlab.errors import UserError, one_of
 from gradlab.measures import pace
-from gradlab.measures.learning import columns_of, point_of, run
+from gradlab.measures.learning import columns_of, point_of, run, status_of
 from gradlab.tagging.corpus import Corpus
 from gradlab.tagging.learn import per_epoch, training_of
 from gradlab.tagging.reach import by_word
@@ -81,8 +81,7 @@ def learnt(block):
         _check_asked(*one)
     seen = Seen(points[0])
     rows = [seen.row(*one) for one in asked]
-    ended = "ok" if seen.training.status == "finished" else seen.training.status
-    return columns_of(rows) | {"status": np.full(len(rows), ended)}
+    return columns_of(rows) | {"status": np.full(len(rows), seen.status)}
 
 
 def _check_asked(part, tag, taken_for, word):
@@ -108,7 +107,8 @@ class Seen:
         self.nets[1.0] = self.training.net
         self.course = {row["update"]: 1 - row["error"] for row in self.training.rows}
         self.score, self.table = self._scores()
-        self._is_lost = self.training.status == "diverged"  # nan has no largest output
+        self.status = status_of(self.training)
+        self._is_lost = self.status != "ok"  # nan has no largest output
         self._words = {part: self._by_word(point, net) for part, net in self.nets.items()}
         self._reach = {part: self._fall(net) for part, net in self.nets.items()}
 
