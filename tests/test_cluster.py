@@ -309,10 +309,10 @@ def test_a_scheduler_that_ends_ends_the_sweep_and_a_resume_finishes_it(tmp_path,
             stored = sweep._stored
             patch.setattr(sweep, "_stored", lambda *given: (die(), stored(*given))[1])
             with pytest.raises(UserError, match="whose scheduler is gone: what was stored stays"):
-                run(tmp_path, pool, seed="0:29:30", pause=0.1)
+                run(tmp_path, pool, seed="0:29:30", pause=0.02)
     assert 1 <= len(list(tmp_path.rglob("*.parquet"))) < 30
-    frame, _ = run(tmp_path, 2, seed="0:29:30", pause=0.1)
-    calm, _ = run(tmp_path / "calm", 2, seed="0:29:30", pause=0.1)
+    frame, _ = run(tmp_path, 2, seed="0:29:30", pause=0.02)
+    calm, _ = run(tmp_path / "calm", 2, seed="0:29:30", pause=0.02)
     pd.testing.assert_frame_equal(frame, calm, check_exact=True)
 
 
