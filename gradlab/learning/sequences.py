@@ -77,14 +77,14 @@ class Minibatches:
         """(x, y, lengths) of update number 1, 2, ...: it follows from the plan and that alone."""
         epoch, place = divmod(number - 1, self.per_epoch(plan))
         if plan.carry:
-            chosen = _side_by_side(len(self.x), place, plan)
+            chosen = at_place(len(self.x), place, plan.batch)
         else:
             chosen = self._epoch(epoch, plan)[place]
         x, y, lengths = self._padded((self.x, self.y), chosen)
         if self._dropout:
             stream = draws.stream(seed=plan.seed, purpose="dropout", update=number)
             dropped = stream.random(x.shape[:2]) < self._dropout
-            x[dropped] = _beside([self._instead[i] for i in chosen], 0)[dropped]
+            x[dropped] = padded([self._instead[i] for i in chosen], 0)[dropped]
         return x, y, lengths
 
     def starts(self, number, plan):
@@ -106,8 +106,8 @@ class Minibatches:
         """(how many, _ -> the next ones) of all test sequences, in the order of `plan.carry`."""
         own = self._test or (self.x, self.y)
         every = len(own[0])
-        places = iter(range(_count(every, plan)))
-        return every, lambda _: self._padded(own, _side_by_side(every, next(places), plan))
+        places = iter(range(_count(every, plan.batch)))
+        return every, lambda _: self._padded(own, at_place(every, next(places), plan.batch))
 
     def wrong(self, outputs, classes, lengths):
         """Bools, one for each step with a loss: its largest output is not the class.
@@ -121,7 +121,7 @@ class Minibatches:
 
     def per_epoch(self, plan):
         """How many updates an epoch has."""
-        return _count(len(self.x), plan)
+        return _count(len(self.x), plan.batch)
 
     def _epoch(self, epoch, plan):
         """The sequences of each of its minibatches."""
@@ -143,23 +143,23 @@ class Minibatches:
         lengths = np.array([len(one) for one in x])
         if self.AT == "every":
             nothing = IGNORED if self.LOSS == "cross_entropy" else 0
-            return _beside(x, 0), _beside(y, nothing), lengths
-        return _beside(x, 0), np.stack(y), lengths
+            return padded(x, 0), padded(y, nothing), lengths
+        return padded(x, 0), np.stack(y), lengths
 
 
-def _count(every, plan):
+def _count(every, batch):
     """Minibatches of so many sequences."""
-    return math.ceil(every / plan.batch)
+    return math.ceil(every / batch)
 
 
-def _side_by_side(every, place, plan):
+def at_place(every, place, batch):
     """The sequences at a place of all lanes, each of which reads a part; the last may end early."""
-    chosen = np.arange(min(plan.batch, every)) * _count(every, plan) + place
+    chosen = np.arange(min(batch, every)) * _count(every, batch) + place
     return chosen[chosen < every]
 
 
-def _beside(arrays, nothing):
-    """(T, B, ...) of arrays (T_i, ...)."""
+def padded(arrays, nothing):
+    """(T, B, ...) of arrays (T_i, ...): `nothing` after the end of each."""
     shape = max(map(len, arrays)), len(arrays), *arrays[0].shape[1:]
     whole = np.full(shape, nothing, arrays[0].dtype)
     for lane, own in enumerate(arrays):

@@ -5,8 +5,7 @@ import math
 import numpy as np
 
 from gradlab.learning import records
-from gradlab.learning.sequences import Sequences
-from gradlab.tagging.tagger import beside
+from gradlab.learning.sequences import Sequences, at_place, padded
 
 
 def sequences(coded, word_dropout=0.0):
@@ -20,13 +19,12 @@ def classes_in_order(net, sentences, batch):
     As a training with `carry` reads on: `batch` lanes, each of a part of the sentences.
     """
     every, found, start = len(sentences), {}, None
-    steps = math.ceil(every / batch)
-    for place in range(steps):
-        chosen = np.arange(min(batch, every)) * steps + place
-        chosen = chosen[chosen < every]
-        x, lengths = beside([sentences[i] for i in chosen])
+    for place in range(math.ceil(every / batch)):
+        chosen = at_place(every, place, batch)
+        own = [sentences[i] for i in chosen]
+        lengths = np.array([len(words) for words in own])
         begun = None if start is None else records.first(start, len(chosen))
-        states = net.forward(x, begun, lengths)
+        states = net.forward(padded(own, 0), begun, lengths)
         start, largest = states.ends(lengths), states.outputs.argmax(-1)
         for lane, i in enumerate(chosen):
             found[i] = largest[: lengths[lane], lane]

@@ -13,6 +13,7 @@ import numpy as np
 
 from gradlab import files
 from gradlab.errors import UserError
+from gradlab.learning.sequences import padded
 from gradlab.models import own, safetensors
 from gradlab.nets.network import Network
 from gradlab.text.batches import by_length
@@ -104,18 +105,9 @@ def classes(net: Network, sentences: Sequence[np.ndarray]) -> list[np.ndarray]:
 
 def _classes(net, sentences):
     """The same of sentences that run side by side."""
-    x, lengths = beside(sentences)
-    largest = net.forward(x, lengths=lengths).outputs.argmax(-1)
-    return [largest[:length, lane] for lane, length in enumerate(lengths)]
-
-
-def beside(sentences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(x (T, B), lengths (B,)) of arrays of word numbers (T_i,): 0 after a sentence's end."""
     lengths = np.array([len(words) for words in sentences])
-    x = np.zeros((lengths.max(), len(lengths)), np.int64)
-    for lane, words in enumerate(sentences):
-        x[: len(words), lane] = words
-    return x, lengths
+    largest = net.forward(padded(sentences, 0), lengths=lengths).outputs.argmax(-1)
+    return [largest[:length, lane] for lane, length in enumerate(lengths)]
 
 
 def shipped() -> Path:
