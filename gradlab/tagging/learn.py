@@ -76,7 +76,8 @@ def learn(corpus, told=print, **settings):
     for number in range(1, point["epochs"] + 1):
         training.run(until=number * epoch)
         if training.status == DIVERGED:
-            raise UserError(f"the training diverged at update {training.update}: learn slower")
+            rate = f"learning_rate={training.plan.learning_rate:g}"
+            raise UserError(f"{rate}: diverged at update {training.update}: give a smaller one")
         right = 1 - training.rows[-1]["error"]
         told(f"epoch {number} of {point['epochs']}: {right:.1%} of dev's words are right")
     return Tagger(training.net, corpus.vocabulary)
