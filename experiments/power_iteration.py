@@ -31,8 +31,8 @@ from gradlab.suite import (
 SLIDE = np.array([[-1.15011703, -0.45383375], [-3.68550987, 2.13596934]])  # the lectures' W
 PRINTED = [0.12065226, -0.99269483]  # the slide's answer after 10,000 steps
 EIGEN = np.linalg.eig(SLIDE)
-VALUES = sorted(map(float, EIGEN.eigenvalues), key=abs, reverse=True)
-LIMIT = EIGEN.eigenvectors[:, np.abs(EIGEN.eigenvalues).argmax()]
+VALUES = sorted(map(float, EIGEN.eigenvalues.real), key=abs, reverse=True)  # complex from NumPy 2.5
+LIMIT = EIGEN.eigenvectors[:, np.abs(EIGEN.eigenvalues).argmax()].real
 TURN = 1.0  # radians a step of the complex pair
 EARLY = range(101)
 LAST = 10_000

@@ -47,7 +47,7 @@ def empty(tmp_path, monkeypatch):
 
 
 def run(change, capsys):
-    Path("experiments/mine.py").write_text(TOY % change)
+    Path("experiments/mine.py").write_text(TOY % change, encoding="utf-8")
     code = main(["run", "mine", "--workers", "1"])
     return code, *capsys.readouterr()
 
@@ -64,7 +64,7 @@ def run(change, capsys):
     ],
 )
 def test_a_file_that_ends_python_is_one_line(text, message, capsys):
-    Path("experiments/mine.py").write_text(f"{text}\nexperiment = Experiment()\n")
+    Path("experiments/mine.py").write_text(f"{text}\nexperiment = Experiment()\n", encoding="utf-8")
     assert main(["run", "mine"]) == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
@@ -111,7 +111,7 @@ def test_what_a_measure_divides_by_zero_warns_of_nothing(capsys):
 
 @pytest.mark.parametrize("value", ["9223372036854775808", "1e300", "0,1e308", "0:inf:3", "nan"])
 def test_a_seed_that_no_table_holds_is_refused(value, capsys):
-    Path("experiments/mine.py").write_text(TOY % "{}")
+    Path("experiments/mine.py").write_text(TOY % "{}", encoding="utf-8")
     assert main(["run", "mine", "--set", f"seed={value}"]) == 2
     err = capsys.readouterr().err
     assert err.startswith("gradlab: seed=") and err.count("\n") == 1

@@ -21,7 +21,7 @@ from gradlab.nets.untied import Untied
 FOLDER = Path(gradlab.cells.__file__).parent
 SIZES = {"inputs": 2, "hidden": 5, "outputs": 3}
 LEAKY_FILE = str(Path(__file__).with_name("leaky.py"))  # compiled in this place, and kept
-LEAKY = Path(LEAKY_FILE).read_text()
+LEAKY = Path(LEAKY_FILE).read_text(encoding="utf-8")
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def empty(tmp_path, monkeypatch):
 def put(text, name="mine"):
     file = Path("cells", f"{name}.py")
     file.parent.mkdir(exist_ok=True)
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     return file
 
 

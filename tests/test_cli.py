@@ -46,7 +46,7 @@ def test_run_writes_table_figure_and_provenance(capsys):
 
 def test_provenance_names_no_host_and_no_path():
     main(["run", "toy", "--set", f"file={TOY}"])
-    text = Path("results/toy.json").read_text()
+    text = Path("results/toy.json").read_text(encoding="utf-8")
     assert '"file": "toy.py"' in text and str(TESTS) not in text
     assert os.uname().nodename not in text
     content = json.loads(text)
@@ -134,7 +134,7 @@ def test_check_goes_on_past_a_folder_and_a_dead_link(capsys):
 
 
 def test_a_claim_that_falls_short_outweighs_a_bad_file():
-    Path("experiments/empty.py").write_text("")
+    Path("experiments/empty.py").write_text("", encoding="utf-8")
     main(["run", "toy", "--set", "length=9"])
     assert main(["check"]) == 1
 
@@ -142,10 +142,12 @@ def test_a_claim_that_falls_short_outweighs_a_bad_file():
 def test_list_runs_nothing(capsys):
     made = "open('was_run', 'w')\nfrom gradlab.suite import Experiment\n"
     call = "experiment = Experiment(question='Is it ' 'run?', grid=1 / 0)\n"
-    Path("experiments/plain.py").write_text(f"{made}{call}")
-    Path("experiments/told.py").write_text(f'"""What is told?\n\nMuch."""\n{made}experiment = 1\n')
+    Path("experiments/plain.py").write_text(f"{made}{call}", encoding="utf-8")
+    Path("experiments/told.py").write_text(
+        f'"""What is told?\n\nMuch."""\n{made}experiment = 1\n', encoding="utf-8"
+    )
     for name in ("ends", "raises", "bails"):
-        Path(f"experiments/{name}.py").write_text(BAD[name][0])
+        Path(f"experiments/{name}.py").write_text(BAD[name][0], encoding="utf-8")
     assert main(["list"]) == 0
     out = capsys.readouterr().out
     lines = [" ".join(line.split()) for line in out.splitlines()]
@@ -177,11 +179,11 @@ def test_export(capsys):
     for kind in ("pdf", "svg"):
         assert main(["export", "toy", "--format", kind, "--output", f"out.{kind}"]) == 0
     assert Path("out.pdf").read_bytes().startswith(b"%PDF")
-    assert "<svg" in Path("out.svg").read_text()
+    assert "<svg" in Path("out.svg").read_text(encoding="utf-8")
     assert main(["export", "toy", "--output", "by_name.PDF"]) == 0
     assert Path("by_name.PDF").read_bytes().startswith(b"%PDF")
     assert main(["export", "toy", "--format", "svg", "--output", "no_suffix"]) == 0
-    assert "<svg" in Path("no_suffix").read_text()
+    assert "<svg" in Path("no_suffix").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -380,7 +380,10 @@ def test_it_listens_on_this_machine_alone_and_a_busy_port_takes_the_next(served)
         assert urlsplit(other).port == port + 1
         assert urlsplit(other).hostname == "127.0.0.1"
         assert urlsplit(other).path != urlsplit(address).path
-        listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        listening = [
+            line.split()
+            for line in Path("/proc/net/tcp").read_text(encoding="utf-8").splitlines()[1:]
+        ]
         own = [line[1] for line in listening if line[3] == "0A"]
         hosts = {entry.split(":")[0] for entry in own if int(entry.split(":")[1], 16) == port + 1}
         assert hosts == {"0100007F"}

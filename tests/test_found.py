@@ -201,7 +201,7 @@ def test_new_writes_an_experiment_that_runs_at_once(capsys):
 
 
 def test_what_new_writes_is_short():
-    assert len(Path(template.__file__).read_text().splitlines()) < 100
+    assert len(Path(template.__file__).read_text(encoding="utf-8").splitlines()) < 100
 
 
 @pytest.mark.parametrize(

@@ -260,10 +260,10 @@ def test_the_command_writes_a_run_that_plot_and_export_take(capsys):
     assert Path("r/net.png").read_bytes() == first
     assert main(["export", "net", "--results", "r"]) == 0
     assert len(pd.read_csv("r/net.csv")) == 2 * (STEPS + 1)
-    said = json.loads(Path("r/net.json").read_text())
+    said = json.loads(Path("r/net.json").read_text(encoding="utf-8"))
     assert said["experiment"] == "inspect" and said["constants"]["model"] == "net.safetensors"
     assert len(said["constants"]["inputs_sha256"]) == 64 and said["rows"] == 50
-    assert str(Path.cwd()) not in Path("r/net.json").read_text()
+    assert str(Path.cwd()) not in Path("r/net.json").read_text(encoding="utf-8")
     assert main(["inspect", "net.safetensors", "--results", "r", "--name", "lyapunov"]) == 2
     assert "that is an experiment" in capsys.readouterr().err
 

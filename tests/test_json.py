@@ -48,7 +48,9 @@ def test_the_keys_are_those_that_help_names(name, capsys, tmp_path, monkeypatch)
     if name == "watch":
         monkeypatch.chdir(tmp_path)
         norms = [f"{i},{1 + i % 7 / 10}" for i in range(1, 60)]
-        Path("norms.csv").write_text("\n".join(["update,norm", *norms, "60,nan", "61,9000"]))
+        Path("norms.csv").write_text(
+            "\n".join(["update,norm", *norms, "60,nan", "61,9000"]), encoding="utf-8"
+        )
     if name == "inspect":
         monkeypatch.chdir(tmp_path)
         gradlab.Network.draw("lstm", inputs=1, hidden=2, outputs=1).save("net.safetensors")

@@ -128,13 +128,13 @@ def played(content):
 def test_another_file_of_the_tables_name_is_told(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     own = Path("own.json")
-    own.write_text(json.dumps({"train": [[[60], [62]]], "valid": [[[60], [62]]]}))
+    own.write_text(json.dumps({"train": [[[60], [62]]], "valid": [[[60], [62]]]}), encoding="utf-8")
     small = [f"--set={k}={POINT[k]}" for k in (*AXES, "hidden_size")] + ["--set=update=1"]
     assert main(["run", "music", *small, f"--set=corpus={own}"]) == 0
     assert main(["export", "music", "--format", "midi", "--corpus", "own.json"]) == 0
     assert main(["export", "music", "--format", "csv", "--corpus", "own.json"]) == 2
     assert "--corpus goes with --format midi" in capsys.readouterr().err
-    own.write_text(json.dumps({"train": [[[60], [62]]], "valid": [[[60], []]]}))
+    own.write_text(json.dumps({"train": [[[60], [62]]], "valid": [[[60], []]]}), encoding="utf-8")
     assert main(["export", "music", "--format", "midi", "--corpus", "own.json"]) == 2
     assert "own.json: another file than the table's of that name" in capsys.readouterr().err
 

@@ -35,7 +35,9 @@ def elsewhere(tmp_path, monkeypatch):
         Path(f"{part}.conllu").write_bytes(samples.path(f"{part}.conllu").read_bytes())
     for file, sample in (("jsb_chorales.json", "chorales.json"), ("text.txt", "opticks.txt")):
         Path(file).write_bytes(samples.path(sample).read_bytes())
-    Path("measurements.csv").write_text("temperature,humidity\n" + "1.5,3\n2,1\n3,5\n4,2\n" * 300)
+    Path("measurements.csv").write_text(
+        "temperature,humidity\n" + "1.5,3\n2,1\n3,5\n4,2\n" * 300, encoding="utf-8"
+    )
 
 
 def test_the_commands_are_found():

@@ -143,13 +143,17 @@ def test_times_are_not_compared(home, monkeypatch):
 
 
 def test_run_all_goes_on_after_a_failure(home, capsys):
-    text = Path("experiments/toy.py").read_text()
-    Path("experiments/broken.py").write_text(text.replace('"length": 10', '"length": 0'))
+    text = Path("experiments/toy.py").read_text(encoding="utf-8")
+    Path("experiments/broken.py").write_text(
+        text.replace('"length": 10', '"length": 0'), encoding="utf-8"
+    )
     assert main(["run", "--all"]) == 2
     out = capsys.readouterr().out
     assert "broken failed: length 0: not at least 1" in out
     assert out.endswith("broken: failed\ntoy: ok\n") and "[2/2] toy: about" in out
-    Path("experiments/broken.py").write_text(text.replace('"length": 10', '"length": 9'))
+    Path("experiments/broken.py").write_text(
+        text.replace('"length": 10', '"length": 9'), encoding="utf-8"
+    )
     assert main(["run", "--all", "--quick"]) == 0
     assert main(["run", "--all"]) == 1
     assert main(["run", "toy", "--all"]) == 2

@@ -69,7 +69,7 @@ def test_the_commands_say_that_it_is_the_reference_run(checkout, capsys):
     assert "vanish?  reference run\n" in out and out.count("toy: the reference run\n") == 2
     assert "toy (reference run): 1 of 1 claim holds\n" in out
     assert Path("results/toy.png").read_bytes() == (REFERENCE / "toy.png").read_bytes()
-    assert len(Path("results/toy.csv").read_text().splitlines()) == 7
+    assert len(Path("results/toy.csv").read_text(encoding="utf-8").splitlines()) == 7
     assert main(["check", "--results", "elsewhere"]) == 0
     assert "toy: not run; `gradlab run toy`\n" in capsys.readouterr().out
     assert main(["diff", "toy", str(REFERENCE / "toy.parquet")]) == 0
@@ -83,7 +83,7 @@ def test_the_reference_run_is_exported_where_there_is_no_folder_yet(checkout, mo
     (checkout / "below").mkdir()
     monkeypatch.chdir("below")
     assert main(["export", "toy"]) == 0
-    assert len(Path("results/toy.csv").read_text().splitlines()) == 7
+    assert len(Path("results/toy.csv").read_text(encoding="utf-8").splitlines()) == 7
 
 
 def test_reproduce_compares_with_the_reference_run_or_with_the_folder_s(checkout, capsys):
@@ -129,7 +129,7 @@ def test_a_run_with_a_name_is_kept_apart_and_found_by_it(checkout, capsys):
     capsys.readouterr()
     assert main(["plot", "half"]) == main(["check", "half"]) == main(["export", "half"]) == 0
     assert Path("results/half.png").read_bytes() == picture
-    assert len(Path("results/half.csv").read_text().splitlines()) == 5
+    assert len(Path("results/half.csv").read_text(encoding="utf-8").splitlines()) == 5
     assert "half: 1 of 1 claim holds\n" in capsys.readouterr().out
     assert main(["check", "nine"]) == 1
     assert main(["diff", "toy", "nine"]) == main(["diff", "results/nine.parquet", "half"]) == 1

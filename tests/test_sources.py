@@ -226,7 +226,7 @@ def test_a_users_task_counts_by_its_syntax_tree(tmp_path, monkeypatch):
     block = Block({"task": np.array(["mine", "noise"])}, {})
     before = sources.of_block(block)
     assert list(before) == ["task mine.py"]
-    Path("tasks/mine.py").write_text('"""Words."""\nx = 1  # one\n')
+    Path("tasks/mine.py").write_text('"""Words."""\nx = 1  # one\n', encoding="utf-8")
     assert sources.of_block(block) == before
-    Path("tasks/mine.py").write_text("x = 2\n")
+    Path("tasks/mine.py").write_text("x = 2\n", encoding="utf-8")
     assert sources.of_block(block) != before

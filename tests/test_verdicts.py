@@ -107,8 +107,10 @@ def test_check_in_a_few_lines_in_all_and_as_json(capsys):
 
 
 def test_benchmarks_are_listed_and_counted_apart(capsys):
-    toy = Path("experiments/toy.py").read_text()
-    Path("experiments/clock.py").write_text(toy.replace(" claims=[", " alone=True, claims=["))
+    toy = Path("experiments/toy.py").read_text(encoding="utf-8")
+    Path("experiments/clock.py").write_text(
+        toy.replace(" claims=[", " alone=True, claims=["), encoding="utf-8"
+    )
     main(["run", "clock", "--set", "length=9"])
     main(["run", "toy"])
     assert "clock: 0 of 1 benchmark holds" in checked(capsys, "clock", code=1).splitlines()
@@ -125,7 +127,7 @@ def test_benchmarks_are_listed_and_counted_apart(capsys):
 
 
 def test_json_of_what_has_not_run_and_of_a_bad_file(capsys):
-    Path("experiments/bad.py").write_text("")
+    Path("experiments/bad.py").write_text("", encoding="utf-8")
     content = json.loads(checked(capsys, "--json", code=2))
     (toy,) = content["experiments"]
     assert toy == {"name": "toy", "state": "not run", "benchmark": False, "claims": None}

@@ -190,9 +190,9 @@ def test_what_is_no_log_is_refused_in_one_line(text, capsys):
     ],
 )
 def test_wrong_use_is_one_line(arguments, message, capsys):
-    Path("good.csv").write_text("update,norm\n1,0.5\n2,0.25\n")
-    Path("bad.jsonl").write_text("{\n")
-    Path("other.jsonl").write_text('{"a": 1}\n')
+    Path("good.csv").write_text("update,norm\n1,0.5\n2,0.25\n", encoding="utf-8")
+    Path("bad.jsonl").write_text("{\n", encoding="utf-8")
+    Path("other.jsonl").write_text('{"a": 1}\n', encoding="utf-8")
     Path("bad.parquet").write_bytes(b"PAR1" * 9)
     Path("watch").mkdir()
     pd.DataFrame({"norm": ["1", "2"]}).to_parquet("text.parquet")
@@ -225,7 +225,7 @@ def test_a_parquet_bomb_is_refused_before_it_is_unpacked():
 
 
 def test_a_header_of_one_huge_field_is_no_header():
-    Path("huge.csv").write_text("a" * 200_000)
+    Path("huge.csv").write_text("a" * 200_000, encoding="utf-8")
     with pytest.raises(UserError, match=r"huge.csv begins with no header of names: field larger"):
         gradlab.watch("huge.csv")
 
@@ -297,7 +297,7 @@ def test_results_and_figure_and_json(capsys):
     norms = np.random.default_rng(0).lognormal(size=200)
     norms[50], norms[70] = 1e3, np.inf
     text = "update,norm\n" + "".join(f"{i},{norm}\n" for i, norm in enumerate(norms))
-    Path("run.csv").write_text(text)
+    Path("run.csv").write_text(text, encoding="utf-8")
     assert main(["watch", "run.csv", "--results", "r", "--figure", "f.svg"]) == 0
     out = capsys.readouterr().out
     assert "wrote r/watch/run.parquet\nwrote r/watch/run.png\n" in out and "wrote f.svg\n" in out
@@ -305,10 +305,9 @@ def test_results_and_figure_and_json(capsys):
     np.testing.assert_array_equal(table.norm, norms)
     assert table["update"][table.spike].tolist() == [50]
     assert table["update"][~table.finite].tolist() == [70]
-    assert (
-        Path("r/watch/run.png").read_bytes()[:4] == b"\x89PNG"
-        and "<svg" in Path("f.svg").read_text()
-    )
+    assert Path("r/watch/run.png").read_bytes()[:4] == b"\x89PNG" and "<svg" in Path(
+        "f.svg"
+    ).read_text(encoding="utf-8")
     assert main(["watch", "run.csv", "--json", "--threshold", "2"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["not_finite"] == {"nan": [], "inf": [70.0]} and said["updates"] == 200
@@ -328,7 +327,7 @@ def test_a_log_without_norms_says_what_it_has_instead():
         ("update,norm\nnan,1\n", "1 row without an update"),
         ("update,norm,loss\n1;2;3\n", "1 row not as the header says"),
     ]:
-        Path("log.csv").write_text(text)
+        Path("log.csv").write_text(text, encoding="utf-8")
         with pytest.raises(UserError, match=f"holds no norms: .*{said}|norms: {said}"):
             gradlab.watch("log.csv")
 

@@ -25,7 +25,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 @pytest.fixture
 def log():
-    Path("run.csv").write_text(HEADER + "1,0.5\n")
+    Path("run.csv").write_text(HEADER + "1,0.5\n", encoding="utf-8")
     source = sources.of("run.csv", {})
     assert source.poll() and not source.poll()
     return source
@@ -36,7 +36,7 @@ def norms(source):
 
 
 def append(text):
-    with open("run.csv", "a") as file:
+    with open("run.csv", "a", encoding="utf-8") as file:
         file.write(text)
 
 
@@ -52,7 +52,7 @@ def test_a_line_counts_when_it_is_whole(log):
 def test_a_header_that_is_half_written_is_waited_for():
     source = sources.of("run.csv", {})
     assert not source.poll()
-    Path("run.csv").write_text("update,no")
+    Path("run.csv").write_text("update,no", encoding="utf-8")
     assert not source.poll() and not len(source.rows)
     append("rm\n1,2\n")
     assert source.poll() and norms(source) == [2.0]
@@ -68,23 +68,23 @@ def test_another_log_in_the_place_of_the_first_is_read_anew(log, how):
         "longer": HEADER + "".join(f"{i},7\n" for i in range(1000)), "replaced": HEADER + "1,7\n",
     }[how]  # fmt: skip
     if how == "replaced":
-        Path("new.csv").write_text(new)
+        Path("new.csv").write_text(new, encoding="utf-8")
         os.replace("new.csv", "run.csv")
     else:
-        Path("run.csv").write_text(new)
+        Path("run.csv").write_text(new, encoding="utf-8")
     assert log.poll() and norms(log)[0] == 7.0
 
 
 def test_a_log_that_goes_away_stays_as_it_was_and_comes_back(log):
     Path("run.csv").unlink()
     assert not log.poll() and norms(log) == [0.5]
-    Path("run.csv").write_text(HEADER + "1,3\n")
+    Path("run.csv").write_text(HEADER + "1,3\n", encoding="utf-8")
     assert log.poll() and norms(log) == [3.0]
 
 
 def test_a_file_is_read_in_blocks_as_it_is_at_once(monkeypatch):
     text = HEADER + "".join(f"{i},{i / 7}\n" for i in range(3000))
-    Path("run.csv").write_text(text)
+    Path("run.csv").write_text(text, encoding="utf-8")
     monkeypatch.setattr(sources, "BLOCK", 1000)
     source = sources.of("run.csv", {})
     source.poll(last=True)
@@ -123,7 +123,7 @@ def looked(monkeypatch, steps, show):
 
 def test_there_is_a_line_for_each_change(monkeypatch, capsys):
     steps = [
-        lambda: Path("run.csv").write_text(HEADER),
+        lambda: Path("run.csv").write_text(HEADER, encoding="utf-8"),
         lambda: append("1,0.5\n"),
         lambda: None,
         lambda: append("2,nan\n"),
@@ -148,7 +148,7 @@ def test_on_a_terminal_the_screen_takes_the_place_of_the_one_before(monkeypatch,
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_ctrl_c_ends_it_and_the_figure_is_drawn(number, code):
-    Path("run.csv").write_text(HEADER + "1,0.5\n")
+    Path("run.csv").write_text(HEADER + "1,0.5\n", encoding="utf-8")
     with interruptible():
         command = [sys.executable, "-m", "gradlab", "watch", "run.csv", "--follow"]
         watch = subprocess.Popen(

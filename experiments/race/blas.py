@@ -91,7 +91,7 @@ def _short(info):
 def _flags():
     """The processor's flags; none where the system does not tell."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return set()
     return set(next((line.split(":")[1] for line in lines if line.startswith("flags")), "").split())

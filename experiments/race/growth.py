@@ -146,12 +146,14 @@ def _memory(name):
     """Bytes that /proc tells of this process; 0 where there is no /proc."""
     if not STATUS.exists():
         return 0
-    line = next(line for line in STATUS.read_text().splitlines() if line.startswith(name))
+    line = next(
+        line for line in STATUS.read_text(encoding="utf-8").splitlines() if line.startswith(name)
+    )
     return 1024 * int(line.split()[1])
 
 
 def _reset():
     """Start the peak anew; returns the memory held now."""
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     return _memory("VmRSS")

@@ -66,7 +66,8 @@ def systems(kind, starts):
     slide = np.array(SLIDE)
     if kind == "hidden":
         values, vectors = np.linalg.eig(slide)
-        h = np.tile(vectors[:, np.abs(values).argmin()], (len(starts), 1))
+        smallest = vectors[:, np.abs(values).argmin()].real  # complex from NumPy 2.5 on
+        h = np.tile(smallest, (len(starts), 1))
     if kind == "hidden exactly":
         h = np.tile([0.0, 1.0], (len(starts), 1))
     fixed = {

@@ -17,7 +17,7 @@ def cores():
 def processor():
     """The processor's name, None if the system does not tell."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     except OSError:
         names = []
@@ -40,7 +40,7 @@ def available():
 
 def _free():
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     return next((int(x.split()[1]) * 1024 for x in lines if x.startswith("MemAvailable")), None)

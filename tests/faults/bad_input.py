@@ -132,7 +132,7 @@ def _bounded():
         raise Slow
 
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    with open("/proc/self/statm") as file:
+    with open("/proc/self/statm", encoding="utf-8") as file:
         taken = int(file.read().split()[0]) * resource.getpagesize()
     previous = signal.signal(signal.SIGALRM, stop)
     resource.setrlimit(resource.RLIMIT_AS, (taken + ROOM, hard))

@@ -50,7 +50,9 @@ def ended(process, longest=LONGEST):
 def run(*words, out=os.devnull):
     """(exit code, what it said) of a command."""
     code = ended(command(*words, out=out))
-    return code, Path(out).read_text(errors="replace") if out != os.devnull else ""
+    return code, Path(out).read_text(
+        encoding="utf-8", errors="replace"
+    ) if out != os.devnull else ""
 
 
 def wait_for(is_there, seconds=LONGEST):

@@ -34,7 +34,7 @@ def run(full, place):
     if full:
         numbers, around = NUMBERS, AROUND
     for core in ("Haswell", "Zen", "SkylakeX", "Prescott") if full else ("Haswell", "Prescott"):
-        if core == "SkylakeX" and "avx512" not in Path("/proc/cpuinfo").read_text():
+        if core == "SkylakeX" and "avx512" not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
             tally.lacks("SkylakeX: this processor has no AVX-512")
             continue
         _tests(tally, f"OPENBLAS_CORETYPE={core}", numbers, OPENBLAS_CORETYPE=core)
