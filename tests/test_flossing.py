@@ -62,7 +62,9 @@ def test_the_slope_is_that_of_finite_differences(count):
 
 def test_flossing_brings_the_exponents_to_zero_and_counts_in_the_budget(tmp_path):
     frame = gradlab.run("flossing", set=TINY, results=tmp_path).set_index("exponents")
-    assert frame.largest_after[0] == frame.largest_before[0] == frame.largest_before[2] < -0.2
+    assert frame.largest_after[0] == frame.largest_before[0] < -0.2
+    # of one exponent or of two: another QR, whose last bit is the BLAS' own
+    assert frame.largest_before[2] == pytest.approx(frame.largest_before[0], rel=1e-12)
     assert abs(frame.largest_after[2]) < abs(frame.largest_before[2])
     assert (frame.updates_done <= 60).all() and (frame.solved == 0).all()
     with pytest.raises(UserError, match="flossing_updates=60: must be below the budget of 60"):

@@ -30,6 +30,8 @@ COLUMNS = {
     "attractors": "number of the nouns between: any; same as the first one's; other",
     "embedding": "values D that stand for each word, N(0, 1)",
     "evaluation_size": "fresh sentences, the same for every network of a seed",
+    "solved": "1 if an evaluation had less than stop_below wrong, else 0",
+    "updates_done": "updates until it was solved, diverged, or its budget was spent",
     "accuracy": "share of them whose verb got its noun's number, at the last evaluation",
     "relative_loss": "mean loss of the last tenth of the updates over that of a guess, ln 2",
     "gradient_before": "log10 of ||dL/de_noun|| / ||dL/de_last|| before the training, e the "
