@@ -1,10 +1,12 @@
 """The measure of the experiment power_iteration, beside exact powers of W."""
 
 import math
+import runpy
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from sources import ROOT
 
 from gradlab.measures import power_iteration
 from gradlab.suite.grid import Block
@@ -63,3 +65,21 @@ def test_a_hidden_start_is_the_other_eigenvector():
     W, h = power_iteration.systems("hidden", np.arange(1))
     np.testing.assert_allclose(W[0] @ h[0], power_iteration.VALUES[1] * h[0], atol=1e-8)
     assert power_iteration.measure(block("hidden exactly"))["log10_angle"].tolist() == [0.0] * 6
+
+
+def test_eigenvalues_may_be_complex_always(monkeypatch):
+    """As NumPy 2.5 has them, which Python 3.12 and later get."""
+    eig = np.linalg.eig
+
+    def complex_eig(a):
+        found = eig(a)
+        return found._replace(**{k: v.astype(complex) for k, v in found._asdict().items()})
+
+    expected = power_iteration.systems("hidden", np.arange(3))[1]
+    plain = runpy.run_path(str(ROOT / "experiments" / "power_iteration.py"))
+    monkeypatch.setattr(np.linalg, "eig", complex_eig)
+    found = power_iteration.systems("hidden", np.arange(3))[1]
+    assert found.dtype == np.float64 and np.array_equal(found, expected)
+    fresh = runpy.run_path(str(ROOT / "experiments" / "power_iteration.py"))
+    for name in ("VALUES", "LIMIT"):
+        assert np.array_equal(fresh[name], plain[name]) and not np.iscomplexobj(fresh[name])
