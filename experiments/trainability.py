@@ -11,7 +11,7 @@ the table holds too; copying, where nobody is through, was given 0.003, and 0.01
 
 from gradlab.cli import script
 from gradlab.plots import Panel, counted, dots, page
-from gradlab.suite import Claim, Experiment, every, kept, rows
+from gradlab.suite import Claim, Experiment, every, kept, other_than, rows
 from gradlab.suite.survival import budget, times_slower
 
 COPYING, ADDING = "copying", "adding"
@@ -33,6 +33,7 @@ INKS = dict(
     )
 )
 TRIED, PILOT = [0.001, 0.003, 0.01, 0.03], [100, 101, 102]
+REPORTED = other_than(PILOT)  # the seeds that did not choose the rates
 ENDS = ("solved", "updates_done")
 UPDATES = 10_000
 ABOUT = {
@@ -56,16 +57,11 @@ def copying(start):
     return own | {"learning_rate": 0.003 if own["cell"] == "elman" else 0.01}
 
 
-def reported(seeds):
-    """The seeds that did not choose the rates."""
-    return {seed for seed in seeds if seed not in PILOT}
-
-
 def gates_as_tanh(frame):
     """Gates do not help: with them trainings end as those of the gaussian tanh network."""
     gated, tanh = (
         frame.cell != "elman",
-        rows(frame, task=ADDING, **of("tanh, gaussian"), seed=reported),
+        rows(frame, task=ADDING, **of("tanh, gaussian"), seed=REPORTED),
     )
     middles = tanh.groupby("sequence_length")[[*ENDS]].median()
     ends = {
@@ -93,7 +89,7 @@ def second(values):
 
 def of_task(task, length, scale):
     """Three panels of a task, a line a start: shares solved, losses, updates until solved."""
-    where = {"task": task, "sequence_length": length, "seed": reported}
+    where = {"task": task, "sequence_length": length, "seed": REPORTED}
     return [
         Panel(
             "{task}, T = {sequence_length}: solved within {updates} updates",
@@ -126,7 +122,7 @@ def sooner(slow, name, length, ratio, source):
         f"T = {length}, at most 10,000 updates or 5,000: median updates until {slow} solves adding "
         "over those of LSTM and GRU, low end of the 95 % interval",
         source=source,
-        measured=times_slower(of(slow), GATED, task=ADDING, sequence_length=length, seed=reported),
+        measured=times_slower(of(slow), GATED, task=ADDING, sequence_length=length, seed=REPORTED),
         at_least=ratio,
         why="unsolved trainings count with the budget: with a larger one it is more",
         control=gates_as_tanh,

@@ -17,6 +17,7 @@ from gradlab.suite import (
     mean,
     near,
     nearest,
+    other_than,
     rows,
     share,
     wilson,
@@ -46,6 +47,13 @@ def test_every_value_must_be_there_and_above_leaves_the_limit_out():
         with pytest.raises(NotMeasured, match=f"needs rows with {words}"):
             rows(frame, n=wanted)
     assert str(share("x", n=every([1, 2.5]))) == "share of x (n=each of 1, 2.5)"
+
+
+def test_other_than_leaves_its_values_out():
+    frame = pd.DataFrame({"n": [1, 2, 2, 3], "x": range(4)})
+    assert list(rows(frame, n=other_than([2, 4])).x) == [0, 3]
+    with pytest.raises(NotMeasured, match="needs rows with n=other than 1, 2, 3"):
+        rows(frame, n=other_than([1, 2, 3]))
 
 
 def test_a_claim_about_every_value_is_not_measured_without_one():

@@ -13,7 +13,7 @@ from gradlab.learning.plan import Plan
 from gradlab.learning.sequences import Sequences
 from gradlab.learning.training import DIVERGED, Training
 from gradlab.measures import pace
-from gradlab.measures.learning import columns_of, point_of, run
+from gradlab.measures.learning import columns_of, end_loss, point_of, run
 from gradlab.nets import draws
 from gradlab.nets.network import Network
 from gradlab.tagging.reach import by_word
@@ -48,26 +48,27 @@ def outcome(block):
 
 
 def _outcome(point):
-    training = _training(point)
-    x, nouns = _asked(point)
-    before = _reach(training.net, x, nouns)
+    fresh = _sentences(point, "agreement, fresh", point["evaluation_size"])
+    training = _training(point, fresh)
+    before = _reach(training.net, fresh)
     training = run(point, training)
-    losses, errors = np.array(training.losses), training.table().error.dropna()
+    errors = training.table().error.dropna()
     return {
         "solved": float(training.status == "solved"),
         "updates_done": training.update,
         "diverged": float(training.status == DIVERGED),
         "accuracy": 1 - errors.iloc[-1] if len(errors) else math.nan,
-        "relative_loss": losses[-max(1, len(losses) // 10) :].mean() / math.log(2),
+        "relative_loss": end_loss(np.array(training.losses)) / math.log(2),
         "gradient_before": before,
-        "gradient_after": _reach(training.net, x, nouns),
+        "gradient_after": _reach(training.net, fresh),
     }
 
 
-def _training(point):
-    words = agreement.vocabulary()
+def _training(point, fresh):
+    own = _sentences(point, "agreement", point["sentences"])
+    words = agreement.vocabulary().size
     net = Network.draw(
-        inputs=words.size, embedding=point["embedding"], hidden=point["hidden_size"], outputs=2,
+        inputs=words, embedding=point["embedding"], hidden=point["hidden_size"], outputs=2,
         **{name: point[name] for name in DRAWN},
     )  # fmt: skip
     plan = Plan(
@@ -75,31 +76,28 @@ def _training(point):
         clip_threshold=fields.unless_infinite(point["clip_threshold"]),
         **{name: point[name] for name in PLANNED},
     )  # fmt: skip
-    own, fresh = (_sequences(_sentences(point, fresh), words) for fresh in (False, True))
-    return Training(net, own, plan, fresh)
+    return Training(net, _sequences(own), plan, _sequences(fresh))
 
 
-def _sentences(point, fresh):
-    """Those that are learnt from, or those that are not."""
-    purpose = "agreement, fresh" if fresh else "agreement"
-    count = point["evaluation_size" if fresh else "sentences"]
+def _sentences(point, purpose, count):
     stream = draws.stream(seed=point["seed"], purpose=purpose, between=point["between"])
     return agreement.sample(stream, point["between"], count, point["attractors"])
 
 
-def _sequences(found, words):
-    numbers = [np.int64(one.number) for one in found]
-    return Sequences([words.encode(one.before) for one in found], numbers)
+def _sequences(sentences):
+    return Sequences(_numbers(sentences), [np.int64(one.number) for one in sentences])
 
 
-def _asked(point):
-    """(x (T, B), the noun's place) of the fresh sentences."""
-    found, words = _sentences(point, True), agreement.vocabulary()
-    return np.stack([words.encode(one.before) for one in found], 1), found[0].noun
+def _numbers(sentences):
+    """Those of each sentence's words before the verb."""
+    words = agreement.vocabulary()
+    return [words.encode(one.before) for one in sentences]
 
 
-def _reach(net, x, noun):
-    return float(np.median(by_word(net, x, len(x) - 1)[noun]))
+def _reach(net, sentences):
+    """log10 of the gradient in the noun over that in the last word, median over sentences."""
+    x = np.stack(_numbers(sentences), 1)
+    return float(np.median(by_word(net, x, len(x) - 1)[sentences[0].noun]))
 
 
 def estimate(block):

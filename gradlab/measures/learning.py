@@ -348,7 +348,7 @@ def _summary(point, training):
     """What became of a training: the columns of `outcome`."""
     table = training.table()
     losses, norms = np.array(training.losses), np.array(training.norms)
-    end = losses[-max(1, len(losses) // 10) :].mean()
+    end = end_loss(losses)
     relative = end / _chance(training, point, losses)
     lost = training.status == DIVERGED or not relative <= 2
     errors = table.error.dropna()
@@ -369,6 +369,11 @@ def _summary(point, training):
         "last_loss": end,
         "error": errors.iloc[-1] if len(errors) else math.nan,
     }
+
+
+def end_loss(losses):
+    """The mean loss of the last tenth of the updates."""
+    return losses[-max(1, len(losses) // 10) :].mean()
 
 
 def run(point, training):

@@ -36,6 +36,19 @@ class above:
         return f"above {self.limit:g}"
 
 
+class other_than:
+    """For `rows`: the values that are none of these."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __contains__(self, value):
+        return value not in self.values
+
+    def __repr__(self):
+        return f"other than {', '.join(map(_word, self.values))}"
+
+
 class every(tuple):
     """For `rows` and a claim's `about`: these values, each of which the table must have."""
 
@@ -53,7 +66,8 @@ def rows(frame, **values):
     """The rows with these values. Raises NotMeasured if there are none.
 
     A value is one that the column must hold, a container of such (a list, a range, a Span,
-    above(0), `every` of some), or a function of the column that chooses one: max, min, near(1.2).
+    above(0), `other_than` or `every` of some), or a function of the column that chooses one: max,
+    min, near(1.2).
     """
     for name, wanted in values.items():
         if isinstance(wanted, every):
