@@ -1,6 +1,7 @@
 """A sweep on a cluster: a real scheduler and three workers, as processes on loopback."""
 
 import argparse
+import asyncio
 import importlib
 import math
 import pickle
@@ -14,6 +15,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
+from faults import children
 from processes import interruptible
 from toy import experiment as toy
 
@@ -272,6 +274,37 @@ def test_a_scheduler_that_hangs_is_told_and_the_run_goes_on(
     silence = f"the scheduler at {processes.address} has not answered for 0 s: the run waits for it"
     assert said.count(silence) == 1 and said.count(f"{processes.address} answers, and has") == 1
     assert len(frame) == 60 and set(frame.status) == {"ok"}
+
+
+def test_a_cluster_whose_workers_are_gone_is_told_and_when_it_has_one(monkeypatch):
+    monkeypatch.setattr(cluster, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(cluster, "SILENT", 0.05)
+    workers, said, loop = {}, [], asyncio.new_event_loop()
+
+    async def identity(n_workers):
+        return {"workers": dict(workers)}
+
+    client = argparse.Namespace(
+        scheduler=argparse.Namespace(identity=identity, address="tcp://one:8786"),
+        loop=argparse.Namespace(asyncio_loop=loop),
+        get_executor=lambda **_: None,
+    )
+    answering = threading.Thread(target=loop.run_forever)
+    answering.start()
+    before = threading.active_count()
+    with cluster.Cluster(client).watched(said.append):
+        assert children.wait_for(lambda: said) and not children.wait_for(lambda: said[1:], 0.2)
+        workers["tcp://two:1"] = {}
+        assert children.wait_for(lambda: said[1:])
+    assert children.wait_for(lambda: threading.active_count() <= before)  # it looks no more
+    loop.call_soon_threadsafe(loop.stop)
+    answering.join()
+    loop.close()
+    assert said == [
+        "no worker at tcp://one:8786 for 0 s: `dask worker tcp://one:8786` starts one; blocks wait "
+        "for it",
+        "the scheduler at tcp://one:8786 answers, and has workers",
+    ]
 
 
 def test_ctrl_c_ends_a_run_whose_scheduler_hangs(tmp_path, processes, monkeypatch, capsys):
