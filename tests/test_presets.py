@@ -25,3 +25,14 @@ def test_a_methods_plan_is_the_versions_without_what_it_leaves_out(method, start
     assert training.net.activation == ("sigmoid" if start == "sigmoid" else "tanh")
     for name, value in training.net.weights.items():
         np.testing.assert_array_equal(value, weights[name])
+
+
+def test_at_ten_times_the_rate_clipping_learns_from_the_sigmoid_start_too_after_omega():
+    """`temporal_order` compares them at the paper's rate: another one must not turn it round."""
+    point = POINT | {"start": "sigmoid", "learning_rate": 0.1}
+    point |= {"updates": 40_000, "evaluate_every": 1000, "evaluation_size": 1000}
+    slow, fast = (
+        learning._outcome(point | {"method": method}) for method in ("clipped", "regularised")
+    )
+    assert slow["solved"] and fast["solved"]
+    assert slow["updates_done"] > 3 * fast["updates_done"]
