@@ -22,7 +22,7 @@ TASKS = {
 METHODS = {"clipped": "clipped", "regularised": "clipped, with Omega"}
 INKS = dict(zip(METHODS, (VANISHING, EXPLODING), strict=True))
 LENGTHS, UPDATES = [20, 50], 50_000
-TRIED, PILOT, TRIALS = [0.03, 0.1, 0.3], [100, 101], 10_000
+TRIED, PILOT, TRIALS = [0.03, 0.1, 0.3, 1.0], [100, 101], 10_000
 ABOUT = {"version": "icml2013", "start": "basic_tanh", "stop_below": 0.01}
 
 
