@@ -4,6 +4,7 @@ from test_experiments import REFERENCE
 
 import adding
 import agreement
+import pathological
 import trainability
 from gradlab.suite import library, store
 from gradlab.suite.survival import fastest
@@ -50,3 +51,16 @@ def test_agreements_rates_are_the_fastest_of_its_own_pilot():
     assert set(pilot.learning_rate) == {*agreement.TRIED} and set(pilot.between) == {12}
     best = fastest(pilot, "learning_rate", ["cell"])
     assert {(cell,): rate for cell, rate in agreement.RATES.items()} == best
+
+
+def test_pathologicals_rates_are_the_fastest_of_its_own_pilot():
+    table = store.read_table(REFERENCE, "pathological")
+    pilot = table[table.seed.isin(pathological.PILOT)]
+    assert set(pilot.learning_rate) == {*pathological.TRIED}
+    best = fastest(pilot, "learning_rate", ["task", "method", "sequence_length"])
+    used = {
+        (*case, length): rate
+        for case, rates in pathological.RATES.items()
+        for length, rate in zip(pathological.LENGTHS, rates, strict=True)
+    }
+    assert used == best
