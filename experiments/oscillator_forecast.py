@@ -208,7 +208,7 @@ experiment = Experiment(
     grid={
         "model": MODELS,
         "mode": ["driven", "fed_back"],
-        "seed": range(5),
+        "seed": range(10),
         "time": [round(0.4 * i, 1) for i in range(101)],
     },
     split=["model", "mode", "seed"],
@@ -239,7 +239,7 @@ experiment = Experiment(
             why="5 % of the amplitude is what was asked for",
             control=late,
             about=ABOUT,
-            seeds=3,
+            seeds=10,
         ),
         Claim(
             "a window is an answer too",
@@ -252,7 +252,7 @@ experiment = Experiment(
             why="5 % of the amplitude",
             control=late,
             about=ABOUT,
-            seeds=3,
+            seeds=10,
         ),
         Claim(
             "persistence is no forecast",
@@ -276,7 +276,7 @@ experiment = Experiment(
             why="one motion, in which f' varies by some percent, does not fix it better",
             control=swap("mode", "driven", "fed_back"),
             about=ABOUT,
-            seeds=3,
+            seeds=10,
         ),
     ],
 )
