@@ -176,7 +176,7 @@ def page_of(cell):
 
 
 figure = page(
-    f"Not clipped, SGD at rate {FASTEST:g} throws the RNN off within {UPDATES} updates, not the LSTM",
+    f"Not clipped, SGD at rate {FASTEST:g} throws the RNN off in {UPDATES} updates, not the LSTM",
     "{network}, {hidden_size} units, {seeds}; minibatches of at most {batch} chorales; SGD at rate "
     f"{SHOWN:g} unless said\na, d: medians; grey, also in b, e, g: what counting predicts, dotted: "
     "each pitch's frequency, dashed: a Markov chain for each pitch; b, e: the smallest of each "
