@@ -272,8 +272,9 @@ experiment = Experiment(
             source="s_{t+1} = exp(dt A) s_t + what the force adds, A = [[0, 1], [-k, -eta]]/m",
             measured=distance,
             equals=0.0,
-            within=0.03,
-            why="one motion, in which f' varies by some percent, does not fix it better",
+            within=0.04,
+            why="one motion, in which f' varies by some percent, does not fix it better: 0.016 to "
+            "0.038 with 95 % of resampled sets of ten trainings; from 1, no motion, it is 0.20",
             control=swap("mode", "driven", "fed_back"),
             about=ABOUT,
             seeds=10,
