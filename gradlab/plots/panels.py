@@ -179,12 +179,12 @@ def shares(x, columns, *, palette=None, legend="", loc="best", **axes):
     return draw
 
 
-def solved_by(hue=None, *, chosen=None, edge=None, palette=None, colour=CRITICAL, legend=None,
-              loc="best", **axes):  # fmt: skip
+def solved_by(hue=None, *, chosen=None, edge=None, palette=None, colour=CRITICAL, band=True,
+              legend=None, loc="best", **axes):  # fmt: skip
     """Share of trainings solved by so many updates, with its 95 % band, a line a hue.
 
     Kaplan and Meier's estimate (`gradlab.suite.survival.curve`): what is not solved within its
-    budget counts. The rest as of `medians`.
+    budget counts. band: False where many bands would hide one another. The rest as of `medians`.
     """
 
     @drawing("Share of trainings solved by so many updates (Kaplan-Meier)" + _each(hue))
@@ -198,7 +198,8 @@ def solved_by(hue=None, *, chosen=None, edge=None, palette=None, colour=CRITICAL
             lines = [np.append(line, line[-1]) for line in found[1:]]
             steps = np.append(found.updates, end)
             panel.step(steps, lines[0], where="post", color=shade, label=label)
-            panel.fill_between(steps, *lines[1:], step="post", color=shade, alpha=0.15, lw=0)
+            if band:
+                panel.fill_between(steps, *lines[1:], step="post", color=shade, alpha=0.15, lw=0)
         panel.set(**{"xlabel": "updates", "ylabel": "share solved", "ylim": (-0.03, 1.03)})
         finish(panel, False, legend if legend is not None else _title(hue), loc, **axes)
 
