@@ -208,7 +208,7 @@ experiment = Experiment(
     grid={
         "model": MODELS,
         "mode": ["driven", "fed_back"],
-        "seed": range(5),
+        "seed": range(10),
         "time": [round(0.4 * i, 1) for i in range(101)],
     },
     split=["model", "mode", "seed"],
@@ -239,7 +239,7 @@ experiment = Experiment(
             why="5 % of the amplitude is what was asked for",
             control=late,
             about=ABOUT,
-            seeds=3,
+            seeds=10,
         ),
         Claim(
             "a window is an answer too",
@@ -252,7 +252,7 @@ experiment = Experiment(
             why="5 % of the amplitude",
             control=late,
             about=ABOUT,
-            seeds=3,
+            seeds=10,
         ),
         Claim(
             "persistence is no forecast",
@@ -272,11 +272,12 @@ experiment = Experiment(
             source="s_{t+1} = exp(dt A) s_t + what the force adds, A = [[0, 1], [-k, -eta]]/m",
             measured=distance,
             equals=0.0,
-            within=0.03,
-            why="one motion, in which f' varies by some percent, does not fix it better",
+            within=0.04,
+            why="one motion, in which f' varies by some percent, does not fix it better: 0.016 to "
+            "0.038 with 95 % of resampled sets of ten trainings; from 1, no motion, it is 0.20",
             control=swap("mode", "driven", "fed_back"),
             about=ABOUT,
-            seeds=3,
+            seeds=10,
         ),
     ],
 )

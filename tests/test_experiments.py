@@ -8,6 +8,7 @@ import json
 import math
 import subprocess
 from contextlib import suppress
+from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 
@@ -32,6 +33,12 @@ RIVALS = [
     for name in NAMES
     for claim in EXPERIMENTS[name].claims
     for words in claim.rivals
+]
+SCALED = [
+    (name, claim.name)
+    for name in NAMES
+    for claim in EXPERIMENTS[name].claims
+    if claim.kind == "equals" and claim.bound != 0  # 0 has no scale
 ]
 # The smallest budget of a constant of this name.
 LEAST = {
@@ -154,6 +161,18 @@ def test_what_a_rival_expects_is_refused_by_the_reference_table(reference, name,
     claim = next(claim for claim in EXPERIMENTS[name].claims if claim.name == title)
     verdict = claim.rival(words).judge(reference(name))
     assert verdict.outcome == "FALLS SHORT" and math.isfinite(verdict.expected), verdict
+
+
+@pytest.mark.parametrize(("name", "title"), SCALED)
+def test_a_half_a_quarter_or_twice_of_what_is_expected_is_refused(reference, name, title):
+    """A variance without its factor, a rate without its square root: within= is narrower."""
+    claim = next(claim for claim in EXPERIMENTS[name].claims if claim.name == title)
+    frame = reference(name)
+    read = claim.judge(frame)
+    known = replace(claim, measured=lambda _: read.measured, rivals={}, also=())
+    for factor in (0.25, 0.5, 2.0):
+        verdict = replace(known, equals=factor * read.expected).judge(frame)
+        assert verdict.outcome == "FALLS SHORT" and math.isfinite(verdict.expected), verdict
 
 
 @pytest.mark.parametrize("name", NAMES)

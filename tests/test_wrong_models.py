@@ -1,6 +1,7 @@
 """Every claim names a plausible wrong model that it refuses: `pytest --collect-only` lists them.
 
-That it does refuse them, on its reference table, is tested with the experiments.
+That it does refuse them, on its reference table, is tested with the experiments, as is that a claim
+of a number refuses a quarter, half and twice of it.
 """
 
 from pathlib import Path
