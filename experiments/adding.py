@@ -9,7 +9,7 @@ length the learning rate that suits it, chosen on seeds of their own, which the 
 
 from gradlab.cli import script
 from gradlab.plots import CRITICAL, Panel, medians, page, solved_by
-from gradlab.suite import Claim, Experiment, Reading, every, rows, swap
+from gradlab.suite import Claim, Experiment, Reading, every, nth, rows, swap
 from gradlab.suite.survival import cut_off, first_reached, times_slower
 
 LENGTHS, UPDATES, EVERY = [100, 200, 400], 5000, 100
@@ -131,12 +131,7 @@ def gates_as(activation):
 
 def of_length(place):
     """The two panels of a table's first, second or third length."""
-
-    def length(values):
-        """The length in that place, if there are so many."""
-        return next(iter(sorted(set(values))[place:]), None)
-
-    where = {"sequence_length": length}
+    where = {"sequence_length": nth(place)}
     return [
         Panel("T = {sequence_length}: loss", losses, where),
         Panel("T = {sequence_length}: share solved", learnt, where),

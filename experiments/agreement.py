@@ -13,7 +13,7 @@ import numpy as np
 
 from gradlab.cli import script
 from gradlab.plots import CRITICAL, MUTED, Panel, medians, page, solved_by, style
-from gradlab.suite import Claim, Experiment, other_than, rows, slope, swap
+from gradlab.suite import Claim, Experiment, nth, other_than, rows, slope, swap
 from gradlab.suite.survival import budget, times_slower
 from gradlab.theory import mean_field
 
@@ -56,15 +56,10 @@ def gradients(panel, frame):
 
 def across(place):
     """The panel of one of the three largest distances: updates until it is solved."""
-
-    def chosen(values):
-        """So many words between, if there are so many distances."""
-        return next(iter(sorted(set(values))[place:]), None)
-
     return Panel(
         "{between} words between: solved",
         solved_by(model, palette=INKS, legend="", xscale="log", xlim=(50, None)),
-        {"between": chosen, "seed": REPORTED},
+        {"between": nth(place), "seed": REPORTED},
     )
 
 

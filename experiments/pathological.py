@@ -11,7 +11,7 @@ random permutation is solved with Omega only, at rate 1 without it as soon.
 
 from gradlab.cli import script
 from gradlab.plots import EXPLODING, VANISHING, Panel, counted, dots, page, solved_by
-from gradlab.suite import Claim, Experiment, every, other_than, swap
+from gradlab.suite import Claim, Experiment, every, nth, other_than, swap
 from gradlab.suite.survival import budget, times_slower
 
 TASKS = {
@@ -51,12 +51,7 @@ def kind(frame):
 
 def of_length(place, task):
     """The panels of a table's first or second length; a task whose course is shown."""
-
-    def length(values):
-        """The length in that place, if there are so many."""
-        return next(iter(sorted(set(values))[place:]), None)
-
-    where = {"sequence_length": length, "seed": REPORTED}
+    where = {"sequence_length": nth(place), "seed": REPORTED}
     return [
         Panel(
             f"T = {{sequence_length}}: solved within {UPDATES:,} updates",

@@ -17,6 +17,7 @@ from gradlab.suite import (
     mean,
     near,
     nearest,
+    nth,
     other_than,
     rows,
     share,
@@ -47,6 +48,13 @@ def test_every_value_must_be_there_and_above_leaves_the_limit_out():
         with pytest.raises(NotMeasured, match=f"needs rows with {words}"):
             rows(frame, n=wanted)
     assert str(share("x", n=every([1, 2.5]))) == "share of x (n=each of 1, 2.5)"
+
+
+def test_nth_counts_a_columns_values_from_the_smallest():
+    frame = pd.DataFrame({"n": [30, 10, 30, 20], "x": range(4)})
+    assert [list(rows(frame, n=nth(place)).x) for place in range(3)] == [[1], [3], [0, 2]]
+    with pytest.raises(NotMeasured, match=r"n=value no\. 4"):
+        rows(frame, n=nth(3))
 
 
 def test_other_than_leaves_its_values_out():

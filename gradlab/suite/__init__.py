@@ -4,7 +4,7 @@ Experiment, Claim, Span                          what an experiment file says
 median mean largest smallest worst share
 slope crossing most                              readings: one number from a table
 swap passes_for scaled shifted always shuffled   controls: a wrong table
-rows kept near above other_than every            which rows a reading or a panel takes
+rows kept near nth above other_than every        which rows a reading or a panel takes
 nearest lags wilson interval NotMeasured         what functions ask of a table
 """
 
@@ -20,6 +20,7 @@ from gradlab.suite.frames import (
     lags,
     near,
     nearest,
+    nth,
     other_than,
     rows,
     wilson,
@@ -40,6 +41,6 @@ from gradlab.suite.readings import (
 __all__ = [
     "Claim", "Experiment", "NotMeasured", "Reading", "Span", "Verdict", "above", "always",
     "crossing", "every", "interval", "kept", "lags", "largest", "mean", "median", "most", "near",
-    "nearest", "other_than", "passes_for", "rows", "scaled", "share", "shifted", "shuffled",
+    "nearest", "nth", "other_than", "passes_for", "rows", "scaled", "share", "shifted", "shuffled",
     "slope", "smallest", "swap", "wilson", "worst",
 ]  # fmt: skip

@@ -36,6 +36,19 @@ class above:
         return f"above {self.limit:g}"
 
 
+class nth:
+    """For `rows`: the column's value in that place, 0 the smallest, if it has so many."""
+
+    def __init__(self, place):
+        self.place = place
+
+    def __call__(self, values):
+        return next(iter(sorted(set(values))[self.place :]), None)
+
+    def __repr__(self):
+        return f"value no. {self.place + 1}"
+
+
 class other_than:
     """For `rows`: the values that are none of these."""
 
@@ -67,7 +80,7 @@ def rows(frame, **values):
 
     A value is one that the column must hold, a container of such (a list, a range, a Span,
     above(0), `other_than` or `every` of some), or a function of the column that chooses one: max,
-    min, near(1.2).
+    min, near(1.2), nth(0).
     """
     for name, wanted in values.items():
         if isinstance(wanted, every):
