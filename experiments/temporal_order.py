@@ -14,7 +14,7 @@ from gradlab.suite.survival import budget, times_slower, until
 METHODS = {"sgd": "SGD", "clipped": "clipped", "regularised": "clipped, with Omega"}
 STARTS = {"sigmoid": "sigmoid", "basic_tanh": "basic tanh", "smart_tanh": "smart tanh"}
 INKS = dict(zip(METHODS, (MUTED, VANISHING, EXPLODING), strict=True))
-UPDATES, LENGTHS = 200_000, [10, 30, 50]
+UPDATES, LENGTHS = 200_000, [10, 30, 50, 100]
 LEARNT = ["clipped", "regularised"]
 CLIPPED, REGULARISED = ({"method": method} for method in LEARNT)
 TANH = ("basic_tanh", "smart_tanh")
