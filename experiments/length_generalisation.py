@@ -96,8 +96,8 @@ figure = page(
 experiment = Experiment(
     question="Does a model that learnt an order on 50 to 200 steps know it on 5,000?",
     grid=[
-        {"test_length": [0], "update": range(EVERY, UPDATES + 1, EVERY), "seed": [0]},
-        {"test_length": TESTED, "update": [UPDATES], "seed": [0]},
+        {"test_length": [0], "update": range(EVERY, UPDATES + 1, EVERY), "seed": range(3)},
+        {"test_length": TESTED, "update": [UPDATES], "seed": range(3)},
     ],
     split=["seed"],
     constants={
