@@ -162,7 +162,7 @@ experiment = Experiment(
     ]
     + [
         {column: [value] for column, value in of(start).items()}
-        | {"learning_rate": TRIED, "task": [ADDING], "sequence_length": [30], "seed": PILOT}
+        | {"learning_rate": TRIED, "task": [ADDING], "sequence_length": [30, 50], "seed": PILOT}
         for start in STARTS
     ],
     split=[*COLUMNS, "task", "sequence_length", "seed"],
