@@ -38,11 +38,13 @@ def test_addings_rates_are_the_fastest_of_its_own_pilot():
 def test_trainabilitys_rates_are_the_fastest_of_its_own_pilot():
     table = store.read_table(REFERENCE, "trainability")
     pilot = table[table.seed.isin(trainability.PILOT)]
-    names = {values[:4]: name for name, values in trainability.STARTS.items()}
     columns = list(trainability.COLUMNS[:4])
-    best = fastest(pilot, "learning_rate", columns)
-    used = {values[:4]: values[4] for values in trainability.STARTS.values()}
-    assert set(best) == set(names) and used == best
+    used = {
+        (*values[:4], length): trainability.of(name, length)["learning_rate"]
+        for name, values in trainability.STARTS.items()
+        for length in (30, 50)
+    }
+    assert used == fastest(pilot, "learning_rate", [*columns, "sequence_length"])
 
 
 def test_agreements_rates_are_the_fastest_of_its_own_pilot():
