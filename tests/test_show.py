@@ -105,8 +105,8 @@ def test_a_word_that_there_is_not(capsys):
 
 def test_titles_of_panels_follow_the_table(capsys, tmp_path):
     panels = json.loads(shown(capsys, "training_map", "--json"))["panels"]
-    solved = runs.find("training_map").read().query("clip_threshold == 1").solved
-    assert panels[1]["title"] == f"threshold 1: {solved.sum():.0f} of {len(solved)} solved"
+    solved = runs.find("training_map").read().query("clip_threshold == 0.1").solved
+    assert panels[1]["title"] == f"threshold 0.1: {solved.sum():.0f} of {len(solved)} solved"
     nowhere = json.loads(shown(capsys, "training_map", "--json", "--results", str(tmp_path)))
     assert nowhere["panels"][1]["title"] == "" and nowhere["seconds"]["last_run"] is None
     assert nowhere["panels"][1]["text"].startswith("Median updates until solved over")
