@@ -4,9 +4,8 @@
 between them. A network reads the words before the verb and tells its number at the last of them,
 as Linzen, Dupoux and Goldberg (2016) ask for it, in generated sentences with so many words between;
 the nouns among these have numbers of their own and mislead. The gradient of the last word's loss
-has to reach the noun before anything is learnt. Each network has, at all
-distances, the learning rate that was best across twelve words on seeds of their own, which the
-table holds too.
+has to reach the noun before anything is learnt. Each network has, at all distances, the learning
+rate that was best across twelve words on seeds of their own, which the table holds too.
 """
 
 import numpy as np

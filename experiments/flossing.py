@@ -3,8 +3,7 @@
 Gradient flossing (Engelken 2023) moves W, before anything is learnt, by gradient descent on the
 squares of the k largest finite-time Lyapunov exponents along the task's own sequences. Exponents
 below 0 make gradients vanish, exponents above 0 make them explode. Then the network learns temporal
-order, at rate 0.1 and within the same 3,000
-updates: those of flossing count.
+order, at rate 0.1 and within the same 3,000 updates: those of flossing count.
 """
 
 from gradlab.cli import script

@@ -19,7 +19,6 @@ from gradlab.suite import (
     above,
     every,
     near,
-    nearest,
     passes_for,
     smallest,
     swap,
@@ -76,7 +75,7 @@ def solved(panel, frame):
     """Share of trainings solved by w at the start, three lengths, with Wilson's intervals."""
     lengths = sorted(set(frame.sequence_length))
     shades = dict(zip(lengths, style.sns.color_palette("flare", len(lengths)), strict=True))
-    shown = sorted({nearest(lengths, length) for length in (10, 20, 100)})
+    shown = sorted(set(near(10, 20, 100)(lengths)))
 
     def of(length):
         return lambda known: known.solved.where(known.sequence_length == length)

@@ -8,10 +8,11 @@ of the paper say.
 
 from gradlab.cli import script
 from gradlab.plots import CRITICAL, EXPLODING, MUTED, Panel, medians, page
-from gradlab.suite import Claim, Experiment, above, rows, smallest
+from gradlab.suite import Claim, Experiment, above, every, rows, smallest
 from gradlab.suite.survival import cut_off
 
 UPDATES, EVERY = 400_000, 2000
+LOOKED_AT = range(EVERY, UPDATES + 1, EVERY)
 TESTED = [50, 100, 200, 500, 1000, 2000, 5000]
 # Of the published log of the authors' program (alpha 2, lengths 50 to 199): share wrong.
 LOG = [
@@ -21,6 +22,7 @@ LOG = [
 ABOUT = {
     "task": "temporal_order", "version": "code", "start": "basic_tanh", "method": "regularised",
     "shortest": 50, "longest": 199, "evaluate_every": EVERY,
+    "update": every(LOOKED_AT),
 }  # fmt: skip
 COURSE, END = {"test_length": 0}, {"test_length": above(0)}
 
@@ -106,7 +108,7 @@ figure = page(
 experiment = Experiment(
     question="Does a model that learnt an order on 50 to 200 steps know it on 5,000?",
     grid=[
-        {"test_length": [0], "update": range(EVERY, UPDATES + 1, EVERY), "seed": range(3)},
+        {"test_length": [0], "update": LOOKED_AT, "seed": range(3)},
         {"test_length": TESTED, "update": [UPDATES], "seed": range(3)},
     ],
     split=["seed"],

@@ -33,6 +33,7 @@ from gradlab.suite import (
     Experiment,
     NotMeasured,
     Reading,
+    every,
     mean,
     nearest,
     passes_for,
@@ -44,6 +45,7 @@ from gradlab.suite.survival import cut_off
 
 TRAINING = ["cell", "optimizer", "learning_rate", "clip_threshold", "omega", "seed"]
 EVERY, UPDATES = 20, 400
+LOOKED_AT = range(EVERY, UPDATES + 1, EVERY)
 RATES = [0.1, 0.3, 1.0]
 FASTEST = max(RATES)
 MARKS = (8, 9, 10, 11, 12, 14, 17, 20, 30, 40, 60)  # of an axis of nats
@@ -52,6 +54,7 @@ NAMES = {"elman": "RNN", "lstm": "LSTM", "gru": "GRU"}
 ABOUT = {
     "corpus": None, "optimizer": "sgd", "init": "orthogonal", "layers": 1,
     "hidden_size": 50, "batch": 20, "schedule": "constant", "dtype": "float64",
+    "update": every(LOOKED_AT),
 }  # fmt: skip
 LOOKS = {
     "clipped at 1": VANISHING, "clipped at 8": "#8a5fb0", "not clipped": EXPLODING,
@@ -191,7 +194,7 @@ SGD = {"optimizer": ["sgd"], "learning_rate": RATES, "clip_threshold": [1.0, 8.0
 ADAM = {"optimizer": ["adam"], "learning_rate": [0.003], "clip_threshold": [1.0]} | PLAIN
 SAME = {
     "cell": ["elman", "lstm"],
-    "update": range(EVERY, UPDATES + 1, EVERY),
+    "update": LOOKED_AT,
     "seed": range(10),
 }
 experiment = Experiment(

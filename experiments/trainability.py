@@ -5,8 +5,9 @@ again after a delay of T - 20), with Adam. What a training has learnt is told by
 trivial baseline's, which knows the step but not the input: 1/6 for adding, 10 ln 8 for copying.
 The tanh network starts with a gaussian, PyTorch's or an orthogonal W; with ReLU and the unit matrix
 it is the IRNN of Le, Jaitly and Hinton (2015); LSTM (forget bias 0 and 1) and GRU have gates.
-Each start adds at the learning rate that suits it, chosen at 30 steps on seeds of their own, which
-the table holds too; copying, where nobody is through, was given 0.003, and 0.01 with gates, once.
+Each start adds at the learning rate that suits it there, chosen at each length on seeds of their
+own, which the table holds too; copying, where nobody is through, was given 0.003, and 0.01 with
+gates, once.
 """
 
 from gradlab.cli import script
